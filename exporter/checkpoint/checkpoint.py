@@ -1,0 +1,109 @@
+"""What every source of a model offers, whatever format it is stored in.
+
+Shapes are those of the checkpoint itself (a linear weight is [out, in]); nothing is transposed on the way. A
+checkpoint knows nothing of how its tensors will be stored in a bundle.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import cached_property
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+from seedtune.exporter.checkpoint.family import Family, family_of
+from seedtune.exporter.checkpoint.limits import padding_id_of, usable_positions
+from seedtune.exporter.checkpoint.skeleton import Attention, build_skeleton
+from seedtune.exporter.checkpoint.tokenizer import clean_backend
+from seedtune.runtime.errors import SeedTuneError
+
+
+class Checkpoint(ABC):
+    """One model as its author published it. Opening reads configuration and headers only, never the weights.
+
+    Attributes:
+        source: as the user named it.
+        config: transformers' configuration, as stored.
+        family: ``"causal"`` (predicts the next token) or ``"masked"`` (predicts the token under a mask).
+    """
+
+    source: str
+    config: PretrainedConfig
+    family: Family
+
+    def __init__(self, source: str, config: PretrainedConfig) -> None:
+        self.source = source
+        self.config = config
+        self.family = family_of(config, source)
+
+    @property
+    @abstractmethod
+    def pretrained_tokenizer(self) -> PreTrainedTokenizerBase:
+        """transformers' own tokenizer, loaded once."""
+
+    @abstractmethod
+    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Every parameter and persistent buffer, once, in the order and under the names of the skeleton.
+
+        Each tensor has its stored dtype, or float32 where that cannot be kept (quantised GGUF blocks, files
+        that mix float types, float64). Tied parameters appear once, under the name that comes first in
+        ``skeleton().named_parameters()``. Tensors are read-only by contract: many are views of a mapped file.
+        At most one is dequantised at a time, so drop each before asking for the next.
+
+        Raises:
+            SeedTuneError: before the first tensor, if weights are missing or of the wrong shape, or a file is
+                damaged; at the tensor concerned, if it holds NaN or infinity.
+        """
+
+    @abstractmethod
+    def reference(self, attention: Attention = "eager") -> nn.Module:
+        """transformers' own model in float32, loaded by transformers alone: the oracle of all checks.
+
+        Raises:
+            SeedTuneError: as :meth:`tensors` does for missing or ill-shaped weights.
+        """
+
+    def skeleton(self, attention: Attention = "eager") -> nn.Module:
+        """The model's modules in float32 and eval mode, without gradients, parameters never written.
+
+        Reading or copying a parameter before :meth:`tensors` fills it yields garbage and commits its memory;
+        tracing does neither. Non-persistent buffers (rotary frequencies, position ids) hold real values.
+        """
+        return build_skeleton(self.config, self.family, attention)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The fast tokenizer truncation and padding off; its post-processor adds special tokens."""
+        return clean_backend(self.pretrained_tokenizer, self.source)
+
+    @property
+    def mask_token(self) -> str | None:
+        """The text of the token that a masked model predicts under; a masked family always has one."""
+        token = self.pretrained_tokenizer.mask_token
+        if token is None and self.family == "masked":
+            raise SeedTuneError(
+                "the tokenizer of this masked language model has no mask token",
+                file=self.source,
+                rule="a masked model's tokenizer declares mask_token",
+                remedy='add "mask_token" to tokenizer_config.json',
+            )
+        return token
+
+    @property
+    def unknown_token(self) -> str | None:
+        """The text of the token that stands for what the vocabulary lacks; None in byte-level ones."""
+        return self.pretrained_tokenizer.unk_token
+
+    @property
+    def padding_id(self) -> int:
+        """The id to pad with: the configuration's, else the tokenizer's, else end-of-sequence, else 0."""
+        return padding_id_of(self.config, self.pretrained_tokenizer)
+
+    @property
+    def max_positions(self) -> int:
+        """How many tokens a row may have, or ``limits.UNLIMITED`` where the model declares no limit."""
+        return usable_positions(self.config)

@@ -1,0 +1,168 @@
+"""A GGUF file: configuration and tokenizer by transformers, tensors dequantised one by one from the mapping.
+
+transformers' own loader dequantises the whole model into memory first; this streams, with transformers'
+tables for names and layouts, and a test holds the two equal bit for bit.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from gguf import dequantize
+from torch import nn
+from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
+from transformers.modeling_gguf_pytorch_utils import (
+    TENSOR_PROCESSORS,
+    TensorProcessor,
+    get_gguf_hf_weights_map,
+)
+
+from seedtune.exporter.checkpoint.checkpoint import Checkpoint
+from seedtune.exporter.checkpoint.finite import check_finite
+from seedtune.exporter.checkpoint.gguf_header import GgufHeader, read_header
+from seedtune.exporter.checkpoint.gguf_tokenizer import load_gguf_tokenizer
+from seedtune.exporter.checkpoint.loading import load_whole, mismatched, missing
+from seedtune.exporter.checkpoint.quiet import quiet
+from seedtune.exporter.checkpoint.skeleton import Attention, first_names, stored_tensors
+from seedtune.runtime.errors import SeedTuneError
+
+
+class GgufCheckpoint(Checkpoint):
+    """One GGUF file.
+
+    Raises:
+        SeedTuneError: if the file is damaged, split, or of an architecture that transformers cannot convert.
+    """
+
+    def __init__(self, path: Path, source: str | None = None) -> None:
+        self.path = path
+        self.header: GgufHeader = read_header(path)
+        self.architecture = self.header.text("general.architecture") or ""
+        super().__init__(source or str(path), _read_config(path, self.architecture))
+        self.pretrained_tokenizer  # noqa: B018 - a broken vocabulary is refused now, not after the export
+        if any(tensor.name == "rope_freqs.weight" for tensor in self.header.tensors):
+            warnings.warn(
+                f"{path}: transformers ignores rope_freqs.weight (scaled rotary frequencies); "
+                "prefer this model's safetensors",
+                stacklevel=2,
+            )
+
+    @cached_property
+    def pretrained_tokenizer(self) -> PreTrainedTokenizerBase:
+        """transformers' own tokenizer, loaded once."""
+        return load_gguf_tokenizer(self.path, self.header.text("tokenizer.ggml.pre"))
+
+    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """See :meth:`Checkpoint.tensors`; every tensor is float32."""
+        model = self.skeleton()
+        shapes = {name: value.shape for name, value in stored_tensors(model).items()}
+        processor = TENSOR_PROCESSORS.get(self.architecture, TensorProcessor)(config=self.config.to_dict())
+        first = first_names(model)
+        names = {stored: first.get(name, name) for stored, name in self._names(model, processor).items()}
+        present = {names[tensor.name] for tensor in self.header.tensors if tensor.name in names}
+        if absent := sorted(shapes.keys() - present):
+            raise missing(absent, self.path)
+        return self._stream(processor, names, shapes)
+
+    def reference(self, attention: Attention = "eager") -> nn.Module:
+        """See :meth:`Checkpoint.reference`."""
+        return load_whole(
+            self.path.parent,
+            self.family,
+            torch.float32,
+            attention,
+            file=self.path,
+            gguf_file=self.path.name,
+        )
+
+    def _names(self, model: nn.Module, processor: TensorProcessor) -> dict[str, str]:
+        """The names in the file to the names in ``model``, by transformers' own table."""
+        wanted = stored_tensors(model).keys()
+        try:
+            names = get_gguf_hf_weights_map(_Flat(model), processor)
+            if wanted - set(names.values()):
+                names = get_gguf_hf_weights_map(model, processor)
+        except NotImplementedError as error:
+            raise _unsupported(self.path, self.architecture, error) from error
+        return names
+
+    def _stream(
+        self,
+        processor: TensorProcessor,
+        names: dict[str, str],
+        shapes: dict[str, torch.Size],
+    ) -> Iterator[tuple[str, torch.Tensor]]:
+        # Processors of mixtures of experts and of GPT-2's head put what they finish in here.
+        deposited: dict[str, torch.Tensor] = {}
+        # A few files repeat a tied embedding as their head.
+        yielded: set[str] = set()
+        for stored in self.header.tensors:
+            if stored.name not in names or names[stored.name] in yielded:
+                continue
+            try:
+                values = dequantize(stored.data, stored.tensor_type)
+            except (NotImplementedError, ValueError) as error:
+                raise _unsupported(self.path, f"{stored.name}: {stored.tensor_type.name}", error) from error
+            done = processor.process(
+                weights=values,
+                name=stored.name,
+                tensor_key_mapping=names,
+                parsed_parameters={"tensors": deposited},
+            )
+            if done.name is None:
+                continue
+            # Unquantised blocks are read-only views of the file, which torch does not take.
+            tensor = torch.from_numpy(np.require(done.weights, dtype=np.float32, requirements=["C", "W"]))
+            del values, done
+            yielded.add(names[stored.name])
+            yield self._checked(names[stored.name], tensor, shapes)
+        for name in list(deposited):
+            yield self._checked(name, deposited.pop(name), shapes)
+
+    def _checked(
+        self, name: str, tensor: torch.Tensor, shapes: dict[str, torch.Size]
+    ) -> tuple[str, torch.Tensor]:
+        if tensor.shape != shapes[name]:
+            raise mismatched([f"{name} {list(tensor.shape)} instead of {list(shapes[name])}"], self.path)
+        check_finite(name, tensor, str(self.path))
+        return name, tensor
+
+
+class _Flat:
+    """A model without children, for get_gguf_hf_weights_map.
+
+    It builds its table anew for every submodule (7 s for SmolLM2), which only Bloom-like files need.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.config = model.config
+        self._state = model.state_dict()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return self._state
+
+    def named_children(self) -> tuple[()]:
+        return ()
+
+
+def _read_config(path: Path, architecture: str) -> PretrainedConfig:
+    try:
+        with quiet():
+            return AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OSError) as error:
+        raise _unsupported(path, architecture, error) from error
+
+
+def _unsupported(path: Path, value: str, error: BaseException) -> SeedTuneError:
+    return SeedTuneError(
+        "transformers cannot convert this GGUF file",
+        file=path,
+        value=value,
+        rule=f"an architecture and block types that transformers and gguf know; they said: {error}",
+        remedy="use the model's safetensors instead",
+    )

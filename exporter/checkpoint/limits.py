@@ -1,0 +1,67 @@
+"""Two numbers that every family's configuration spells differently: padding id and usable positions."""
+
+from __future__ import annotations
+
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+UNLIMITED = 2**31 - 1
+"""``usable_positions`` of a model without a position table, such as one with ALiBi."""
+
+# These count positions from padding_idx + 1, so the first rows of their table are lost.
+OFFSET_BY_PADDING = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "esm",
+        "ibert",
+        "longformer",
+        "luke",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
+
+
+def usable_positions(config: PretrainedConfig) -> int:
+    """How many tokens a row may have, special tokens included.
+
+    ``max_position_embeddings - padding_idx - 1`` for the RoBERTa kind, ``max_position_embeddings`` (or what a
+    configuration maps to it) for all others, :data:`UNLIMITED` where the configuration declares none.
+    """
+    declared = getattr(config, "max_position_embeddings", None)
+    if not isinstance(declared, int) or declared <= 0:
+        return UNLIMITED
+    if config.model_type in OFFSET_BY_PADDING:
+        padding = _valid_id(getattr(config, "pad_token_id", None), config)
+        return declared - (1 if padding is None else padding) - 1
+    return declared
+
+
+def padding_id_of(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id that fills rows up: configuration, else tokenizer, else end-of-sequence, else 0.
+
+    The configuration comes first because the RoBERTa kind recognises padding by it when it counts positions.
+    """
+    end = getattr(config, "eos_token_id", None)
+    candidates = (
+        getattr(config, "pad_token_id", None),
+        tokenizer.pad_token_id,
+        end[0] if isinstance(end, list) and end else end,
+        tokenizer.eos_token_id,
+    )
+    for candidate in candidates:
+        if (valid := _valid_id(candidate, config)) is not None:
+            return valid
+    return 0
+
+
+def _valid_id(candidate: object, config: PretrainedConfig) -> int | None:
+    """``candidate`` if it indexes the vocabulary; Llama configurations spell "none" as -1."""
+    vocabulary = getattr(config, "vocab_size", UNLIMITED)
+    if isinstance(candidate, int) and 0 <= candidate < vocabulary:
+        return candidate
+    return None

@@ -1,0 +1,124 @@
+"""One call into transformers' loader, its silent repairs turned into errors.
+
+transformers initialises a missing weight at random and logs it; a run on such a model would measure noise.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from seedtune.exporter.checkpoint.family import Family
+from seedtune.exporter.checkpoint.quiet import quiet
+from seedtune.exporter.checkpoint.skeleton import FACTORIES, Attention, stored_tensors
+from seedtune.runtime.errors import SeedTuneError
+
+# What transformers, safetensors and torch raise on files and configurations that do not belong together.
+LOADER_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    AssertionError,
+    NotImplementedError,
+    SafetensorError,
+    pickle.UnpicklingError,
+)
+SHOWN = 8
+
+
+def load_whole(
+    folder: Path, family: Family, dtype: torch.dtype, attention: Attention, file: Path, **extra: Any
+) -> nn.Module:
+    """transformers' model of ``folder``, with every weight from its files.
+
+    On CPU, tensors whose stored type is ``dtype`` stay views of the mapped file (safetensors, and .bin in zip
+    format); the others are converted, and then cost memory.
+
+    Args:
+        dtype: of all floating-point tensors.
+        file: what an error names.
+        extra: further arguments of ``from_pretrained`` (``use_safetensors``, ``gguf_file``).
+
+    Raises:
+        SeedTuneError: if a weight is missing or has another shape than the configuration says.
+    """
+    try:
+        with quiet():
+            model, found = FACTORIES[family].from_pretrained(
+                str(folder),
+                dtype=dtype,
+                attn_implementation=attention,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **extra,
+            )
+    except LOADER_ERRORS as error:
+        raise SeedTuneError(
+            "transformers cannot load the model",
+            file=file,
+            value=f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}",
+            rule="configuration and weights of one model that this transformers version knows",
+            remedy="fetch the checkpoint again, or upgrade transformers",
+        ) from error
+    if found["mismatched_keys"]:
+        shapes = [
+            f"{name} {list(stored)} instead of {list(wanted)}"
+            for name, stored, wanted in sorted(found["mismatched_keys"])
+        ]
+        raise mismatched(shapes, file)
+    if found["missing_keys"]:
+        raise missing(sorted(found["missing_keys"]), file)
+    return model.eval().requires_grad_(False)
+
+
+def check_ties(loaded: nn.Module, skeleton: nn.Module, file: Path) -> None:
+    """Refuses a file that holds two different tensors where the configuration ties them into one.
+
+    Raises:
+        SeedTuneError: naming the tensors that the skeleton has no room for.
+    """
+    extra = sorted(stored_tensors(loaded).keys() - stored_tensors(skeleton).keys())
+    if extra:
+        raise SeedTuneError(
+            "the configuration ties weights that differ in the file",
+            file=file,
+            value=extra,
+            rule="tie_word_embeddings says whether the head is the embedding",
+            remedy='set "tie_word_embeddings": false in config.json',
+        )
+
+
+def missing(names: list[str], file: Path) -> SeedTuneError:
+    """The error for weights that the model has and its file has not."""
+    return SeedTuneError(
+        "the checkpoint lacks weights of the language model" + _count(names),
+        file=file,
+        value=names[:SHOWN],
+        rule="every parameter is in the file, the language-model head included",
+        remedy="use a checkpoint saved with its language-model head (…ForCausalLM or …ForMaskedLM)",
+    )
+
+
+def mismatched(shapes: list[str], file: Path) -> SeedTuneError:
+    """The error for weights whose shape is not the configuration's; ``shapes`` say both."""
+    return SeedTuneError(
+        "weights have other shapes than the configuration says" + _count(shapes),
+        file=file,
+        value=shapes[:SHOWN],
+        rule="shapes follow from config.json",
+        remedy="use the configuration that came with these weights",
+    )
+
+
+def _count(items: list[str]) -> str:
+    return f" ({len(items)}, the first {SHOWN} are shown)" if len(items) > SHOWN else ""

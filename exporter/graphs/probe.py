@@ -1,0 +1,60 @@
+"""The probe graph: per-example losses at state + epsilon*Z and state - epsilon*Z, in one read of the weights.
+
+Inputs   ids, mask [B, T] int64; position, label [B] int64; state [n] float32; seed [1] uint32; epsilon [1] float32
+Outputs  loss_plus, loss_minus [B] float32
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
+from seedtune.exporter.passes.label_loss import add_label_loss
+from seedtune.exporter.passes.label_rows import keep_label_rows
+from seedtune.exporter.passes.linear_layout import normalise_linears
+from seedtune.exporter.passes.low_rank_target import Perturbation, attach_targets
+from seedtune.exporter.passes.noise import noise_bytes, sign_table, signs_of
+from seedtune.exporter.passes.perturbed_rows import side_signs
+from seedtune.exporter.passes.two_sided import double_rows
+from seedtune.runtime.bundle.manifest import StateLayout, Target
+
+
+def build_probe(trunk: ir.Model, layout: StateLayout, words: tuple[int, ...]) -> ir.Model:
+    """The probe graph over a clone of ``trunk``; ``words`` are the token ids of the label words, [L]."""
+    model = trunk.clone()
+    graph = model.graph
+    ids = graph.inputs[0]
+    label = add_input(graph, "label", ir.DataType.INT64, ["batch"])
+    state = add_input(graph, "state", ir.DataType.FLOAT, [layout.parameters])
+    seed = add_input(graph, "seed", ir.DataType.UINT32, [1])
+    epsilon = add_input(graph, "epsilon", ir.DataType.FLOAT, [1])
+
+    linears = normalise_linears(graph)
+    double_rows(graph)
+    signs = side_signs(graph, ids, epsilon)
+    emit = Emitter(graph)
+    noise = noise_bytes(emit, seed, layout.parameters)
+    table = emit.constant(sign_table())
+    emit.prepend()
+
+    def noise_of(inner: Emitter, target: Target) -> ir.Value:
+        return signs_of(inner, noise, table, target.offset, (target.out_features, target.rank))
+
+    attach_targets(graph, linears, layout.targets, state, Perturbation(signs, noise_of))
+    scores = keep_label_rows(graph, linears, words)
+    emit = Emitter(graph)
+    labels = emit.op("Concat", label, label, axis=0)
+    emit.append()
+    loss = add_label_loss(graph, scores, labels)
+    emit = Emitter(graph)
+    plus, minus = emit.op_many("Split", loss.losses, outputs=2, axis=0, num_outputs=2)
+    emit.append()
+    set_outputs(
+        graph,
+        {
+            "loss_plus": (plus, ir.DataType.FLOAT, ["batch"]),
+            "loss_minus": (minus, ir.DataType.FLOAT, ["batch"]),
+        },
+    )
+    graph.name = "probe"
+    return model

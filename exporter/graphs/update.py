@@ -1,0 +1,61 @@
+"""The update graph: applies K recorded steps to the state, in order, without any weight.
+
+Inputs   state [n] float32, seeds [K] uint32, coefficients [K] float32
+Output   state_out [n] float32, which may be bound to the memory of ``state``
+
+Each step is ``state <- fl(state + c * z)`` with z = +-1 from the step's seed. c*z is exact, so a step rounds once and
+the result has the same bits on every machine, with or without fused multiply-add.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
+from seedtune.exporter.passes.noise import noise_bytes, sign_table, signs_of
+from seedtune.exporter.trunk import OPSET
+from seedtune.runtime.bundle.manifest import StateLayout
+
+
+def build_update(layout: StateLayout) -> ir.Model:
+    """The update graph for a state of ``layout.parameters`` (n) values."""
+    n = layout.parameters
+    graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET}, name="update")
+    state = add_input(graph, "state", ir.DataType.FLOAT, [n])
+    seeds = add_input(graph, "seeds", ir.DataType.UINT32, ["steps"])
+    coefficients = add_input(graph, "coefficients", ir.DataType.FLOAT, ["steps"])
+    outer = Emitter(graph)
+    steps = outer.op("Size", seeds)
+    always = outer.constant(np.array(True))
+    result = outer.op("Loop", steps, always, state, body=_step(graph, layout, seeds, coefficients))
+    outer.append()
+    set_outputs(graph, {"state_out": (result, ir.DataType.FLOAT, [n])})
+    return ir.Model(graph, ir_version=10)
+
+
+def _step(outer: ir.Graph, layout: StateLayout, seeds: ir.Value, coefficients: ir.Value) -> ir.Graph:
+    """The loop body: (step number, condition, state) -> (condition, state + c*z)."""
+    n = layout.parameters
+    body = ir.Graph([], [], nodes=[], name="step")
+    number = add_input(body, "number", ir.DataType.INT64, [])
+    go_on = add_input(body, "go_on", ir.DataType.BOOL, [])
+    before = add_input(body, "before", ir.DataType.FLOAT, [n])
+    emit = _BodyEmitter(outer)
+    index = emit.op("Unsqueeze", number, emit.integers(0))
+    seed = emit.op("Gather", seeds, index, axis=0)
+    coefficient = emit.op("Gather", coefficients, index, axis=0)
+    table = emit.op("Mul", emit.constant(sign_table()), coefficient)
+    noise = noise_bytes(emit, seed, n)
+    change = signs_of(emit, noise, table, 0, (n,))
+    after = emit.op("Add", before, change)
+    go_on_out = emit.op("Identity", go_on)
+    body.extend(list(emit.tape.nodes))
+    set_outputs(
+        body, {"go_on_out": (go_on_out, ir.DataType.BOOL, []), "after": (after, ir.DataType.FLOAT, [n])}
+    )
+    return body
+
+
+class _BodyEmitter(Emitter):
+    """Emits nodes of a loop body; their constants live in the outer graph, made once."""

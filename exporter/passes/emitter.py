@@ -1,0 +1,94 @@
+"""Builds the few nodes that a pass adds: constants are shared by content, nodes go in before a chosen one.
+
+Knows nothing of models; names are made unique once, when the graph is finished (`finish.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.tape import Tape
+
+
+class Emitter:
+    """Collects nodes for ``graph``; :meth:`insert_before` or :meth:`append` puts them there, in order."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self.graph = graph
+        self.tape = Tape()
+
+    def op(self, op_type: str, *inputs: ir.Value | None, domain: str = "", **attributes: Any) -> ir.Value:
+        """One node with one output."""
+        return self.tape.op(op_type, inputs, attributes=attributes, domain=domain)
+
+    def op_many(self, op_type: str, *inputs: ir.Value | None, outputs: int, **attributes: Any) -> tuple[ir.Value, ...]:
+        """One node with ``outputs`` outputs."""
+        return tuple(self.tape.op_multi_out(op_type, inputs, attributes=attributes, num_outputs=outputs))
+
+    def constant(self, array: np.ndarray) -> ir.Value:
+        """An initializer holding ``array``; equal small arrays share one."""
+        key = f"constant_{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes().hex()[:64]}"
+        found = self.graph.initializers.get(key)
+        if found is not None and found.const_value is not None and np.array_equal(found.const_value.numpy(), array):
+            return found
+        if found is not None:
+            key = f"{key}_{len(self.graph.initializers)}"
+        value = ir.Value(
+            name=key,
+            type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
+            shape=ir.Shape(array.shape),
+            const_value=ir.tensor(array, name=key),
+        )
+        self.graph.register_initializer(value)
+        return value
+
+    def integers(self, *values: int) -> ir.Value:
+        """An int64 vector constant, [len(values)]."""
+        return self.constant(np.array(values, np.int64))
+
+    def unsigned(self, *values: int) -> ir.Value:
+        """A uint32 vector constant, [len(values)]."""
+        return self.constant(np.array(values, np.uint32))
+
+    def insert_before(self, node: ir.Node) -> None:
+        """Puts the collected nodes before ``node`` and starts anew."""
+        self.graph.insert_before(node, list(self.tape.nodes))
+        self.tape = Tape()
+
+    def prepend(self) -> None:
+        """Puts the collected nodes before the first node of the graph and starts anew."""
+        self.insert_before(next(iter(self.graph)))
+
+    def append(self) -> None:
+        """Puts the collected nodes after the last node of the graph and starts anew."""
+        self.graph.extend(list(self.tape.nodes))
+        self.tape = Tape()
+
+
+def add_input(graph: ir.Graph, name: str, dtype: ir.DataType, shape: list[int | str]) -> ir.Value:
+    """Adds a graph input and returns it."""
+    value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
+    graph.inputs.append(value)
+    return value
+
+
+def set_outputs(graph: ir.Graph, outputs: dict[str, tuple[ir.Value, ir.DataType, list[int | str]]]) -> None:
+    """Makes ``outputs`` (name -> value, dtype, shape) the only outputs of the graph."""
+    graph.outputs.clear()
+    for name, (value, dtype, shape) in outputs.items():
+        value.name = name
+        value.type = ir.TensorType(dtype)
+        value.shape = ir.Shape(shape)
+        graph.outputs.append(value)
+
+
+def parameter(graph: ir.Graph, name: str, dtype: ir.DataType, shape: tuple[int, ...]) -> ir.Value:
+    """An initializer whose values come from the weights file, known here by name and shape only."""
+    found = graph.initializers.get(name)
+    if found is not None:
+        return found
+    value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
+    graph.initializers[name] = value
+    return value

@@ -1,0 +1,102 @@
+"""The vocabulary projection, cut down to the rows of the label words: no [B, V] tensor ever exists.
+
+Matches the last linear that yields the graph's ``logits`` (through elementwise ops only) and gathers its rows:
+``Gemm(h, W)`` [B, V] becomes ``Gemm(h, Gather(W, words))`` [B, L], its bias likewise. Elementwise ops behind it
+(scaling, soft-capping) act on [B, L] instead. Refuses any other shape of head, naming the node it met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from seedtune.exporter.passes.emitter import Emitter
+from seedtune.exporter.passes.linear_layout import Linear
+from seedtune.runtime.errors import SeedTuneError
+
+ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Tanh", "Neg", "Cast", "Identity", "Reshape", "Gather", "Slice", "Squeeze", "Clip"}
+
+
+def keep_label_rows(graph: ir.Graph, linears: Sequence[Linear], words: Sequence[int]) -> ir.Value:
+    """Rewrites the head and returns the label scores, [B, L] float32.
+
+    Args:
+        graph: a graph with the output ``logits`` [B, V].
+        linears: what `normalise_linears` returned for this graph.
+        words: the L token ids of the label words.
+
+    Raises:
+        SeedTuneError: the logits do not come from one linear layer through elementwise operators.
+    """
+    logits = next(value for value in graph.outputs if value.name == "logits")
+    produced = {linear.output: linear for linear in linears}
+    chain: list[ir.Node] = []
+    value: ir.Value | None = logits
+    while value is not None and value not in produced:
+        node = value.producer()
+        if node is None or node.op_type not in ELEMENTWISE:
+            raise SeedTuneError(
+                "the language-model head is not a linear layer over the vocabulary",
+                value="graph input" if node is None else f"{node.op_type} node {node.name!r}",
+                rule=f"between the last linear layer and the logits only {', '.join(sorted(ELEMENTWISE))} may stand",
+                remedy="this architecture needs a head pass of its own",
+            )
+        chain.append(node)
+        value = node.inputs[0]
+    assert value is not None
+    linear = produced[value]
+    gemm = linear.output.producer()
+    assert gemm is not None
+    vocabulary = linear.out_features
+    emit = Emitter(graph)
+    indices = emit.integers(*words)
+    for position in range(1, len(gemm.inputs)):
+        whole = gemm.inputs[position]
+        if whole is not None:
+            axis = _vocabulary_axis(whole, vocabulary, gemm)
+            gemm.replace_input_with(position, emit.op("Gather", whole, indices, axis=axis))
+    emit.insert_before(gemm)
+    linear.output.shape = None
+    for node in chain:
+        _narrow(graph, node, vocabulary, indices, len(words))
+    return logits
+
+
+def _vocabulary_axis(value: ir.Value, vocabulary: int, gemm: ir.Node) -> int:
+    """The axis of a weight or bias along which the vocabulary runs."""
+    assert value.shape is not None
+    if len(value.shape) == 1:
+        return 0
+    transposed = gemm.attributes.get("transB")
+    return 0 if transposed is not None and transposed.as_int() == 1 else 1
+
+
+def _narrow(graph: ir.Graph, node: ir.Node, vocabulary: int, indices: ir.Value, labels: int) -> None:
+    """Fits one elementwise node behind the head to L columns: vocabulary-sized operands and shape constants."""
+    node.outputs[0].shape = None
+    for position, operand in enumerate(node.inputs):
+        if operand is None or position == 0:
+            continue
+        shape = operand.shape
+        if node.op_type == "Reshape":
+            _narrow_shape(graph, node, position, operand, vocabulary, labels)
+        elif node.op_type != "Gather" and shape is not None and len(shape) and shape[-1] == vocabulary:
+            emit = Emitter(graph)
+            node.replace_input_with(position, emit.op("Gather", operand, indices, axis=len(shape) - 1))
+            emit.insert_before(node)
+
+
+def _narrow_shape(
+    graph: ir.Graph, node: ir.Node, position: int, operand: ir.Value, vocabulary: int, labels: int
+) -> None:
+    """Replaces the vocabulary size inside the target shape of a Reshape, constant or concatenated."""
+    producer = operand.producer()
+    emit = Emitter(graph)
+    if producer is not None and producer.op_type == "Concat":
+        for index, part in enumerate(producer.inputs):
+            if part is not None and part.const_value is not None and part.const_value.numpy().tolist() == [vocabulary]:
+                producer.replace_input_with(index, emit.integers(labels))
+    elif operand.const_value is not None:
+        sizes = [labels if size == vocabulary else int(size) for size in operand.const_value.numpy().tolist()]
+        node.replace_input_with(position, emit.integers(*sizes))

@@ -1,0 +1,237 @@
+"""The export, start to end: checkpoint -> trace -> graphs -> weights -> check -> bundle, or nothing at all.
+
+Everything is written into a folder beside the destination and renamed when it is whole and checked.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+import torch
+
+from seedtune.exporter.check import check_bundle
+from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
+from seedtune.exporter.graphs.evaluate import build_eval
+from seedtune.exporter.graphs.probe import build_probe
+from seedtune.exporter.graphs.update import build_update
+from seedtune.exporter.passes.finish import bind, finish, used_parameters
+from seedtune.exporter.passes.half_storage import store_half
+from seedtune.exporter.passes.linear_layout import normalise_linears
+from seedtune.exporter.targets import lay_out, lora_a_values, select
+from seedtune.exporter.trunk import head_of, trace
+from seedtune.exporter.weights import WeightsFile
+from seedtune.runtime.bundle.files import describe, write_durably
+from seedtune.runtime.bundle.manifest import (
+    FORMAT_VERSION,
+    GRAPHS,
+    MANIFEST,
+    TOKENIZER,
+    WEIGHTS,
+    CheckResult,
+    Manifest,
+    Model,
+    StateLayout,
+    encode_manifest,
+)
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.compile import CompiledTask
+from seedtune.runtime.task.definition import load_task
+
+Phase = Callable[[str], None]
+# Buffers up to this size stay inside the graph file; larger ones go to the weights file.
+INLINE_BYTES = 4096
+GRAPH_ALLOWANCE_BYTES = 16 << 20
+
+
+def export_bundle(
+    source: str,
+    task_name: str,
+    out: Path,
+    *,
+    storage: Literal["fp32", "fp16"] = "fp32",
+    targets: str = "default",
+    rank: int = 8,
+    adapter_seed: int = 0,
+    check: bool = True,
+    overwrite: bool = False,
+    phase: Phase = lambda _name: None,
+) -> Manifest:
+    """Exports ``source`` for the task ``task_name`` into the new folder ``out`` and returns its manifest.
+
+    Args:
+        source: an embedded name, a folder, a GGUF file or a hub id.
+        task_name: a built-in task or the path of a task file.
+        storage: how matrices are stored; arithmetic is float32 either way.
+        targets: see `targets.select`.
+        rank: r, the columns of every B.
+        adapter_seed: the seed of every A.
+        check: compare with transformers before the bundle is put in place.
+        overwrite: replace an existing ``out``.
+        phase: told the name of each phase as it starts.
+
+    Raises:
+        SeedTuneError: anything the user can put right; ``out`` is then as it was.
+    """
+    if rank < 1:
+        raise SeedTuneError("the rank is too small", value=rank, rule="rank >= 1", remedy="use --rank 4 to 16")
+    _refuse_existing(out, overwrite)
+    phase("opening the checkpoint")
+    checkpoint = open_checkpoint(source)
+    task = load_task(task_name).for_family(checkpoint.family)
+    compiled = CompiledTask(
+        task,
+        checkpoint.tokenizer,
+        checkpoint.family,
+        checkpoint.mask_token,
+        checkpoint.unknown_token,
+        checkpoint.max_positions,
+    )
+    phase("tracing the model")
+    skeleton = checkpoint.skeleton()
+    trunk = trace(skeleton, checkpoint.family)
+    layout = _state_layout(trunk, skeleton, targets, rank, adapter_seed)
+    phase("building the graphs")
+    words = compiled.label_word_ids
+    graphs = {"probe": build_probe(trunk, layout, words), "eval": build_eval(trunk, layout, words)}
+    buffers = _lift_large_buffers(graphs)
+    if storage == "fp16":
+        # Every A stays float32: it is small, and what a state means must not depend on the storage.
+        lora_a = {target.lora_a for target in layout.targets}
+        for graph in graphs.values():
+            store_half(graph.graph, keep=lora_a)
+    graphs["update"] = build_update(layout)
+    needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
+    for graph in graphs.values():
+        needed |= used_parameters(finish(graph))
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    try:
+        weights = WeightsFile(staging / WEIGHTS, needed)
+        _require_space(out.parent, weights.total_bytes)
+        phase("writing the weights")
+        weights.write(_all_tensors(checkpoint, layout, buffers))
+        external = weights.external_tensors()
+        for name, graph in graphs.items():
+            bind(graph, external)
+            ir.save(graph, staging / GRAPHS[name])
+        write_durably(staging / TOKENIZER, checkpoint.tokenizer.to_str().encode())
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            seedtune_version=metadata.version("seedtune"),
+            model=_model_of(checkpoint, skeleton),
+            task=task,
+            label_word_ids=tuple(words),
+            storage=storage,
+            state=layout,
+            files={name: describe(staging / name) for name in (*GRAPHS.values(), WEIGHTS, TOKENIZER)},
+        )
+        del skeleton
+        write_durably(staging / MANIFEST, encode_manifest(manifest))
+        if check:
+            phase("comparing with transformers")
+            manifest = _checked(staging, manifest, check_bundle(staging, checkpoint))
+        if out.exists():
+            shutil.rmtree(out)
+        staging.chmod(0o755)
+        staging.rename(out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return manifest
+
+
+def _checked(staging: Path, manifest: Manifest, result: CheckResult) -> Manifest:
+    fields = {name: getattr(manifest, name) for name in manifest.__struct_fields__}
+    manifest = Manifest(**(fields | {"check": result}))
+    write_durably(staging / MANIFEST, encode_manifest(manifest))
+    return manifest
+
+
+def _refuse_existing(out: Path, overwrite: bool) -> None:
+    if not out.exists():
+        return
+    is_bundle = (out / MANIFEST).is_file()
+    is_empty = out.is_dir() and not any(out.iterdir())
+    if is_empty or (overwrite and is_bundle):
+        return
+    raise SeedTuneError(
+        "the output folder already exists",
+        file=out,
+        rule="a new folder, or with --overwrite a folder that holds a bundle",
+        remedy="choose another --out" + (", or add --overwrite" if is_bundle else ""),
+    )
+
+
+def _state_layout(
+    trunk: ir.Model, skeleton: torch.nn.Module, targets: str, rank: int, adapter_seed: int
+) -> StateLayout:
+    """Selects among the linears of the trunk; those of the head see one row a side and are left out."""
+    head = head_of(skeleton)
+    inside_head = {
+        f"{prefix}{'.' if inner else ''}{inner}"
+        for prefix, module in skeleton.named_children()
+        if module is head
+        for inner, _ in head.named_modules()
+    }
+    linears = normalise_linears(trunk.clone().graph)
+    vocabulary = skeleton.config.get_text_config().vocab_size
+    usable = [
+        linear for linear in linears if linear.name not in inside_head and linear.out_features != vocabulary
+    ]
+    return lay_out(select(usable, targets), rank, adapter_seed)
+
+
+def _lift_large_buffers(graphs: dict[str, ir.Model]) -> dict[str, np.ndarray]:
+    """Takes the values of large constants out of the graphs, so that they go to the weights file once."""
+    lifted: dict[str, np.ndarray] = {}
+    for model in graphs.values():
+        for name, value in model.graph.initializers.items():
+            tensor = value.const_value
+            if tensor is not None and tensor.nbytes > INLINE_BYTES and not name.startswith("constant_"):
+                lifted[name] = tensor.numpy()
+                value.const_value = None
+    return lifted
+
+
+def _all_tensors(
+    checkpoint: Checkpoint, layout: StateLayout, buffers: dict[str, np.ndarray]
+) -> Iterator[tuple[str, torch.Tensor | np.ndarray]]:
+    yield from lora_a_values(layout).items()
+    yield from buffers.items()
+    yield from checkpoint.tensors()
+
+
+def _model_of(checkpoint: Checkpoint, skeleton: torch.nn.Module) -> Model:
+    config = checkpoint.config.get_text_config()
+    return Model(
+        source=checkpoint.source,
+        architecture=type(skeleton).__name__,
+        family=checkpoint.family,
+        parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
+        hidden_size=config.hidden_size,
+        vocabulary_size=config.vocab_size,
+        max_positions=checkpoint.max_positions,
+        padding_id=checkpoint.padding_id,
+        mask_token=checkpoint.mask_token,
+        unknown_token=checkpoint.unknown_token,
+    )
+
+
+def _require_space(folder: Path, weights_bytes: int) -> None:
+    needed = weights_bytes + GRAPH_ALLOWANCE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SeedTuneError(
+            "the disk has too little room for the bundle",
+            file=folder,
+            value=f"{free / 1e6:,.0f} MB free",
+            rule=f"{needed / 1e6:,.0f} MB",
+            remedy="free space, choose another --out, or use --storage fp16",
+        )

@@ -1,0 +1,113 @@
+"""Which linear layers carry trainable state: roles, presets and patterns, and the layout of the state they make.
+
+A role is what a layer does, whatever its family calls it. ``--targets`` takes roles, presets and shell patterns over
+module names, separated by commas: ``up,query``, ``attention``, ``*.layers.1?.mlp.down_proj``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from seedtune.exporter.passes.linear_layout import Linear
+from seedtune.runtime.bundle.manifest import StateLayout, Target
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.noise import BITS_PER_WORD, derive_seed, rademacher
+
+# The first role with a matching pattern is a layer's role: BERT's "attention.output.dense" must not count as "down".
+ROLES: dict[str, tuple[str, ...]] = {
+    "query": ("*.q_proj", "*.query", "*.q_lin", "*.query_proj"),
+    "key": ("*.k_proj", "*.key", "*.k_lin", "*.key_proj"),
+    "value": ("*.v_proj", "*.value", "*.v_lin", "*.value_proj"),
+    "query_key_value": ("*.c_attn", "*.query_key_value", "*.qkv_proj", "*.Wqkv", "*.in_proj"),
+    "output": ("*.o_proj", "*.out_proj", "*.attention.output.dense", "*.out_lin", "*.attn.c_proj", "*.attn.Wo",
+               "*.self_attention.dense", "*.attention.dense"),
+    "gate": ("*.gate_proj",),
+    "up": ("*.up_proj", "*.fc1", "*.intermediate.dense", "*.lin1", "*.c_fc", "*.dense_h_to_4h", "*.gate_up_proj",
+           "*.mlp.Wi"),
+    "down": ("*.down_proj", "*.fc2", "*.output.dense", "*.lin2", "*.mlp.c_proj", "*.dense_4h_to_h", "*.mlp.Wo"),
+}  # fmt: skip
+PRESETS: dict[str, tuple[str, ...]] = {
+    # Chosen by measurement: docs/log.md, "target sets".
+    "default": ("query", "query_key_value", "up"),
+    "attention": ("query", "key", "value", "query_key_value", "output"),
+    "mlp": ("gate", "up", "down"),
+    "all": ("*",),
+}
+
+
+def role_of(name: str) -> str | None:
+    """The role of the module ``name``, or None for a layer that no role covers."""
+    for role, patterns in ROLES.items():
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            return role
+    return None
+
+
+def select(linears: Sequence[Linear], spec: str) -> list[Linear]:
+    """The linears that ``spec`` names, in graph order.
+
+    Raises:
+        SeedTuneError: an item of ``spec`` matches no layer; lists what there is.
+    """
+    chosen: set[str] = set()
+    for item in (part.strip() for part in spec.split(",") if part.strip()):
+        matched = {linear.name for linear in linears if _matches(linear.name, item)}
+        if not matched and item == "default":
+            matched = {linear.name for linear in linears}
+        if not matched:
+            raise _no_match(item, linears)
+        chosen |= matched
+    if not chosen:
+        raise _no_match(spec, linears)
+    return [linear for linear in linears if linear.name in chosen]
+
+
+def _matches(name: str, item: str) -> bool:
+    if item in PRESETS:
+        return any(_matches(name, part) for part in PRESETS[item])
+    if item in ROLES:
+        return role_of(name) == item
+    return fnmatchcase(name, item)
+
+
+def _no_match(item: str, linears: Sequence[Linear]) -> SeedTuneError:
+    roles = sorted({role for linear in linears if (role := role_of(linear.name))})
+    shown = ", ".join(linear.name for linear in linears[:8])
+    return SeedTuneError(
+        "a target matches no linear layer of this model",
+        value=item,
+        rule=f"a preset ({', '.join(PRESETS)}), a role of this model ({', '.join(roles) or 'none known'}), or a shell "
+        f"pattern over its {len(linears)} layers: {shown}{', …' if len(linears) > 8 else ''}",
+        remedy="name one of these with --targets",
+    )
+
+
+def lay_out(linears: Sequence[Linear], rank: int, adapter_seed: int) -> StateLayout:
+    """The flat state for ``linears``: one B [o, rank] each, aligned to whole noise words; A shared by equal inputs."""
+    lora_a: dict[object, str] = {}
+    targets, offset = [], 0
+    for linear in linears:
+        name = lora_a.setdefault(linear.rows, f"{linear.name}.lora_A.weight")
+        targets.append(Target(linear.name, name, offset, linear.out_features, linear.in_features, rank))
+        size = linear.out_features * rank
+        offset += -(-size // BITS_PER_WORD) * BITS_PER_WORD
+    return StateLayout(offset, rank, adapter_seed, tuple(targets))
+
+
+def lora_a_values(layout: StateLayout) -> dict[str, np.ndarray]:
+    """Every A of ``layout``: name -> [rank, i] float32, +-1/sqrt(i) from the adapter seed and its place in the list.
+
+    Rademacher rather than normal entries: the same guarantees for a random projection (Achlioptas 2003), and the same
+    bits in every language.
+    """
+    values: dict[str, np.ndarray] = {}
+    for target in layout.targets:
+        if target.lora_a not in values:
+            seed = derive_seed(layout.adapter_seed, "lora_a", len(values))
+            signs = rademacher(seed, target.rank * target.in_features)
+            scale = np.float32(1.0 / np.sqrt(target.in_features))
+            values[target.lora_a] = (signs * scale).reshape(target.rank, target.in_features)
+    return values

@@ -1,0 +1,138 @@
+"""Streams tensors into the one weights file: a safetensors file whose tensors ONNX graphs point into.
+
+The header is written first, from names, types and shapes alone, so tensors may arrive in any order, one at a time. It
+is padded with spaces (which the safetensors format allows) so that the data starts on a page of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import torch
+
+from seedtune.runtime.errors import SeedTuneError
+
+PAGE_BYTES = 4096
+SAFETENSORS_NAMES = {
+    ir.DataType.FLOAT: "F32",
+    ir.DataType.FLOAT16: "F16",
+    ir.DataType.INT64: "I64",
+    ir.DataType.INT32: "I32",
+    ir.DataType.BOOL: "BOOL",
+}
+HALF_MAXIMUM = 65504.0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a tensor lies: dtype, shape, and the byte offset from the start of the file."""
+
+    dtype: ir.DataType
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the tensor in the file."""
+        return int(np.prod(self.shape, dtype=np.int64)) * int(self.dtype.itemsize)
+
+
+class WeightsFile:
+    """The plan of a weights file, and the writer that fills it."""
+
+    def __init__(self, path: Path, needed: Mapping[str, tuple[ir.DataType, tuple[int, ...]]]) -> None:
+        self.path = path
+        # Wide types first, so that every tensor starts at a multiple of its own item size.
+        names = sorted(needed, key=lambda name: -needed[name][0].itemsize)
+        header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+        start, spans = 0, {}
+        for name in names:
+            dtype, shape = needed[name]
+            if dtype not in SAFETENSORS_NAMES:
+                raise SeedTuneError("a parameter has a type that cannot be stored", value=f"{name}: {dtype}")
+            end = start + int(np.prod(shape, dtype=np.int64)) * int(dtype.itemsize)
+            header[name] = {"dtype": SAFETENSORS_NAMES[dtype], "shape": list(shape), "data_offsets": [start, end]}
+            spans[name] = start
+            start = end
+        text = json.dumps(header, separators=(",", ":")).encode()
+        data_start = -(-(8 + len(text)) // PAGE_BYTES) * PAGE_BYTES
+        self.header = (data_start - 8).to_bytes(8, "little") + text.ljust(data_start - 8)
+        self.placed = {name: Placed(*needed[name], data_start + spans[name]) for name in names}
+        self.total_bytes = data_start + start
+
+    def external_tensors(self) -> dict[str, ir.ExternalTensor]:
+        """Name -> reference that an ONNX graph beside the file stores instead of the values."""
+        return {
+            name: ir.ExternalTensor(
+                self.path.name,
+                place.offset,
+                place.size_bytes,
+                place.dtype,
+                shape=ir.Shape(place.shape),
+                name=name,
+                base_dir=self.path.parent,
+            )
+            for name, place in self.placed.items()
+        }
+
+    def write(self, tensors: Iterable[tuple[str, torch.Tensor | np.ndarray]]) -> int:
+        """Writes every planned tensor found in ``tensors`` and ignores the others; returns the parameters written.
+
+        Raises:
+            SeedTuneError: a tensor is missing, has another shape, or holds values that its storage type cannot.
+        """
+        missing = set(self.placed)
+        count = 0
+        with self.path.open("wb") as file:
+            file.write(self.header)
+            file.truncate(self.total_bytes)
+            for name, tensor in tensors:
+                place = self.placed.get(name)
+                if place is None or name not in missing:
+                    continue
+                array = _stored(name, tensor, place)
+                file.seek(place.offset)
+                file.write(memoryview(array).cast("B"))
+                missing.discard(name)
+                count += array.size
+            file.flush()
+            os.fsync(file.fileno())
+        if missing:
+            raise SeedTuneError(
+                f"the checkpoint lacks {len(missing)} of the tensors that the model reads",
+                value=", ".join(sorted(missing)[:5]),
+                rule="every parameter of the architecture has values in the checkpoint",
+                remedy="take a complete checkpoint with its language-model head",
+            )
+        return count
+
+
+def _stored(name: str, tensor: torch.Tensor | np.ndarray, place: Placed) -> np.ndarray:
+    """``tensor`` in its storage type, contiguous; checked."""
+    if isinstance(tensor, torch.Tensor):
+        tensor = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().contiguous().numpy()
+    if tuple(tensor.shape) != place.shape:
+        raise SeedTuneError(
+            f"the tensor {name} does not have the shape that the configuration implies",
+            value=tuple(tensor.shape),
+            rule=f"{place.shape}",
+            remedy="use the config.json that belongs to this checkpoint",
+        )
+    if np.issubdtype(tensor.dtype, np.floating):
+        largest = float(np.abs(tensor).max(initial=0))
+        if not np.isfinite(largest):
+            raise SeedTuneError(f"the tensor {name} holds values that are not finite", value=largest)
+        if place.dtype == ir.DataType.FLOAT16 and largest > HALF_MAXIMUM:
+            raise SeedTuneError(
+                f"the tensor {name} does not fit half precision",
+                value=largest,
+                rule=f"absolute values up to {HALF_MAXIMUM:.0f}",
+                remedy="export with --storage fp32",
+            )
+    return np.ascontiguousarray(tensor, dtype=place.dtype.numpy())

@@ -1,0 +1,159 @@
+"""The manifest of a bundle: everything about it that is not a tensor, a graph or a tokenizer.
+
+``manifest.json`` is written last and lists size and SHA-256 of every other file, so its own hash identifies the
+bundle. See docs/bundle.md for the format.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.noise import BITS_PER_WORD
+from seedtune.runtime.task.definition import Task
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+TOKENIZER = "tokenizer.json"
+GRAPHS = {"probe": "probe.onnx", "eval": "eval.onnx", "update": "update.onnx"}
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A linear layer that carries trainable state: B [out_features, rank] at ``offset`` of the flat state.
+
+    ``lora_a`` names the fixed A [rank, in_features] in the weights file; targets that read the same rows share it.
+    """
+
+    name: str
+    lora_a: str
+    offset: int
+    out_features: int
+    in_features: int
+    rank: int
+
+
+class StateLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where each target's B lies in the flat state of ``parameters`` (n, a multiple of 32) float32 values."""
+
+    parameters: int
+    rank: int
+    adapter_seed: int
+    targets: tuple[Target, ...]
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was exported, and what a tokenised row must keep to."""
+
+    source: str
+    architecture: str
+    family: Literal["causal", "masked"]
+    parameters: int
+    hidden_size: int
+    vocabulary_size: int
+    max_positions: int
+    padding_id: int
+    mask_token: str | None
+    unknown_token: str | None
+
+
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Size and SHA-256 of one file of the bundle."""
+
+    size_bytes: int
+    sha256: str
+
+
+class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``--check`` measured against transformers: the largest absolute differences, and what was allowed."""
+
+    rows: int
+    log_probability_error: float
+    perturbed_loss_error: float
+    allowed: float
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole manifest, as stored."""
+
+    format_version: int
+    seedtune_version: str
+    model: Model
+    task: Task
+    label_word_ids: tuple[int, ...]
+    storage: Literal["fp32", "fp16"]
+    state: StateLayout
+    files: dict[str, FileEntry]
+    check: CheckResult | None = None
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The manifest as readable JSON with a fixed order of keys."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def decode_manifest(raw: bytes, path: Path) -> Manifest:
+    """Parses and checks a manifest.
+
+    Raises:
+        SeedTuneError: no JSON, a newer format version, a missing or unknown field, or a state layout that does not
+            add up.
+    """
+    try:
+        version = msgspec.json.decode(raw, type=_Versioned).format_version
+    except msgspec.DecodeError as error:
+        raise SeedTuneError(
+            f"the manifest cannot be read ({error})",
+            file=path,
+            rule="a bundle's manifest.json as seedtune export writes it",
+            remedy="export the bundle again",
+        ) from error
+    if version > FORMAT_VERSION or version < 1:
+        raise SeedTuneError(
+            "the bundle was written in a format that this version does not read",
+            file=path,
+            value=version,
+            rule=f"format_version from 1 to {FORMAT_VERSION}",
+            remedy="upgrade seedtune, or export the bundle again with this version",
+        )
+    try:
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise SeedTuneError(
+            f"the manifest does not follow its format ({error})",
+            file=path,
+            rule=f"format version {version}, see docs/bundle.md",
+            remedy="export the bundle again",
+        ) from error
+    _check_layout(manifest.state, path)
+    return manifest
+
+
+class _Versioned(msgspec.Struct):
+    format_version: int
+
+
+def _check_layout(layout: StateLayout, path: Path) -> None:
+    end = 0
+    for target in layout.targets:
+        size = target.out_features * target.rank
+        if target.offset < end or target.offset % BITS_PER_WORD or size <= 0:
+            raise SeedTuneError(
+                f"the state layout is inconsistent at target {target.name}",
+                file=path,
+                value=target.offset,
+                rule=f"offsets are multiples of {BITS_PER_WORD}, in order, without overlap",
+                remedy="export the bundle again",
+            )
+        end = target.offset + size
+    if layout.parameters % BITS_PER_WORD or end > layout.parameters or not layout.targets:
+        raise SeedTuneError(
+            "the state layout does not fit its size",
+            file=path,
+            value=layout.parameters,
+            rule=f"a multiple of {BITS_PER_WORD}, at least {end}",
+            remedy="export the bundle again",
+        )

@@ -1,0 +1,135 @@
+"""Opens a bundle: every file is checked against the manifest before anything in it is used.
+
+A bundle may come from anywhere, so its manifest cannot name a file outside the folder, sizes are compared before
+contents are hashed, and graphs may only refer to the weights file beside them (ONNX Runtime enforces the latter).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import onnxruntime
+from tokenizers import Tokenizer
+
+from seedtune.runtime.bundle.files import sha256_of
+from seedtune.runtime.bundle.manifest import GRAPHS, MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.session import open_session
+from seedtune.runtime.task.compile import CompiledTask
+
+EXPECTED = frozenset({*GRAPHS.values(), WEIGHTS, TOKENIZER})
+REMEDY = "copy the bundle again, or export it again"
+
+
+class Bundle:
+    """A verified bundle folder.
+
+    Attributes:
+        path: the folder.
+        manifest: its manifest.
+        sha256: the SHA-256 of ``manifest.json``, which identifies the bundle.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, sha256: str) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.sha256 = sha256
+
+    @classmethod
+    def open(cls, path: Path, *, verify_weights: bool = True) -> Bundle:
+        """Reads and verifies the bundle at ``path``.
+
+        Args:
+            path: the bundle folder.
+            verify_weights: also hash the weights file (its size is always compared).
+
+        Raises:
+            SeedTuneError: a file is missing, truncated or altered, or the manifest is not acceptable.
+        """
+        manifest_path = path / MANIFEST
+        if not path.is_dir():
+            raise SeedTuneError(
+                "no such bundle folder", file=path, remedy="make one with: seedtune export SOURCE --task TASK --out BUNDLE"
+            )
+        if not manifest_path.is_file():
+            raise SeedTuneError(
+                f"this folder has no {MANIFEST}, so it is not a bundle",
+                file=path,
+                remedy="give the folder that seedtune export wrote",
+            )
+        raw = manifest_path.read_bytes()
+        manifest = decode_manifest(raw, manifest_path)
+        if set(manifest.files) != EXPECTED:
+            raise SeedTuneError(
+                "the manifest lists other files than a bundle has",
+                file=manifest_path,
+                value=sorted(set(manifest.files) ^ EXPECTED),
+                rule=", ".join(sorted(EXPECTED)),
+                remedy=REMEDY,
+            )
+        for name, entry in manifest.files.items():
+            _verify(path / name, entry.size_bytes, entry.sha256 if verify_weights or name != WEIGHTS else None)
+        return cls(path, manifest, hashlib.sha256(raw).hexdigest())
+
+    def session(self, graph: str, threads: int | None = None) -> onnxruntime.InferenceSession:
+        """A session over the graph "probe", "eval" or "update"."""
+        return open_session(self.path / GRAPHS[graph], threads)
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the bundle.
+
+        Raises:
+            SeedTuneError: this version of tokenizers cannot read it.
+        """
+        path = self.path / TOKENIZER
+        try:
+            return Tokenizer.from_file(str(path))
+        except Exception as error:
+            raise SeedTuneError(
+                "the tokenizer cannot be read", file=path, value=str(error), remedy="upgrade the tokenizers package"
+            ) from error
+
+    def compiled_task(self) -> CompiledTask:
+        """The task of the bundle, ready to encode rows.
+
+        Raises:
+            SeedTuneError: the tokenizer gives the label words other ids than the graphs were built for.
+        """
+        model = self.manifest.model
+        compiled = CompiledTask(
+            self.manifest.task,
+            self.tokenizer(),
+            model.family,
+            model.mask_token,
+            model.unknown_token,
+            model.max_positions,
+        )
+        if tuple(compiled.label_word_ids) != self.manifest.label_word_ids:
+            raise SeedTuneError(
+                "the tokenizer gives the label words other ids than the graphs were built for",
+                file=self.path / TOKENIZER,
+                value=list(compiled.label_word_ids),
+                rule=f"{list(self.manifest.label_word_ids)}",
+                remedy=REMEDY,
+            )
+        return compiled
+
+
+def _verify(path: Path, size_bytes: int, sha256: str | None) -> None:
+    if not path.is_file() or path.is_symlink():
+        raise SeedTuneError("a file of the bundle is missing", file=path, rule="a plain file", remedy=REMEDY)
+    found = path.stat().st_size
+    if found != size_bytes:
+        what = "truncated" if found < size_bytes else "longer than it was"
+        raise SeedTuneError(
+            f"a file of the bundle is {what}",
+            file=path,
+            value=f"{found:,} bytes",
+            rule=f"{size_bytes:,} bytes",
+            remedy=REMEDY,
+        )
+    if sha256 is not None and (actual := sha256_of(path)) != sha256:
+        raise SeedTuneError(
+            "a file of the bundle has been altered", file=path, value=actual, rule=f"SHA-256 {sha256}", remedy=REMEDY
+        )

@@ -1,0 +1,84 @@
+"""``seedtune eval``: accuracy and loss of a bundle or a run on labelled rows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from seedtune.runtime.bundle.files import write_durably
+from seedtune.runtime.cli.options import JsonOption, ThreadsOption, print_json
+from seedtune.runtime.evaluation import evaluate
+from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.tuned import open_tuned
+
+
+def evaluate_command(
+    model: Annotated[Path, typer.Argument(help="A bundle, or a RUN folder (its best state).", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Labelled rows (JSONL, CSV, TSV, Parquet).")],
+    bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
+    step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Also write one JSON line a row to this file.")] = None,
+    rows_per_call: Annotated[int, typer.Option(min=1, help="Token rows a call.")] = Settings().rows_per_call,
+    threads: ThreadsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Evaluate a bundle as it is, or what a run made of it.
+
+    Examples:
+
+        seedtune eval bundle --data test.jsonl
+
+        seedtune eval run --data test.jsonl --json
+    """
+    started = time.monotonic()
+    console = Console(stderr=True)
+    tuned = open_tuned(model, bundle=bundle, step=step)
+    split = load_split(data, tuned.bundle.compiled_task())
+    session = tuned.bundle.session("eval", threads)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("evaluating", total=len(split.examples))
+        result = evaluate(
+            session,
+            tuned.state.values,
+            split.examples,
+            rows=rows_per_call,
+            padding_id=tuned.bundle.manifest.model.padding_id,
+            advance=lambda count: progress.advance(bar, count),
+        )
+    if predictions is not None:
+        lines = [
+            msgspec.json.encode(
+                {
+                    "fields": row.fields,
+                    "label": int(result.labels[index]),
+                    "prediction": int(result.predictions[index]),
+                    "probabilities": [float(value) for value in result.probabilities[index]],
+                }
+            )
+            for index, row in enumerate(split.rows)
+        ]
+        write_durably(predictions, b"\n".join(lines) + b"\n")
+    of = f" (state after {tuned.step} steps)" if tuned.run else ""
+    console.print(
+        f"{model}{of}: accuracy {result.accuracy:.2%}, loss {result.loss:.4f}, {len(split.examples)} examples",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if json:
+        print_json(
+            {
+                "accuracy": result.accuracy,
+                "loss": result.loss,
+                "examples": len(split.examples),
+                "step": tuned.step,
+                "state_sha256": tuned.state.sha256(),
+                "seconds": time.monotonic() - started,
+            }
+        )

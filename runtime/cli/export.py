@@ -1,0 +1,129 @@
+"""``seedtune export``: a checkpoint becomes a bundle."""
+
+from __future__ import annotations
+
+import enum
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from seedtune.runtime.cli.options import JsonOption, print_json
+from seedtune.runtime.errors import SeedTuneError
+
+EXAMPLES = """
+Turn a checkpoint into a bundle: graphs, one weights file, tokenizer, manifest.
+
+SOURCE is the embedded model `smollm2-135m-instruct`, a checkpoint folder, a GGUF file, or a Hugging Face hub id.
+
+Examples:
+
+    seedtune export smollm2-135m-instruct --task sentiment --out bundle
+
+    seedtune export ./roberta-large --task my-task.toml --out bundle --storage fp16 --targets attention --rank 4
+
+    seedtune export model.gguf --task sentiment --out bundle --targets "*.layers.1?.mlp.down_proj,query"
+"""
+
+
+class Storage(enum.StrEnum):
+    """How matrices are stored; arithmetic is float32 either way."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+
+def export_command(
+    source: Annotated[str, typer.Argument(help="Embedded name, folder, GGUF file or hub id.", show_default=False)],
+    task: Annotated[str, typer.Option(help="A built-in task (such as `sentiment`) or a TOML file.")],
+    out: Annotated[Path, typer.Option(help="The bundle folder to make.")],
+    storage: Annotated[Storage, typer.Option(help="How matrices are stored.")] = Storage.FP32,
+    targets: Annotated[
+        str,
+        typer.Option(help="Presets (default, attention, mlp, all), roles (query, up, …) or patterns, with commas."),
+    ] = "default",
+    rank: Annotated[int, typer.Option(min=1, max=256, help="Rank of the trainable state.")] = 8,
+    adapter_seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every fixed A.")] = 0,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Compare with transformers before the bundle is put in place.")
+    ] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Turn a checkpoint into a bundle."""
+    started = time.monotonic()
+    console = Console(stderr=True)
+    with console.status("loading torch and transformers", spinner="dots") as status:
+        export_bundle = _exporter()
+
+        def phase(name: str) -> None:
+            status.update(name)
+            if not console.is_terminal:
+                console.print(f"{time.monotonic() - started:5.1f} s  {name}", highlight=False)
+
+        manifest = export_bundle(
+            source,
+            task,
+            out,
+            storage=storage.value,
+            targets=targets,
+            rank=rank,
+            adapter_seed=adapter_seed,
+            check=check,
+            overwrite=overwrite,
+            phase=phase,
+        )
+    seconds = time.monotonic() - started
+    total_bytes = sum(entry.size_bytes for entry in manifest.files.values())
+    console.print(
+        f"{out}: {manifest.model.architecture}, {manifest.model.parameters:,} parameters, "
+        f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, "
+        f"{total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if manifest.check:
+        console.print(
+            f"agrees with transformers: log-probabilities within {manifest.check.log_probability_error:.1e}, "
+            f"perturbed losses within {manifest.check.perturbed_loss_error:.1e}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if json:
+        result = manifest.check
+        print_json(
+            {
+                "bundle": str(out),
+                "architecture": manifest.model.architecture,
+                "parameters": manifest.model.parameters,
+                "state_parameters": manifest.state.parameters,
+                "targets": len(manifest.state.targets),
+                "size_bytes": total_bytes,
+                "seconds": seconds,
+                "checked": result is not None,
+                "log_probability_error": result.log_probability_error if result else None,
+                "perturbed_loss_error": result.perturbed_loss_error if result else None,
+            }
+        )
+
+
+def _exporter():  # type: ignore[no-untyped-def]  # noqa: ANN202 - its type needs torch
+    """The exporter, imported only here: everything else works without torch.
+
+    Raises:
+        SeedTuneError: the ``export`` extra is not installed.
+    """
+    try:
+        from seedtune.exporter.pipeline import export_bundle
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("seedtune"):
+            raise
+        raise SeedTuneError(
+            "exporting needs packages that this installation does not have",
+            value=error.name,
+            rule="the extra named export",
+            remedy='pip install "seedtune[export]"',
+        ) from error
+    return export_bundle

@@ -1,0 +1,77 @@
+"""The two-sided (central-difference) estimate of a directional derivative: SPSA (Spall 1992), MeZO (arXiv 2305.17333).
+
+    projected gradient  g = (L(state + epsilon z) - L(state - epsilon z)) / (2 epsilon),   z = +-1 from the seed
+
+L is the mean loss over the examples given. Micro-batches only bound memory: per-example losses are collected first
+and averaged in float64 in the order of the examples, so how they were split changes no more than kernel rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from seedtune.runtime.data.batches import Batch
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One probe: float32 mean losses of both sides (as the journal keeps them) and what they imply."""
+
+    loss_plus: float
+    loss_minus: float
+    projected_gradient: float
+
+    @property
+    def loss(self) -> float:
+        """Mean of both sides: the loss at the state itself, up to second order in epsilon."""
+        return (self.loss_plus + self.loss_minus) / 2
+
+
+class Estimator(Protocol):
+    """Measures the loss along one random direction."""
+
+    def measure(self, state: Floats, seed: int, batches: Sequence[Batch]) -> Estimate:
+        """The estimate for ``state`` [n] along the noise of ``seed``, over all rows of ``batches``."""
+        ...
+
+
+def estimate_from(loss_plus: float, loss_minus: float, epsilon: float) -> Estimate:
+    """The estimate that two recorded float32 losses stand for; the same when measured and when read back."""
+    return Estimate(loss_plus, loss_minus, (loss_plus - loss_minus) / (2 * epsilon))
+
+
+class TwoSided:
+    """:class:`Estimator` over the probe graph."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, epsilon: float) -> None:
+        self.session = session
+        self.epsilon = epsilon
+
+    def measure(self, state: Floats, seed: int, batches: Sequence[Batch]) -> Estimate:
+        """See :class:`Estimator`."""
+        shared = {
+            "state": state,
+            "seed": np.array([seed], np.uint32),
+            "epsilon": np.array([self.epsilon], np.float32),
+        }
+        count = sum(len(batch.label) for batch in batches)
+        losses = np.empty((2, count), np.float64)
+        for batch in batches:
+            plus, minus = self.session.run(["loss_plus", "loss_minus"], feeds(batch) | shared)
+            losses[0, batch.index] = plus
+            losses[1, batch.index] = minus
+        plus_mean, minus_mean = np.float32(losses.mean(axis=1))
+        return estimate_from(float(plus_mean), float(minus_mean), self.epsilon)
+
+
+def feeds(batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
+    """What a graph is fed of a batch: decided here and nowhere else."""
+    return {"ids": batch.ids, "mask": batch.mask, "position": batch.position, "label": batch.label}

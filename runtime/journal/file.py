@@ -1,0 +1,101 @@
+"""A journal on disk: read whole, or appended to one record at a time, each on the disk before it counts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.journal.format import Header, Journal, Record, decode, encode_header, encode_record
+
+
+def read_journal(path: Path) -> Journal:
+    """The journal at ``path``.
+
+    Raises:
+        SeedTuneError: it is missing or damaged (a torn last record is not damage).
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SeedTuneError(f"the journal cannot be read ({error.strerror})", file=path) from error
+    return decode(raw, str(path))
+
+
+class JournalWriter:
+    """Appends records; a context manager that closes the file."""
+
+    def __init__(self, path: Path, descriptor: int, checksum: int, count: int) -> None:
+        self.path = path
+        self.count = count
+        self._descriptor = descriptor
+        self._checksum = checksum
+
+    @classmethod
+    def create(cls, path: Path, header: Header) -> JournalWriter:
+        """Starts a new journal.
+
+        Raises:
+            SeedTuneError: the file exists or cannot be written.
+        """
+        raw = encode_header(header)
+        checksum = int.from_bytes(raw[-4:], "little")
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise SeedTuneError(f"the journal cannot be created ({error.strerror})", file=path) from error
+        writer = cls(path, descriptor, checksum, 0)
+        writer._write(raw)
+        return writer
+
+    @classmethod
+    def resume(cls, path: Path, journal: Journal) -> JournalWriter:
+        """Goes on with ``journal``, just read from ``path``; a torn last record is cut off.
+
+        Raises:
+            SeedTuneError: the file cannot be written.
+        """
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+            os.ftruncate(descriptor, journal.whole_bytes)
+        except OSError as error:
+            raise SeedTuneError(f"the journal cannot be appended to ({error.strerror})", file=path) from error
+        return cls(path, descriptor, journal.checksum, len(journal))
+
+    def append(self, record: Record) -> None:
+        """Puts ``record`` on the disk; on return it survives a power cut.
+
+        Raises:
+            SeedTuneError: the disk is full; the journal then still ends with a whole record or a torn one.
+        """
+        raw, checksum = encode_record(record, self._checksum)
+        self._write(raw)
+        self._checksum = checksum
+        self.count += 1
+
+    def _write(self, raw: bytes) -> None:
+        try:
+            written = os.write(self._descriptor, raw)
+            if written < len(raw):
+                os.write(self._descriptor, raw[written:])
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise SeedTuneError(
+                f"the journal cannot be written ({error.strerror})",
+                file=self.path,
+                value=f"{self.count} records are safe",
+                remedy="free disk space, then continue with --resume",
+            ) from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> JournalWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

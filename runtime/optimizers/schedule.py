@@ -1,0 +1,21 @@
+"""Learning-rate schedules: the factor of each step, a pure function of its number."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+Schedule = Literal["linear", "cosine", "constant"]
+
+
+def factor(schedule: Schedule, step: int, steps: int) -> float:
+    """The factor of step ``step`` (0-based) of ``steps``: from 1 towards 0, or always 1.
+
+    The last step still moves: linear ends at 1/steps.
+    """
+    if schedule == "constant":
+        return 1.0
+    remaining = (steps - step) / steps
+    if schedule == "linear":
+        return remaining
+    return 0.5 * (1.0 - math.cos(math.pi * remaining))

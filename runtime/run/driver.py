@@ -1,0 +1,242 @@
+"""Joins bundle, data, loop, journal and telemetry into a run, from its first step or from where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.sampler import Sampler
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.estimators.two_sided import TwoSided
+from seedtune.runtime.journal.file import JournalWriter, read_journal
+from seedtune.runtime.journal.format import Header
+from seedtune.runtime.loop import DivergedError, StepEvent, tune
+from seedtune.runtime.optimizers.normalised import Normalised
+from seedtune.runtime.run.folder import RunFolder, read_description
+from seedtune.runtime.run.held_out import HeldOut
+from seedtune.runtime.run.prepare import Split, catch_up, describe_run, load_split, require_same_run
+from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.state import State
+from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
+from seedtune.runtime.telemetry.progress import RunProgress
+from seedtune.runtime.telemetry.records import RunResult, StepRecord
+from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
+
+# Share of the steps whose training losses stand for start and end when there are no held-out rows.
+EDGE_SHARE = 0.1
+
+
+class Run:
+    """A run in a RUN folder that this process holds.
+
+    Args:
+        folder: held open.
+        bundle: verified.
+        settings: checked.
+        train: the rows to learn from.
+        held_out: the rows to evaluate on, or None.
+        threads: of ONNX Runtime; None for all processors.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        bundle: Bundle,
+        settings: Settings,
+        train: Split,
+        held_out: Split | None,
+        threads: int | None = None,
+    ) -> None:
+        self.folder = folder
+        self.bundle = bundle
+        self.settings = settings
+        self.train = train
+        layout = bundle.manifest.state
+        self.state = State(bundle.session("update", 1), layout.parameters)
+        self.optimizer = Normalised(settings.learning_rate, settings.steps, settings.schedule)
+        self.held_out = HeldOut(folder, bundle, held_out, settings, threads) if held_out else None
+        self._header = Header(settings.seed, layout.parameters, bundle.sha256, settings.as_dict())
+        self._threads = threads
+        self._losses: list[float] = []
+        self._probe_ms: list[float] = []
+        self._seconds_before = 0.0
+
+    def execute(self, progress: RunProgress, stop: Callable[[], bool] = lambda: False) -> RunResult:
+        """Makes the remaining steps and writes every file of the RUN folder.
+
+        Args:
+            progress: shown each step and evaluation.
+            stop: asked after each step; True ends the run cleanly, to be resumed later.
+
+        Raises:
+            DivergedError: a loss was not finite; all files are written.
+            SeedTuneError: a file cannot be written.
+        """
+        started = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            journal, first_step = self._open_journal()
+            stack.enter_context(journal)
+            peak = stack.enter_context(PeakSampler())
+            log = stack.enter_context(JsonLinesWriter(self.folder.steps))
+            estimator = TwoSided(self.bundle.session("probe", self._threads), self.settings.epsilon)
+            if self.held_out:
+                self.held_out.at_step(first_step, self.state, progress)
+            events = tune(
+                estimator=estimator,
+                optimizer=self.optimizer,
+                sampler=Sampler(self.settings.seed, len(self.train.examples), self.settings.batch_size),
+                examples=self.train.examples,
+                state=self.state,
+                record=journal.append,
+                run_seed=self.settings.seed,
+                first_step=first_step,
+                steps=self.settings.steps,
+                tokens_per_call=max(1, self.settings.rows_per_call // 2),
+                padding_id=self.bundle.manifest.model.padding_id,
+            )
+            interrupted, done, diverged = False, first_step, None
+            try:
+                for event in events:
+                    done = event.step
+                    elapsed = self._seconds_before + time.monotonic() - started
+                    record = _step_record(event, elapsed, peak)
+                    log.write(record)
+                    progress.step(record)
+                    self._losses.append(event.estimate.loss)
+                    self._probe_ms.append(event.probe_ms)
+                    last = done == self.settings.steps
+                    if stop() and not last:
+                        interrupted = True
+                        break
+                    if self.held_out and (last or done % self.settings.eval_every == 0):
+                        self.held_out.at_step(done, self.state, progress)
+            except DivergedError as error:
+                diverged, interrupted = error, True
+            seconds = self._seconds_before + time.monotonic() - started
+            result = self._result(done, interrupted, seconds, peak.peak.rss_anon_bytes)
+            self.folder.write_result(result)
+        if diverged is not None:
+            raise diverged
+        return result
+
+    def _open_journal(self) -> tuple[JournalWriter, int]:
+        """The journal to append to and the steps already made; the state then holds them."""
+        if not self.folder.resume:
+            return JournalWriter.create(self.folder.journal, self._header), 0
+        journal = read_journal(self.folder.journal)
+        if journal.header != self._header:
+            raise SeedTuneError(
+                "the journal belongs to another run than run.json says",
+                file=self.folder.journal,
+                rule="same seed, bundle and settings",
+                remedy="restore the folder from a copy, or start a new run",
+            )
+        catch_up(self.optimizer, journal, self.settings.epsilon, self.folder.path)
+        self.state.apply(journal.seeds(), journal.records["coefficient"])
+        steps = [record for record in read_json_lines(self.folder.steps, StepRecord) if record.step <= len(journal)]
+        self._losses = [record.loss for record in steps if record.loss is not None]
+        self._probe_ms = [record.probe_ms for record in steps]
+        self._seconds_before = steps[-1].elapsed_seconds if steps else 0.0
+        return JournalWriter.resume(self.folder.journal, journal), len(journal)
+
+    def _result(self, done: int, interrupted: bool, seconds: float, anon_peak: int | None) -> RunResult:
+        evaluations = self.held_out.records if self.held_out else []
+        best = self.held_out.best if self.held_out else None
+        edge = max(1, round(len(self._losses) * EDGE_SHARE))
+        loss_start: float | None
+        loss_end: float | None
+        if evaluations:
+            loss_start, loss_end = evaluations[0].loss, evaluations[-1].loss
+        elif self._losses:
+            loss_start, loss_end = statistics.fmean(self._losses[:edge]), statistics.fmean(self._losses[-edge:])
+        else:
+            loss_start = loss_end = None
+        return RunResult(
+            steps=done,
+            loss_start=loss_start,
+            loss_end=loss_end,
+            state_sha256=self.state.sha256(),
+            journal=str(self.folder.journal),
+            probe_ms_median=statistics.median(self._probe_ms) if self._probe_ms else None,
+            rss_anon_peak_bytes=anon_peak,
+            best_step=best.step if best else None,
+            accuracy_start=evaluations[0].accuracy if evaluations else None,
+            accuracy_best=best.accuracy if best else None,
+            accuracy_end=evaluations[-1].accuracy if evaluations else None,
+            seconds_total=seconds,
+            interrupted=interrupted,
+        )
+
+
+def start_or_resume(
+    bundle_path: Path,
+    folder: RunFolder,
+    train: Path | None,
+    held_out: Path | None,
+    options: dict[str, int | float | str],
+    threads: int | None = None,
+) -> Run:
+    """The run in ``folder``, new or resumed, with everything read and checked.
+
+    Args:
+        bundle_path: the bundle.
+        folder: held open; its ``resume`` decides.
+        train: training rows; a resumed run may leave it out.
+        held_out: evaluation rows, or None.
+        options: the settings that were given; the others are defaults, or what a resumed run was begun with.
+        threads: of ONNX Runtime.
+
+    Raises:
+        SeedTuneError: anything the user can put right.
+    """
+    description = read_description(folder.path) if folder.resume else None
+    base = msgspec.convert(description.settings, Settings) if description else Settings()
+    settings = msgspec.structs.replace(base, **options)
+    settings.check()
+    if description:
+        train = train or Path(description.data.train.path)
+        held_out = held_out or (Path(description.data.eval.path) if description.data.eval else None)
+    if train is None:
+        raise SeedTuneError("a new run needs training rows", rule="--train FILE", remedy="add --train")
+    bundle = Bundle.open(bundle_path)
+    task = bundle.compiled_task()
+    train_split = load_split(train, task)
+    eval_split = load_split(held_out, task) if held_out else None
+    if description:
+        require_same_run(description, bundle, settings, train_split, eval_split, folder.path)
+    else:
+        folder.write_description(describe_run(bundle, settings, train_split, eval_split))
+    return Run(folder, bundle, settings, train_split, eval_split, threads)
+
+
+def _step_record(event: StepEvent, elapsed: float, peak: PeakSampler) -> StepRecord:
+    memory = read_memory()
+    return StepRecord(
+        step=event.step,
+        loss=event.estimate.loss,
+        loss_plus=event.estimate.loss_plus,
+        loss_minus=event.estimate.loss_minus,
+        projected_gradient=event.estimate.projected_gradient,
+        coefficient=event.coefficient,
+        learning_rate=event.learning_rate,
+        rows=event.rows,
+        tokens=event.tokens,
+        padding_tokens=event.padding_tokens,
+        encode_ms=event.encode_ms,
+        probe_ms=event.probe_ms,
+        update_ms=event.update_ms,
+        journal_ms=event.journal_ms,
+        total_ms=event.encode_ms + event.probe_ms + event.journal_ms + event.update_ms,
+        elapsed_seconds=elapsed,
+        vm_rss_bytes=memory.vm_rss_bytes,
+        rss_anon_bytes=memory.rss_anon_bytes,
+        rss_file_bytes=memory.rss_file_bytes,
+        vm_hwm_bytes=memory.vm_hwm_bytes,
+        rss_anon_peak_bytes=peak.peak.rss_anon_bytes,
+    )

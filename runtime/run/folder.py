@@ -1,0 +1,115 @@
+"""The RUN folder: who may write it, and where each file is. See `telemetry.records` for the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from seedtune.runtime.bundle.files import write_durably
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.telemetry.records import (
+    EVALUATIONS_FILE,
+    PREDICTIONS_BEST_FILE,
+    PREDICTIONS_START_FILE,
+    RESULT_FILE,
+    RUN_FILE,
+    STEPS_FILE,
+    RunDescription,
+    RunResult,
+)
+
+JOURNAL_FILE = "journal.bin"
+LOCK_FILE = ".lock"
+
+
+class RunFolder:
+    """A RUN folder held by this process; a context manager.
+
+    Raises on entering:
+        SeedTuneError: another run holds the folder, it cannot be made, or it holds something that ``resume`` does not
+            expect.
+    """
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        self.path = path
+        self.resume = resume
+        self._lock: FileLock | None = None
+
+    journal = property(lambda self: self.path / JOURNAL_FILE)
+    steps = property(lambda self: self.path / STEPS_FILE)
+    evaluations = property(lambda self: self.path / EVALUATIONS_FILE)
+    predictions_start = property(lambda self: self.path / PREDICTIONS_START_FILE)
+    predictions_best = property(lambda self: self.path / PREDICTIONS_BEST_FILE)
+
+    def __enter__(self) -> RunFolder:
+        self._require_state()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.path / LOCK_FILE)
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise SeedTuneError(
+                "another run is writing this folder",
+                file=self.path,
+                rule="one run at a time",
+                remedy="wait for it, or give another --out",
+            ) from error
+        except OSError as error:
+            raise SeedTuneError(f"the folder cannot be written ({error.strerror})", file=self.path) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _require_state(self) -> None:
+        has_run = (self.path / RUN_FILE).is_file() and self.journal.is_file()
+        if self.resume and not has_run:
+            raise SeedTuneError(
+                "there is no run to resume in this folder",
+                file=self.path,
+                rule=f"a folder with {RUN_FILE} and {JOURNAL_FILE}",
+                remedy="leave out --resume to start one",
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise SeedTuneError("this is a file, not a folder", file=self.path, remedy="give another --out")
+        names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        if not self.resume and names - {LOCK_FILE}:
+            raise SeedTuneError(
+                "the folder already holds a run" if has_run else "the folder is not empty",
+                file=self.path,
+                rule="a new or empty folder for a new run",
+                remedy="go on with --resume, or give another --out" if has_run else "give another --out",
+            )
+
+    def write_description(self, description: RunDescription) -> None:
+        """Writes run.json."""
+        write_durably(self.path / RUN_FILE, _pretty(description))
+
+    def write_result(self, result: RunResult) -> None:
+        """Writes result.json."""
+        write_durably(self.path / RESULT_FILE, _pretty(result))
+
+
+def read_description(path: Path) -> RunDescription:
+    """run.json of the RUN folder ``path``.
+
+    Raises:
+        SeedTuneError: it is missing or damaged.
+    """
+    file = path / RUN_FILE
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=RunDescription)
+    except OSError as error:
+        raise SeedTuneError(f"the run's description cannot be read ({error.strerror})", file=file) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SeedTuneError(f"the run's description is damaged ({error})", file=file) from error
+
+
+def _pretty(record: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"

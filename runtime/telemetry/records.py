@@ -1,0 +1,176 @@
+"""The files of a RUN folder, as types: what a run writes and a report reads.
+
+======================== ============================ =============================
+file                     type                         how many
+======================== ============================ =============================
+run.json                 :class:`RunDescription`      one, written when a run begins
+steps.jsonl              :class:`StepRecord`          one line a step
+evaluations.jsonl        :class:`EvaluationRecord`    one line an evaluation
+predictions_start.jsonl  :class:`PredictionRecord`    one line a held-out row
+predictions_best.jsonl   :class:`PredictionRecord`    one line a held-out row
+result.json              :class:`RunResult`           one, absent while unfinished
+======================== ============================ =============================
+
+JSON has no NaN or infinity: msgspec writes both as ``null``. A diverged run must still be readable, so every
+number that can diverge is ``float | None`` here, and ``None`` means "was not finite". Memory is ``None``
+where the system does not tell. Fields that a type does not name are ignored, so a later minor version may
+add some.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+FORMAT_VERSION = 1
+RUN_FILE = "run.json"
+STEPS_FILE = "steps.jsonl"
+EVALUATIONS_FILE = "evaluations.jsonl"
+PREDICTIONS_START_FILE = "predictions_start.jsonl"
+PREDICTIONS_BEST_FILE = "predictions_best.jsonl"
+RESULT_FILE = "result.json"
+
+
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One step: a probe, an update, a journal entry.
+
+    ``loss`` is the mean of both sides in nats; ``rows`` counts examples, ``tokens`` all positions computed
+    for one side, of which ``padding_tokens`` carry nothing; ``elapsed_seconds`` runs since the run began.
+    """
+
+    step: int
+    loss: float | None
+    loss_plus: float | None
+    loss_minus: float | None
+    projected_gradient: float | None
+    coefficient: float | None
+    learning_rate: float
+    rows: int
+    tokens: int
+    padding_tokens: int
+    encode_ms: float
+    probe_ms: float
+    update_ms: float
+    journal_ms: float
+    total_ms: float
+    elapsed_seconds: float
+    vm_rss_bytes: int | None = None
+    rss_anon_bytes: int | None = None
+    rss_file_bytes: int | None = None
+    vm_hwm_bytes: int | None = None
+    rss_anon_peak_bytes: int | None = None
+
+
+class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One pass over the held-out rows after ``step`` steps; ``best`` if no earlier one was better."""
+
+    step: int
+    accuracy: float
+    loss: float | None
+    examples: int
+    seconds: float
+    best: bool
+
+
+class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One held-out row; ``label`` and ``prediction`` count from 0 in the task's list of labels."""
+
+    index: int
+    fields: dict[str, str]
+    label: int
+    prediction: int
+    probabilities: list[float | None]
+    loss: float | None
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the model came from; ``parameters`` counts its weights."""
+
+    source: str
+    family: str
+    architecture: str
+    parameters: int
+
+
+class LabelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One label: its value in the data, its name for people, its word in the template."""
+
+    value: Any
+    name: str
+    word: str
+
+
+class TaskInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is learnt: how a row becomes text, and the words that stand for the labels."""
+
+    name: str
+    template: str
+    labels: list[LabelInfo]
+
+
+class DataFileInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One data file: path as given, rows used, SHA-256 of its bytes in hexadecimal."""
+
+    path: str
+    rows: int
+    sha256: str
+
+
+class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows to learn from, and the held-out rows if there are any."""
+
+    train: DataFileInfo
+    eval: DataFileInfo | None = None
+
+
+class StateInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The trainable state: its parameters, the layers that carry it (or a word for them), its rank."""
+
+    parameters: int
+    targets: list[str] | str
+    rank: int
+
+
+class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Where it ran, with the versions that decide what it computed."""
+
+    platform: str
+    processor: str
+    cores: int
+    python: str
+    onnxruntime: str
+
+
+class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """``run.json``: all that was fixed before the first step; ``created`` is ISO 8601."""
+
+    format_version: int
+    seedtune_version: str
+    created: str
+    bundle: str
+    bundle_sha256: str
+    model: ModelInfo
+    task: TaskInfo
+    settings: dict[str, Any]
+    data: DataInfo
+    state: StateInfo
+    machine: MachineInfo
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``result.json``: what came out. Accuracies are ``None`` without held-out rows."""
+
+    steps: int
+    loss_start: float | None
+    loss_end: float | None
+    state_sha256: str
+    journal: str
+    probe_ms_median: float | None
+    rss_anon_peak_bytes: int | None
+    best_step: int | None
+    accuracy_start: float | None
+    accuracy_best: float | None
+    accuracy_end: float | None
+    seconds_total: float
+    interrupted: bool

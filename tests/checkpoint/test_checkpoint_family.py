@@ -1,0 +1,63 @@
+"""Which configurations are causal, which masked, and which are refused."""
+
+from __future__ import annotations
+
+import pytest
+from transformers import AutoConfig, PretrainedConfig
+
+from seedtune.exporter.checkpoint.family import family_of
+from seedtune.exporter.checkpoint.limits import UNLIMITED, usable_positions
+from seedtune.runtime.errors import SeedTuneError
+
+
+def config(kind: str, **values: object) -> PretrainedConfig:
+    """transformers' default configuration of a model type, with ``values`` set."""
+    return AutoConfig.for_model(kind, **values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "family"),
+    [
+        ("llama", {"architectures": ["LlamaForCausalLM"]}, "causal"),
+        ("gpt2", {"architectures": ["GPT2LMHeadModel"]}, "causal"),
+        ("opt", {}, "causal"),
+        ("opt", {"architectures": ["OPTModel"]}, "causal"),
+        ("roberta", {"architectures": ["RobertaForMaskedLM"]}, "masked"),
+        ("roberta", {}, "masked"),
+        ("roberta", {"architectures": ["RobertaForCausalLM"], "is_decoder": True}, "causal"),
+        ("roberta", {"is_decoder": True}, "causal"),
+        ("bert", {"architectures": ["BertForPreTraining"]}, "masked"),
+        ("bert", {"architectures": ["BertForSequenceClassification"]}, "masked"),
+        ("distilbert", {"architectures": ["DistilBertForMaskedLM"]}, "masked"),
+        ("modernbert", {}, "masked"),
+    ],
+)
+def test_family(kind: str, values: dict[str, object], family: str) -> None:
+    assert family_of(config(kind, **values), "somewhere") == family
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "reason"),
+    [
+        ("t5", {}, "encoder-decoder"),
+        ("bart", {}, "encoder-decoder"),
+        ("vit", {}, "not a language model"),
+        ("wav2vec2", {}, "not a language model"),
+        ("clip", {}, "reads more than text"),
+        ("llava", {}, "reads more than text"),
+        ("roberta", {"architectures": ["RobertaForCausalLM"]}, "would see the future"),
+    ],
+)
+def test_refused(kind: str, values: dict[str, object], reason: str) -> None:
+    with pytest.raises(SeedTuneError, match=reason) as caught:
+        family_of(config(kind, **values), "somewhere")
+    assert caught.value.file == "somewhere"
+    assert caught.value.remedy
+
+
+def test_positions() -> None:
+    assert usable_positions(config("roberta", max_position_embeddings=514, pad_token_id=1)) == 512
+    assert usable_positions(config("bert")) == 512
+    assert usable_positions(config("gpt2")) == 1024
+    assert usable_positions(config("opt")) == 2048
+    assert usable_positions(config("bloom")) == UNLIMITED
