@@ -20,7 +20,7 @@ from rich.table import Table
 
 from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.errors import EXIT_CODE
-from seedtune.runtime.session import default_threads, release_memory_early
+from seedtune.runtime.session import default_threads
 
 EXTRAS = {
     "export": ("torch", "transformers", "accelerate", "onnx", "onnx_ir", "onnxscript", "safetensors", "gguf",
@@ -52,7 +52,7 @@ class Finding:
 
 def findings() -> list[Finding]:
     """Everything that the doctor looks at, in order."""
-    checks: tuple[Callable[[], Finding], ...] = (_python, _processors, _memory, _disk, _onnxruntime, _allocator)
+    checks: tuple[Callable[[], Finding], ...] = (_python, _processors, _memory, _disk, _onnxruntime)
     return [check() for check in checks] + [_extra(name) for name in EXTRAS] + [_embedded_model()]
 
 
@@ -100,16 +100,6 @@ def _onnxruntime() -> Finding:
         Status.OK if good else Status.MISSING,
         version,
         "" if good else 'pip install "onnxruntime>=1.28,<1.29"',
-    )
-
-
-def _allocator() -> Finding:
-    good = release_memory_early()
-    return Finding(
-        "allocator",
-        Status.OK if good else Status.NOTE,
-        "glibc, returns freed memory at once" if good else "not glibc",
-        "" if good else "peak memory may be higher than documented",
     )
 
 

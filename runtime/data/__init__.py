@@ -1,0 +1,1 @@
+"""Data: files to rows, rows to batches, and the order in which a run sees them."""

@@ -1,0 +1,1 @@
+"""Tasks: how a row becomes text, and which words stand for its labels."""

@@ -15,6 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tiny_models import make_model, save_folder
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Names the one marker of this folder: deselect it with ``-m "not package_index"``."""
+    config.addinivalue_line("markers", "package_index: fetches a wheel through pip unless the cache has it")
+
+
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Gives the session's safetensors folder of a model; read-only by contract."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,3 +143,34 @@ def test_tokenizer_is_clean(saved: Callable[[str], Path]) -> None:
     assert tokenizer.padding is None
     assert tokenizer.encode("ab").tokens == ["a", "b", "</s>"]
     assert tokenizer.encode("ab", add_special_tokens=False).tokens == ["a", "b"]
+
+
+def test_opt_as_the_hub_has_it(spoilt: Callable[[str], Path]) -> None:
+    """facebook/opt-* bring vocab.json and merges.txt, no tokenizer.json; every text begins with </s>."""
+    folder = spoilt("opt")
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    token = {
+        "__type": "AddedToken",
+        "lstrip": False,
+        "normalized": True,
+        "rstrip": False,
+        "single_word": False,
+    }
+    settings = {
+        "add_bos_token": True,
+        "add_prefix_space": False,
+        "bos_token": token | {"content": "</s>"},
+        "eos_token": token | {"content": "</s>"},
+        "errors": "replace",
+        "pad_token": token | {"content": "<pad>"},
+        "tokenizer_class": "GPT2Tokenizer",
+        "unk_token": token | {"content": "</s>"},
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    checkpoint = open_checkpoint(str(folder))
+    assert checkpoint.tokenizer.encode("a b").tokens == ["</s>", "a", "Ġ", "b"]
+    assert checkpoint.unknown_token == "</s>"
+    assert checkpoint.padding_id == 1

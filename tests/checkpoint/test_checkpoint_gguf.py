@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_what_the_exporter_asks(tmp_path: Path) -> None:
     checkpoint = open_checkpoint(str(path))
     assert (checkpoint.family, checkpoint.padding_id, checkpoint.max_positions) == ("causal", 1, 40)
     assert checkpoint.tokenizer.truncation is None
-    assert checkpoint.tokenizer.encode("ba", add_special_tokens=False).tokens == ["b", "a"]
+    assert checkpoint.tokenizer.encode("bab", add_special_tokens=False).tokens == ["b", "ab"]
 
 
 def test_smollm_splits_digits_first(tmp_path: Path) -> None:
@@ -104,6 +105,14 @@ def test_hostile_headers(tmp_path: Path) -> None:
         path.write_bytes(spoilt)
         with pytest.raises(SeedTuneError, match="damaged"):
             open_checkpoint(str(path))
+
+
+def test_nested_arrays_do_not_exhaust_the_stack(tmp_path: Path) -> None:
+    start = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1) + b"k" + struct.pack("<I", 9)
+    path = tmp_path / "deep.gguf"
+    path.write_bytes(start + struct.pack("<IQ", 9, 1) * 100_000)
+    with pytest.raises(SeedTuneError, match="an array of arrays"):
+        open_checkpoint(str(path))
 
 
 def test_missing_tensor_is_named(tmp_path: Path) -> None:

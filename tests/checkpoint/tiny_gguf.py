@@ -80,9 +80,9 @@ def _add_vocabulary(writer: GGUFWriter, pre_tokenizer: str) -> None:
     vocabulary = sorted(make_tokenizer().get_vocab().items(), key=lambda item: item[1])
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre_tokenizer)
-    writer.add_token_list([token for token, _ in vocabulary])
-    writer.add_token_types([3 if index < 5 else 1 for _, index in vocabulary])
     # transformers' converter needs a merge; this one joins the two letters of "ab".
+    writer.add_token_list([*(token for token, _ in vocabulary), "ab"])
+    writer.add_token_types([*(3 if index < 5 else 1 for _, index in vocabulary), 1])
     writer.add_token_merges(["a b"])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(2)
