@@ -7,6 +7,7 @@ graph, random state) against a reference whose weights were changed to ``W + (B 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +47,15 @@ def check_bundle(path: Path, checkpoint: Checkpoint) -> CheckResult:
     del session
 
     session = bundle.session("probe")
-    feeds = rows | {"state": state, "seed": np.array([SEED], np.uint32), "epsilon": np.array([EPSILON], np.float32)}
+    feeds = rows | {
+        "state": state,
+        "seed": np.array([SEED], np.uint32),
+        "epsilon": np.array([EPSILON], np.float32),
+    }
     sides = session.run(["loss_plus", "loss_minus"], feeds)
     del session
     noise = rademacher(SEED, layout.parameters)
-    originals = {target.name: reference.get_submodule(target.name).weight for target in layout.targets}
+    originals = {target.name: reference.get_parameter(f"{target.name}.weight") for target in layout.targets}
     perturbed_error = 0.0
     for losses, sign in zip(sides, (1.0, -1.0), strict=True):
         _set_weights(reference, originals, manifest, state + np.float32(sign * EPSILON) * noise)
@@ -93,16 +98,14 @@ def _random_rows(manifest: Manifest) -> dict[str, np.ndarray]:
 def _reference_scores(model: torch.nn.Module, rows: dict[str, np.ndarray], manifest: Manifest) -> np.ndarray:
     """Log-softmax over the label words at the label position, [B, L], by transformers."""
     with torch.no_grad():
-        logits = model(
-            input_ids=torch.from_numpy(rows["ids"]), attention_mask=torch.from_numpy(rows["mask"])
-        ).logits
+        logits = model(input_ids=torch.from_numpy(rows["ids"]), attention_mask=torch.from_numpy(rows["mask"])).logits
     at_position = logits[torch.arange(len(rows["position"])), torch.from_numpy(rows["position"])]
     scores = at_position[:, list(manifest.label_word_ids)].float()
     return torch.log_softmax(scores, dim=-1).numpy()
 
 
 def _set_weights(
-    model: torch.nn.Module, originals: dict[str, torch.nn.Parameter], manifest: Manifest, state: np.ndarray
+    model: torch.nn.Module, originals: Mapping[str, torch.Tensor], manifest: Manifest, state: np.ndarray
 ) -> None:
     """Every target's weight becomes ``W + B A`` with B from ``state`` [n]; Conv1D layers keep W as [i, o]."""
     lora_a = lora_a_values(manifest.state)

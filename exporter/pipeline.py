@@ -96,7 +96,7 @@ def export_bundle(
     phase("tracing the model")
     skeleton = checkpoint.skeleton()
     trunk = trace(skeleton, checkpoint.family)
-    layout = _state_layout(trunk, skeleton, targets, rank, adapter_seed)
+    layout = _state_layout(trunk, skeleton, checkpoint, targets, rank, adapter_seed)
     phase("building the graphs")
     words = compiled.label_word_ids
     graphs = {"probe": build_probe(trunk, layout, words), "eval": build_eval(trunk, layout, words)}
@@ -170,7 +170,7 @@ def _refuse_existing(out: Path, overwrite: bool) -> None:
 
 
 def _state_layout(
-    trunk: ir.Model, skeleton: torch.nn.Module, targets: str, rank: int, adapter_seed: int
+    trunk: ir.Model, skeleton: torch.nn.Module, checkpoint: Checkpoint, targets: str, rank: int, adapter_seed: int
 ) -> StateLayout:
     """Selects among the linears of the trunk; those of the head see one row a side and are left out."""
     head = head_of(skeleton)
@@ -181,10 +181,8 @@ def _state_layout(
         for inner, _ in head.named_modules()
     }
     linears = normalise_linears(trunk.clone().graph)
-    vocabulary = skeleton.config.get_text_config().vocab_size
-    usable = [
-        linear for linear in linears if linear.name not in inside_head and linear.out_features != vocabulary
-    ]
+    vocabulary = checkpoint.config.get_text_config().vocab_size
+    usable = [linear for linear in linears if linear.name not in inside_head and linear.out_features != vocabulary]
     return lay_out(select(usable, targets), rank, adapter_seed)
 
 

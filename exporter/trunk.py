@@ -60,9 +60,10 @@ def head_of(model: torch.nn.Module) -> torch.nn.Module:
     Raises:
         SeedTuneError: the model does not say where its output embeddings are.
     """
-    output = model.get_output_embeddings()
+    find = getattr(model, "get_output_embeddings", None)
+    output = find() if callable(find) else None
     for name, module in model.named_modules():
-        if module is output:
+        if output is not None and module is output:
             return model.get_submodule(name.split(".")[0])
     raise SeedTuneError(
         "this architecture has no language-model head that can be found",

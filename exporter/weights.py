@@ -57,7 +57,11 @@ class WeightsFile:
             if dtype not in SAFETENSORS_NAMES:
                 raise SeedTuneError("a parameter has a type that cannot be stored", value=f"{name}: {dtype}")
             end = start + int(np.prod(shape, dtype=np.int64)) * int(dtype.itemsize)
-            header[name] = {"dtype": SAFETENSORS_NAMES[dtype], "shape": list(shape), "data_offsets": [start, end]}
+            header[name] = {
+                "dtype": SAFETENSORS_NAMES[dtype],
+                "shape": list(shape),
+                "data_offsets": [start, end],
+            }
             spans[name] = start
             start = end
         text = json.dumps(header, separators=(",", ":")).encode()
@@ -98,7 +102,7 @@ class WeightsFile:
                     continue
                 array = _stored(name, tensor, place)
                 file.seek(place.offset)
-                file.write(memoryview(array).cast("B"))
+                file.write(array.data)
                 missing.discard(name)
                 count += array.size
             file.flush()

@@ -1,10 +1,10 @@
 """ONNX Runtime settings, in one place, the same on a PC and on the phone.
 
- - Prepacking off: a packed weight is an anonymous copy; off, the weights stay clean pages of the mapped file.
- - The CPU arena on, the memory pattern off: measured on SmolLM2 at 1,024 token rows, peak RssAnon is 76 MB so, 98 MB
-   with the pattern, and 200 to 840 MB without the arena, because glibc cannot re-use freed aligned blocks. Without the
-   arena every activation is also paged in anew, which doubles the time (docs/log.md, "allocator").
- - No spinning: a phone pays for it in heat.
+- Prepacking off: a packed weight is an anonymous copy; off, the weights stay clean pages of the mapped file.
+- The CPU arena on, the memory pattern off: measured on SmolLM2 at 1,024 token rows, peak RssAnon is 76 MB so, 98 MB
+  with the pattern, and 200 to 840 MB without the arena, because glibc cannot re-use freed aligned blocks. Without the
+  arena every activation is also paged in anew, which doubles the time (docs/log.md, "allocator").
+- No spinning: a phone pays for it in heat.
 """
 
 from __future__ import annotations

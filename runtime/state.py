@@ -41,9 +41,7 @@ class State:
         binding.bind_cpu_input("state", self.values)
         binding.bind_cpu_input("seeds", np.ascontiguousarray(seeds))
         binding.bind_cpu_input("coefficients", np.ascontiguousarray(coefficients))
-        binding.bind_output(
-            "state_out", "cpu", 0, np.float32, list(self.values.shape), self.values.ctypes.data
-        )
+        binding.bind_output("state_out", "cpu", 0, np.float32, list(self.values.shape), self.values.ctypes.data)
         self.session.run_with_iobinding(binding)
 
     def sha256(self) -> str:

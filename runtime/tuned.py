@@ -68,7 +68,11 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
     chosen = _best_step(path, len(journal)) if step is None else step
     if not 0 <= chosen <= len(journal):
         raise SeedTuneError(
-            "the run has no such step", file=path, value=chosen, rule=f"0 to {len(journal)}", remedy="choose another"
+            "the run has no such step",
+            file=path,
+            value=chosen,
+            rule=f"0 to {len(journal)}",
+            remedy="choose another",
         )
     state = _state(opened)
     state.apply(journal.seeds()[:chosen], journal.records["coefficient"][:chosen])

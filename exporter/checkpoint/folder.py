@@ -102,9 +102,7 @@ def read_config(folder: Path) -> PretrainedConfig:
             remedy="fetch config.json again",
         ) from error
     if not isinstance(stored, dict):
-        raise SeedTuneError(
-            "the configuration is not a JSON object", file=file, remedy="fetch config.json again"
-        )
+        raise SeedTuneError("the configuration is not a JSON object", file=file, remedy="fetch config.json again")
     if stored.get("quantization_config"):
         raise SeedTuneError(
             "the weights are quantised in a way that SeedTune does not read",

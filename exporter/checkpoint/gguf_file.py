@@ -6,6 +6,8 @@ tables for names and layouts, and a test holds the two equal bit for bit.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
@@ -25,6 +27,7 @@ from transformers.modeling_gguf_pytorch_utils import (
 from seedtune.exporter.checkpoint.checkpoint import Checkpoint
 from seedtune.exporter.checkpoint.finite import check_finite
 from seedtune.exporter.checkpoint.gguf_header import GgufHeader, read_header
+from seedtune.exporter.checkpoint.gguf_shared_reader import shared_reader
 from seedtune.exporter.checkpoint.gguf_tokenizer import load_gguf_tokenizer
 from seedtune.exporter.checkpoint.loading import load_whole, mismatched, missing
 from seedtune.exporter.checkpoint.quiet import quiet
@@ -55,7 +58,8 @@ class GgufCheckpoint(Checkpoint):
     @cached_property
     def pretrained_tokenizer(self) -> PreTrainedTokenizerBase:
         """transformers' own tokenizer, loaded once."""
-        return load_gguf_tokenizer(self.path, self.header.text("tokenizer.ggml.pre"))
+        with shared_reader():
+            return load_gguf_tokenizer(self.path, self.header.text("tokenizer.ggml.pre"))
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """See :meth:`Checkpoint.tensors`; every tensor is float32."""
@@ -71,14 +75,16 @@ class GgufCheckpoint(Checkpoint):
 
     def reference(self, attention: Attention = "eager") -> nn.Module:
         """See :meth:`Checkpoint.reference`."""
-        return load_whole(
-            self.path.parent,
-            self.family,
-            torch.float32,
-            attention,
-            file=self.path,
-            gguf_file=self.path.name,
-        )
+        # transformers draws a bar of its own here, whatever its settings say.
+        with contextlib.redirect_stderr(io.StringIO()), shared_reader():
+            return load_whole(
+                self.path.parent,
+                self.family,
+                torch.float32,
+                attention,
+                file=self.path,
+                gguf_file=self.path.name,
+            )
 
     def _names(self, model: nn.Module, processor: TensorProcessor) -> dict[str, str]:
         """The names in the file to the names in ``model``, by transformers' own table."""
@@ -124,9 +130,7 @@ class GgufCheckpoint(Checkpoint):
         for name in list(deposited):
             yield self._checked(name, deposited.pop(name), shapes)
 
-    def _checked(
-        self, name: str, tensor: torch.Tensor, shapes: dict[str, torch.Size]
-    ) -> tuple[str, torch.Tensor]:
+    def _checked(self, name: str, tensor: torch.Tensor, shapes: dict[str, torch.Size]) -> tuple[str, torch.Tensor]:
         if tensor.shape != shapes[name]:
             raise mismatched([f"{name} {list(tensor.shape)} instead of {list(shapes[name])}"], self.path)
         check_finite(name, tensor, str(self.path))
@@ -152,7 +156,7 @@ class _Flat:
 
 def _read_config(path: Path, architecture: str) -> PretrainedConfig:
     try:
-        with quiet():
+        with quiet(), shared_reader():
             return AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OSError) as error:
         raise _unsupported(path, architecture, error) from error

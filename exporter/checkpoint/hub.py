@@ -67,9 +67,7 @@ def download_model(name: str) -> Path:
             remedy="check the spelling; for a private model run: hf auth login (or set HF_TOKEN)",
         ) from error
     except HFValidationError as error:
-        raise SeedTuneError(
-            "this is not the id of a model on the hub", value=name, rule=str(error)
-        ) from error
+        raise SeedTuneError("this is not the id of a model on the hub", value=name, rule=str(error)) from error
     except (HfHubHTTPError, HTTPError, LocalEntryNotFoundError, OSError) as error:
         return _cached(name, error)
 

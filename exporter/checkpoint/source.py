@@ -75,8 +75,7 @@ def _not_found(source: str, path: Path) -> SeedTuneError:
     return SeedTuneError(
         "there is no model of this name",
         value=source,
-        rule="a model folder, a GGUF file, a hub id (organisation/model), or an embedded model: "
-        + ", ".join(MODELS),
+        rule="a model folder, a GGUF file, a hub id (organisation/model), or an embedded model: " + ", ".join(MODELS),
         remedy=f"did you mean {guess[0]}?" if guess else f"try {next(iter(MODELS))}",
     )
 

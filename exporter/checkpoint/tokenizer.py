@@ -39,9 +39,7 @@ def load_tokenizer(folder: Path, gguf_file: str | None = None) -> PreTrainedToke
     extra = {} if gguf_file is None else {"gguf_file": gguf_file}
     try:
         with quiet():
-            return AutoTokenizer.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False, **extra
-            )
+            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **extra)
     except Exception as error:  # the tokenizers library raises it bare on a damaged file
         raise SeedTuneError(
             "the tokenizer cannot be read",

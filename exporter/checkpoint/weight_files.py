@@ -117,9 +117,7 @@ def _safetensors_types(file: Path) -> dict[str, str]:
 def _pickle_types(file: Path) -> dict[str, str]:
     try:
         # On the meta device only the names, types and shapes are read.
-        state = torch.load(
-            file, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(file) or None
-        )
+        state = torch.load(file, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(file) or None)
     except pickle.UnpicklingError as error:
         raise SeedTuneError(
             "the file is damaged, or holds Python objects other than tensors",

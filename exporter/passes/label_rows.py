@@ -15,7 +15,21 @@ from seedtune.exporter.passes.emitter import Emitter
 from seedtune.exporter.passes.linear_layout import Linear
 from seedtune.runtime.errors import SeedTuneError
 
-ELEMENTWISE = {"Add", "Sub", "Mul", "Div", "Tanh", "Neg", "Cast", "Identity", "Reshape", "Gather", "Slice", "Squeeze", "Clip"}
+ELEMENTWISE = {
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Tanh",
+    "Neg",
+    "Cast",
+    "Identity",
+    "Reshape",
+    "Gather",
+    "Slice",
+    "Squeeze",
+    "Clip",
+}
 
 
 def keep_label_rows(graph: ir.Graph, linears: Sequence[Linear], words: Sequence[int]) -> ir.Value:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from seedtune.exporter.passes.emitter import Emitter
+from seedtune.exporter.passes.emitter import Emitter, static_shape
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def normalise_linears(graph: ir.Graph) -> list[Linear]:
         weight, transposed = _weight_of(node)
         if weight is None or weight.shape is None or len(weight.shape) != 2:
             continue
-        first, second = int(weight.shape[0]), int(weight.shape[1])
+        first, second = static_shape(weight)
         out_features, in_features = (first, second) if transposed else (second, first)
         if node.op_type == "Gemm":
             rows, output = node.inputs[0], node.outputs[0]
@@ -116,7 +116,7 @@ def _rewrite(
     leading = emit.op("Shape", x, start=0, end=-1)
     shape = emit.op("Concat", leading, emit.integers(out_features), axis=0)
     restored = emit.op("Reshape", product, shape)
-    restored.dtype, restored.shape = result.dtype, result.shape
+    restored.type, restored.shape = result.type, result.shape
     emit.insert_before(node)
     ir.convenience.replace_all_uses_with(result, restored, replace_graph_outputs=True)
     if addition is not None:

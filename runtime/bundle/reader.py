@@ -50,7 +50,9 @@ class Bundle:
         manifest_path = path / MANIFEST
         if not path.is_dir():
             raise SeedTuneError(
-                "no such bundle folder", file=path, remedy="make one with: seedtune export SOURCE --task TASK --out BUNDLE"
+                "no such bundle folder",
+                file=path,
+                remedy="make one with: seedtune export SOURCE --task TASK --out BUNDLE",
             )
         if not manifest_path.is_file():
             raise SeedTuneError(
@@ -87,7 +89,10 @@ class Bundle:
             return Tokenizer.from_file(str(path))
         except Exception as error:
             raise SeedTuneError(
-                "the tokenizer cannot be read", file=path, value=str(error), remedy="upgrade the tokenizers package"
+                "the tokenizer cannot be read",
+                file=path,
+                value=str(error),
+                remedy="upgrade the tokenizers package",
             ) from error
 
     def compiled_task(self) -> CompiledTask:
@@ -131,5 +136,9 @@ def _verify(path: Path, size_bytes: int, sha256: str | None) -> None:
         )
     if sha256 is not None and (actual := sha256_of(path)) != sha256:
         raise SeedTuneError(
-            "a file of the bundle has been altered", file=path, value=actual, rule=f"SHA-256 {sha256}", remedy=REMEDY
+            "a file of the bundle has been altered",
+            file=path,
+            value=actual,
+            rule=f"SHA-256 {sha256}",
+            remedy=REMEDY,
         )

@@ -106,9 +106,7 @@ def _onnxruntime() -> Finding:
 def _extra(name: str) -> Finding:
     absent = [package for package in EXTRAS[name] if importlib.util.find_spec(package) is None]
     if absent:
-        return Finding(
-            f"extra {name}", Status.NOTE, f"lacks {', '.join(absent)}", f'pip install "seedtune[{name}]"'
-        )
+        return Finding(f"extra {name}", Status.NOTE, f"lacks {', '.join(absent)}", f'pip install "seedtune[{name}]"')
     versions = ", ".join(f"{package} {metadata.version(package.replace('_', '-'))}" for package in EXTRAS[name][:2])
     return Finding(f"extra {name}", Status.OK, versions)
 
@@ -140,7 +138,10 @@ def doctor(json: JsonOption = False) -> None:
     colours = {Status.OK: "green", Status.NOTE: "yellow", Status.MISSING: "red"}
     for finding in found:
         table.add_row(
-            f"[{colours[finding.status]}]{finding.status}[/]", finding.name, escape(finding.found), escape(finding.advice)
+            f"[{colours[finding.status]}]{finding.status}[/]",
+            finding.name,
+            escape(finding.found),
+            escape(finding.advice),
         )
     Console(stderr=json).print(table)
     broken = any(finding.status is Status.MISSING for finding in found)
@@ -148,9 +149,7 @@ def doctor(json: JsonOption = False) -> None:
         print_json(
             {
                 "ok": not broken,
-                "findings": [
-                    {"name": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in found
-                ],
+                "findings": [{"name": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in found],
             }
         )
     if broken:

@@ -47,7 +47,8 @@ def export_command(
     rank: Annotated[int, typer.Option(min=1, max=256, help="Rank of the trainable state.")] = 8,
     adapter_seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every fixed A.")] = 0,
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Compare with transformers before the bundle is put in place.")
+        bool,
+        typer.Option("--check/--no-check", help="Compare with transformers before the bundle is put in place."),
     ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
     json: JsonOption = False,
@@ -109,7 +110,7 @@ def export_command(
         )
 
 
-def _exporter():  # type: ignore[no-untyped-def]  # noqa: ANN202 - its type needs torch
+def _exporter():  # type: ignore[no-untyped-def]
     """The exporter, imported only here: everything else works without torch.
 
     Raises:

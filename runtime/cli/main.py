@@ -64,7 +64,14 @@ def run() -> None:
         console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(EXIT_CODE)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG, errno.EPERM):
+        if error.errno not in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EACCES,
+            errno.EROFS,
+            errno.EFBIG,
+            errno.EPERM,
+        ):
             raise
         where = f"{error.filename}: " if error.filename else ""
         console.print(f"[bold red]error:[/] {escape(where)}{error.strerror}", highlight=False, soft_wrap=True)

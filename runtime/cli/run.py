@@ -37,7 +37,8 @@ def run_command(
     out: Annotated[Path, typer.Option(help="The RUN folder to write.")],
     train: Annotated[Path | None, typer.Option(help="Labelled rows to learn from (JSONL, CSV, TSV, Parquet).")] = None,
     held_out: Annotated[
-        Path | None, typer.Option("--eval", help="Labelled rows to evaluate on; the best state is kept by them.")
+        Path | None,
+        typer.Option("--eval", help="Labelled rows to evaluate on; the best state is kept by them."),
     ] = None,
     steps: Annotated[int | None, typer.Option(help=f"Updates to make. [default: {DEFAULTS.steps}]")] = None,
     batch_size: Annotated[int | None, typer.Option(help=f"Examples a step. [default: {DEFAULTS.batch_size}]")] = None,
@@ -46,9 +47,12 @@ def run_command(
         typer.Option(help=f"How far a typical step moves every parameter. [default: {DEFAULTS.learning_rate}]"),
     ] = None,
     epsilon: Annotated[
-        float | None, typer.Option(help=f"Half the distance between the two sides. [default: {DEFAULTS.epsilon}]")
+        float | None,
+        typer.Option(help=f"Half the distance between the two sides. [default: {DEFAULTS.epsilon}]"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help=f"Everything random follows from it. [default: {DEFAULTS.seed}]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help=f"Everything random follows from it. [default: {DEFAULTS.seed}]")
+    ] = None,
     schedule: Annotated[
         ScheduleName | None, typer.Option(help=f"How the learning rate falls. [default: {DEFAULTS.schedule}]")
     ] = None,
@@ -59,7 +63,9 @@ def run_command(
         int | None,
         typer.Option(help=f"Token rows a call, both sides; bounds memory. [default: {DEFAULTS.rows_per_call}]"),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out; options default to its own.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out; options default to its own.")
+    ] = False,
     threads: ThreadsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -96,7 +102,7 @@ def run_command(
 
 
 @contextmanager
-def _clean_stop() -> Iterator["_StopFlag"]:
+def _clean_stop() -> Iterator[_StopFlag]:
     """A flag that Ctrl-C (or a polite kill) sets; the second one interrupts at once, as usual."""
     flag = _StopFlag()
     before = {number: signal.signal(number, flag.set) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -122,16 +128,18 @@ class _StopFlag:
 
 def _summarise(result: RunResult, out: Path) -> None:
     console = Console(stderr=True)
-    parts = [f"{'stopped' if result.interrupted else 'done'} after {result.steps} steps in {result.seconds_total:.0f} s"]
+    parts = [
+        f"{'stopped' if result.interrupted else 'done'} after {result.steps} steps in {result.seconds_total:.0f} s"
+    ]
     if result.loss_start is not None and result.loss_end is not None:
         parts.append(f"loss {result.loss_start:.4f} -> {result.loss_end:.4f}")
     if result.accuracy_start is not None and result.accuracy_best is not None:
-        parts.append(f"held-out {result.accuracy_start:.1%} -> {result.accuracy_best:.1%} (best, step {result.best_step})")
+        parts.append(
+            f"held-out {result.accuracy_start:.1%} -> {result.accuracy_best:.1%} (best, step {result.best_step})"
+        )
     if result.rss_anon_peak_bytes is not None:
         parts.append(f"RssAnon peak {result.rss_anon_peak_bytes / 1e6:.0f} MB")
     console.print("; ".join(parts), highlight=False, soft_wrap=True)
     console.print(f"seedtune report {out}", highlight=False, soft_wrap=True)
     if result.interrupted:
         console.print(f"go on with: seedtune run BUNDLE --out {out} --resume", highlight=False, soft_wrap=True)
-
-

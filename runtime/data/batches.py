@@ -11,7 +11,7 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Example:
     """A tokenised, labelled row: ``ids`` [T], the label's ``position`` and the ``label``'s place in the task."""
 
@@ -20,7 +20,7 @@ class Example:
     label: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Rows for one call: ``ids``, ``mask`` [B, T] (mask 1 = token), ``position``, ``label``, ``index`` [B].
 
@@ -49,7 +49,17 @@ def micro_batches(examples: Sequence[Example], token_limit: int, padding_id: int
 
     An example longer than the limit goes alone. Equal lengths keep their order, so the split depends on the examples
     only.
+
+    Args:
+        examples: tokenised rows.
+        token_limit: B * T at most, padding included.
+        padding_id: fills short rows on the right; the mask is 0 there.
+
+    Raises:
+        ValueError: the limit is not positive.
     """
+    if token_limit < 1:
+        raise ValueError(f"token_limit < 1: {token_limit}")
     order = sorted(range(len(examples)), key=lambda index: len(examples[index].ids))
     chosen: list[int] = []
     for index in order:

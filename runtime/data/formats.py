@@ -19,14 +19,16 @@ def read_text(path: Path) -> str:
     """The file as text; a byte-order mark is dropped.
 
     Raises:
-        SeedTuneError: not UTF-8; names line and byte.
+        SeedTuneError: not UTF-8, or a NUL; names line and byte.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise SeedTuneError(f"the data file cannot be read ({error.strerror})", file=path) from error
+        raise SeedTuneError(
+            f"the data file cannot be read ({error.strerror})", file=path, remedy="check its permissions"
+        ) from error
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SeedTuneError(
@@ -36,6 +38,14 @@ def read_text(path: Path) -> str:
             rule="UTF-8 text",
             remedy="convert it, for example with iconv",
         ) from error
+    if "\0" in text:
+        raise SeedTuneError(
+            "the data file holds a NUL character",
+            file=f"{path}:{text.count(chr(10), 0, text.index(chr(0))) + 1}",
+            rule="plain UTF-8 text",
+            remedy="if it is UTF-16, convert it, for example with iconv; otherwise remove the character",
+        )
+    return text
 
 
 def read_jsonl(path: Path) -> Records:
@@ -44,48 +54,82 @@ def read_jsonl(path: Path) -> Records:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=_object)
         except ValueError as error:
-            column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+            column = f", column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else f": {error}"
             raise SeedTuneError(
-                f"this line is not JSON{column}", file=f"{path}:{number}", value=line, rule="one JSON object a line"
+                f"this line is not JSON{column}",
+                file=f"{path}:{number}",
+                value=line,
+                rule="one JSON object a line, each key once",
+                remedy="correct or remove the line",
             ) from error
         except RecursionError as error:
-            raise SeedTuneError("this line is nested too deeply", file=f"{path}:{number}", value=line) from error
+            raise SeedTuneError(
+                "this line is nested too deeply",
+                file=f"{path}:{number}",
+                value=line,
+                remedy="correct or remove the line",
+            ) from error
         if not isinstance(record, dict):
             raise SeedTuneError(
-                "this line is not a JSON object", file=f"{path}:{number}", value=record, rule='{"text": ..., "label": ...}'
+                "this line is not a JSON object",
+                file=f"{path}:{number}",
+                value=record,
+                rule='{"text": ..., "label": ...}',
+                remedy="write every row as an object",
             )
         yield number, record
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json keeps the last of two equal keys, so a row with two labels would quietly take the second.
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+    return record
+
+
 def _read_delimited(path: Path, delimiter: str) -> Records:
     text = read_text(path)
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise SeedTuneError("the data file holds a NUL character", file=f"{path}:{line}", rule="plain text")
     table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    start = 1
     try:
         header = next(table, None)
         if header is None:
             return
-        if len(set(header)) != len(header):
-            raise SeedTuneError("two columns have the same name", file=f"{path}:1", value=header)
+        _refuse_repeated(header, f"{path}:1")
         start = table.line_num + 1
         for cells in table:
+            # csv gives no cells for a blank line.
+            if cells and len(cells) != len(header):
+                raise SeedTuneError(
+                    "a row has another number of cells than the header",
+                    file=f"{path}:{start}",
+                    value=len(cells),
+                    rule=f"{len(header)} cells: {', '.join(header)}",
+                    remedy="quote cells that contain the delimiter or a line break",
+                )
             if cells:
-                if len(cells) != len(header):
-                    raise SeedTuneError(
-                        "a row has another number of cells than the header",
-                        file=f"{path}:{start}",
-                        value=len(cells),
-                        rule=f"{len(header)}: {', '.join(header)}",
-                        remedy="quote cells that contain the delimiter or a line break",
-                    )
                 yield start, dict(zip(header, cells, strict=True))
             start = table.line_num + 1
     except csv.Error as error:
-        raise SeedTuneError(f"the table cannot be read ({error})", file=f"{path}:{table.line_num}") from error
+        # The line where the row begins: an unclosed quote is noticed at the end of the file only.
+        raise SeedTuneError(
+            f"the table cannot be read ({error})",
+            file=f"{path}:{start}",
+            rule=f"cells of at most {csv.field_size_limit():,} characters; quotes closed, and doubled inside quotes",
+            remedy="correct the row that begins at this line",
+        ) from error
+
+
+def _refuse_repeated(columns: list[str], where: str) -> None:
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
+    if repeated:
+        raise SeedTuneError(
+            "two columns have the same name", file=where, value=repeated, rule="every name once", remedy="rename one"
+        )
 
 
 def read_csv(path: Path) -> Records:
@@ -94,7 +138,7 @@ def read_csv(path: Path) -> Records:
 
 
 def read_tsv(path: Path) -> Records:
-    """Tab-separated values with a header line."""
+    """Tab-separated values with a header line, quoted as in CSV."""
     return _read_delimited(path, "\t")
 
 
@@ -111,15 +155,29 @@ def read_parquet(path: Path) -> Records:
             rule="the extra named parquet",
             remedy='pip install "seedtune[parquet]"',
         ) from error
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise SeedTuneError(f"the Parquet file cannot be read ({error})", file=path) from error
     number = 0
-    for batch in table.to_batches():
-        for record in batch.to_pylist():
-            number += 1
-            yield number, record
+    try:
+        with pyarrow.parquet.ParquetFile(path) as table:
+            _refuse_repeated(table.schema_arrow.names, str(path))
+            for batch in table.iter_batches(batch_size=1024):
+                for place in range(batch.num_rows):
+                    number += 1
+                    yield number, batch.slice(place, 1).to_pylist()[0]
+    except UnicodeDecodeError as error:
+        raise SeedTuneError(
+            "a text of the Parquet file is not UTF-8",
+            file=f"{path}:{number}",
+            value=f"byte 0x{error.object[error.start]:02x} at offset {error.start} of the text",
+            rule="UTF-8 text",
+            remedy="write the file again from text",
+        ) from error
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SeedTuneError(
+            f"the Parquet file cannot be read ({error})",
+            file=path,
+            rule="an Apache Parquet file",
+            remedy="write or copy it again",
+        ) from error
 
 
 READERS: dict[str, Reader] = {

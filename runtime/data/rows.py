@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,97 +16,125 @@ from seedtune.runtime.task.definition import Task
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the text of each field of the template, the label's place in ``task.labels``, the line it is from."""
+    """One row of a data file.
+
+    Attributes:
+        fields: the text of each field of the template.
+        label: the label's place in ``task.labels``, or None for a row without one.
+        line: the physical line it begins at, or its row number in a Parquet file, from 1.
+    """
 
     fields: dict[str, str]
     label: int | None
     line: int
 
 
-def read_rows(path: Path, task: Task, *, require_label: bool = True) -> list[Row]:
+def read_rows(path: str | os.PathLike[str], task: Task, require_label: bool = True) -> list[Row]:
     """The rows of ``path``, checked against ``task``; columns that the task does not name are ignored.
 
     Args:
-        path: its ending says the format.
+        path: its ending says the format: .jsonl or .ndjson, .csv, .tsv, .parquet.
         task: names the fields, the label field and the labels.
-        require_label: False for rows to predict.
+        require_label: False for rows to predict; a label that is there must be right all the same.
 
     Raises:
         SeedTuneError: the file cannot be read, is empty, or has a row that the task cannot use.
     """
+    path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise SeedTuneError(
             "the format of a data file is told by its ending, and this one is unknown",
             file=path,
             value=path.suffix,
-            rule=", ".join(READERS),
-            remedy="one JSON object a line makes a .jsonl file" if path.suffix == ".json" else "convert the file",
+            rule=f"one of {', '.join(READERS)}",
+            remedy="write one JSON object a line and call it .jsonl" if path.suffix == ".json" else "convert the file",
         )
     if not path.is_file():
-        raise SeedTuneError("no such data file", file=path, remedy="check the path")
+        raise SeedTuneError(
+            "this data file is a folder" if path.is_dir() else "no such data file",
+            file=path,
+            rule="an existing file",
+            remedy="check the path",
+        )
     labels = _label_names(task)
     rows = [_row(record, line, path, task, labels, require_label) for line, record in reader(path)]
     if not rows:
-        raise SeedTuneError("the data file has no rows", file=path, rule="at least one row")
+        raise SeedTuneError("the data file has no rows", file=path, rule="at least one row", remedy="check the path")
     return rows
 
 
 def _label_names(task: Task) -> dict[str, int]:
-    """What may stand for a label in the data -> its place. Values win over names."""
-    names: dict[str, int] = {}
-    for index, label in enumerate(task.labels):
-        names.setdefault(label.spoken, index)
-        names.setdefault(label.word.strip(), index)
+    """What may stand for a label in the data -> its place: values, names, and words that are no other's name."""
+    names = {label.word.strip(): index for index, label in enumerate(task.labels)}
+    spoken = [label.word.strip() for label in task.labels]
+    names = {word: index for word, index in names.items() if spoken.count(word) == 1}
+    names |= {label.name.strip(): index for index, label in enumerate(task.labels)}
     return names | {label.value: index for index, label in enumerate(task.labels)}
 
 
 def _row(
-    record: Mapping[str, Any], line: int, path: Path, task: Task, labels: Mapping[str, int], require_label: bool
+    record: Mapping[str, Any],
+    line: int,
+    path: Path,
+    task: Task,
+    labels: Mapping[str, int],
+    require_label: bool,
 ) -> Row:
     where = f"{path}:{line}"
     fields = {name: _text(record, name, where, task) for name in task.fields}
-    label = None
-    if require_label or task.label_field in record:
-        given = _get(record, task.label_field, where)
-        key = str(int(given)) if isinstance(given, int) else given
-        if not isinstance(key, str) or key.strip() not in labels:
-            values = ", ".join(repr(label.value) for label in task.labels)
-            raise SeedTuneError(
-                "unknown label",
-                file=where,
-                value=given,
-                rule=f"one of {values}, or a label's name",
-                remedy="correct the row, or add the label to the task",
-            )
-        label = labels[key.strip()]
-    return Row(fields, label, line)
+    if not require_label and record.get(task.label_field) in (None, ""):
+        return Row(fields, None, line)
+    given = _get(record, task.label_field, where)
+    key = _label_text(given)
+    if key not in labels:
+        values = ", ".join(f"{label.value!r} ({label.name})" for label in task.labels)
+        close = difflib.get_close_matches((key or "").lower(), list(labels), 1)
+        raise SeedTuneError(
+            "unknown label",
+            file=where,
+            value=given,
+            rule=f"one of {values}",
+            remedy=f"did you mean {close[0]!r}?" if close else "correct the row, or add the label to the task",
+        )
+    return Row(fields, labels[key], line)
+
+
+def _label_text(given: object) -> str | None:
+    """How a label of the data is looked up: a number as its digits, a truth value as JSON spells it."""
+    if isinstance(given, bool):
+        return "true" if given else "false"
+    if isinstance(given, int):
+        return str(given)
+    return given.strip() if isinstance(given, str) else None
 
 
 def _get(record: Mapping[str, Any], name: str, where: str) -> Any:
-    if name in record and record[name] is not None:
+    if record.get(name) is not None:
         return record[name]
-    close = difflib.get_close_matches(name, list(map(str, record)), 1)
+    close = difflib.get_close_matches(name, [column for column in record if column != name], 1)
     raise SeedTuneError(
-        f"the field {name!r} is missing",
+        f"the field {name!r} is {'null' if name in record else 'missing'}",
         file=where,
-        value=_columns(record),
+        value="fields: " + ", ".join(map(str, record)),
         rule=f"every row has {name!r}",
         remedy=f"did you mean to call {close[0]!r} {name!r}?" if close else "add the field, or change the task",
     )
 
 
-def _columns(record: Iterable[str]) -> str:
-    return "fields: " + ", ".join(map(str, record))
-
-
 def _text(record: Mapping[str, Any], name: str, where: str, task: Task) -> str:
     value = _get(record, name, where)
     if not isinstance(value, str):
-        raise SeedTuneError(f"the field {name!r} is not text", file=where, value=value, rule="a string")
+        raise SeedTuneError(
+            f"the field {name!r} is not text", file=where, value=value, rule="a string", remedy="write it as a string"
+        )
     if not value.strip():
         raise SeedTuneError(
-            f"the field {name!r} is empty", file=where, value=value, rule="some text", remedy="remove or fill the row"
+            f"the field {name!r} is empty",
+            file=where,
+            value=value,
+            rule="some text",
+            remedy="remove or fill the row",
         )
     if len(value) > task.max_characters:
         raise SeedTuneError(
@@ -115,6 +144,14 @@ def _text(record: Mapping[str, Any], name: str, where: str, task: Task) -> str:
             rule=f"at most {task.max_characters:,}",
             remedy="shorten it, or raise max_characters in the task",
         )
-    if "\0" in value:
-        raise SeedTuneError(f"the field {name!r} holds a NUL character", file=where, value=value, rule="plain text")
+    # A JSON escape can spell half a surrogate pair, which no tokenizer takes and no file can hold.
+    surrogate = next((character for character in value if "\ud800" <= character <= "\udfff"), None)
+    if "\0" in value or surrogate is not None:
+        raise SeedTuneError(
+            f"the field {name!r} holds {'a NUL character' if surrogate is None else 'half of a surrogate pair'}",
+            file=where,
+            value=value,
+            rule="plain text",
+            remedy="remove the character",
+        )
     return value

@@ -11,7 +11,17 @@ from seedtune.runtime.noise import derive_seed, permutation
 class Sampler:
     """Walks through fresh permutations of the examples, one an epoch, without gaps between epochs.
 
-    A batch may be larger than the data; it then holds examples of several epochs.
+    Epoch e is ``permutation(derive_seed(seed, "sampler", e), examples)``; step s takes places s * batch_size to
+    (s + 1) * batch_size - 1 of all epochs laid end to end. So every epoch shows every example once, and a batch across
+    the border of two epochs, or one larger than the data, may hold an example more than once.
+
+    Args:
+        seed: of the run, 32 bits.
+        examples: how many there are.
+        batch_size: examples of a step.
+
+    Raises:
+        ValueError: a count is not positive.
     """
 
     def __init__(self, seed: int, examples: int, batch_size: int) -> None:
@@ -24,12 +34,16 @@ class Sampler:
         self._order: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
     def indices(self, step: int) -> npt.NDArray[np.int64]:
-        """The examples of step ``step`` (0-based), [batch_size] int64; the same whatever was asked before."""
-        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        """The examples of step ``step`` (0-based), [batch_size] int64; the same whatever was asked before.
+
+        Raises:
+            ValueError: the step is negative.
+        """
+        if step < 0:
+            raise ValueError(f"step < 0: {step}")
+        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size, dtype=np.int64)
         epochs = places // self.examples
-        chosen = [
-            self._permutation(int(epoch))[places[epochs == epoch] % self.examples] for epoch in np.unique(epochs)
-        ]
+        chosen = [self._permutation(int(epoch))[places[epochs == epoch] % self.examples] for epoch in np.unique(epochs)]
         return np.concatenate(chosen)
 
     def _permutation(self, epoch: int) -> npt.NDArray[np.int64]:

@@ -68,7 +68,7 @@ class TwoSided:
             plus, minus = self.session.run(["loss_plus", "loss_minus"], feeds(batch) | shared)
             losses[0, batch.index] = plus
             losses[1, batch.index] = minus
-        plus_mean, minus_mean = np.float32(losses.mean(axis=1))
+        plus_mean, minus_mean = losses.mean(axis=1).astype(np.float32)
         return estimate_from(float(plus_mean), float(minus_mean), self.epsilon)
 
 

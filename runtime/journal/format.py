@@ -32,9 +32,7 @@ PREFIX = struct.Struct("<8sII")
 PAYLOAD = struct.Struct("<fff")
 CHECKSUM = struct.Struct("<I")
 RECORD_BYTES = PAYLOAD.size + CHECKSUM.size
-RECORD_TYPE = np.dtype(
-    [("coefficient", "<f4"), ("loss_plus", "<f4"), ("loss_minus", "<f4"), ("checksum", "<u4")]
-)
+RECORD_TYPE = np.dtype([("coefficient", "<f4"), ("loss_plus", "<f4"), ("loss_minus", "<f4"), ("checksum", "<u4")])
 MAX_HEADER_BYTES = 1 << 20
 
 
@@ -109,7 +107,10 @@ def decode(raw: bytes, path: str) -> Journal:
     """
     if len(raw) < PREFIX.size or raw[: len(MAGIC)] != MAGIC:
         raise SeedTuneError(
-            "this is not a journal", file=path, value=raw[: len(MAGIC)], rule=f"a file that starts with {MAGIC!r}"
+            "this is not a journal",
+            file=path,
+            value=raw[: len(MAGIC)],
+            rule=f"a file that starts with {MAGIC!r}",
         )
     _, version, length = PREFIX.unpack_from(raw)
     if version != VERSION:
@@ -123,7 +124,9 @@ def decode(raw: bytes, path: str) -> Journal:
     body = PREFIX.size + length
     start = body + CHECKSUM.size
     if length > MAX_HEADER_BYTES or len(raw) < start:
-        raise SeedTuneError("the journal's header is cut short", file=path, value=f"{len(raw)} bytes", rule=f">= {start}")
+        raise SeedTuneError(
+            "the journal's header is cut short", file=path, value=f"{len(raw)} bytes", rule=f">= {start}"
+        )
     (checksum,) = CHECKSUM.unpack_from(raw, body)
     if zlib.crc32(raw[:body]) != checksum:
         raise SeedTuneError("the journal's header has been altered", file=path, rule="its CRC-32 matches")

@@ -20,7 +20,12 @@ class Normalised:
     """See the module docstring. ``coefficient`` must be asked once per step, in order."""
 
     def __init__(
-        self, learning_rate: float, steps: int, schedule: Schedule = "linear", decay: float = 0.98, limit: float = 3.0
+        self,
+        learning_rate: float,
+        steps: int,
+        schedule: Schedule = "linear",
+        decay: float = 0.98,
+        limit: float = 3.0,
     ) -> None:
         self.learning_rate = learning_rate
         self.steps = steps

@@ -85,12 +85,8 @@ def collect(run_folder: str | os.PathLike[str]) -> RunData:
         description=description,
         steps=_read_lines(folder / STEPS_FILE, StepRecord, lambda record: record.step),
         evaluations=_read_lines(folder / EVALUATIONS_FILE, EvaluationRecord, lambda record: record.step),
-        predictions_start=_read_lines(
-            folder / PREDICTIONS_START_FILE, PredictionRecord, lambda record: record.index
-        ),
-        predictions_best=_read_lines(
-            folder / PREDICTIONS_BEST_FILE, PredictionRecord, lambda record: record.index
-        ),
+        predictions_start=_read_lines(folder / PREDICTIONS_START_FILE, PredictionRecord, lambda record: record.index),
+        predictions_best=_read_lines(folder / PREDICTIONS_BEST_FILE, PredictionRecord, lambda record: record.index),
         result=_read_json(result_path, RunResult) if result_path.exists() else None,
     )
     _check_labels_agree(data)

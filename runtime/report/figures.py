@@ -89,9 +89,7 @@ def time_figure(run: RunData) -> Figure | None:
     for name, colour in phases:
         values = [getattr(record, f"{name}_ms") for record in run.steps]
         x, y = thin([record.step for record in run.steps], values)
-        _line(
-            figure, x, y, name, colour, stackgroup="phases", line={"width": 1}, fillcolor=_faint(colour, 0.55)
-        )
+        _line(figure, x, y, name, colour, stackgroup="phases", line={"width": 1}, fillcolor=_faint(colour, 0.55))
     return figure.update_yaxes(rangemode="tozero")
 
 
@@ -99,9 +97,7 @@ def gradient_figure(run: RunData) -> Figure | None:
     """The projected gradient of each step (nats per unit of epsilon) above the coefficient made of it."""
     if not run.steps:
         return None
-    figure = import_extra("plotly.subplots").make_subplots(
-        rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09
-    )
+    figure = import_extra("plotly.subplots").make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09)
     figure.update_layout(**_layout())
     rows = (
         ("projected gradient", "projected_gradient", PURPLE, "circle"),

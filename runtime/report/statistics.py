@@ -110,9 +110,7 @@ def paired_comparison(correct_before: Sequence[bool], correct_after: Sequence[bo
         ValueError: the lengths differ.
     """
     if len(correct_before) != len(correct_after):
-        raise ValueError(
-            f"{len(correct_before)} rows before and {len(correct_after)} after; pairs are needed"
-        )
+        raise ValueError(f"{len(correct_before)} rows before and {len(correct_after)} after; pairs are needed")
     pairs = [(bool(b), bool(a)) for b, a in zip(correct_before, correct_after, strict=True)]
     fixed = pairs.count((False, True))
     broken = pairs.count((True, False))

@@ -154,7 +154,10 @@ class Run:
         if evaluations:
             loss_start, loss_end = evaluations[0].loss, evaluations[-1].loss
         elif self._losses:
-            loss_start, loss_end = statistics.fmean(self._losses[:edge]), statistics.fmean(self._losses[-edge:])
+            loss_start, loss_end = (
+                statistics.fmean(self._losses[:edge]),
+                statistics.fmean(self._losses[-edge:]),
+            )
         else:
             loss_start = loss_end = None
         return RunResult(

@@ -120,7 +120,12 @@ def _processor() -> str:
 
 
 def require_same_run(
-    description: RunDescription, bundle: Bundle, settings: Settings, train: Split, held_out: Split | None, folder: Path
+    description: RunDescription,
+    bundle: Bundle,
+    settings: Settings,
+    train: Split,
+    held_out: Split | None,
+    folder: Path,
 ) -> None:
     """Raises SeedTuneError when a resumed run would not be the run that was begun."""
     recorded_eval = description.data.eval
@@ -128,10 +133,7 @@ def require_same_run(
         ("bundle", description.bundle_sha256, bundle.sha256),
         ("training data", description.data.train.sha256, train.sha256),
         ("evaluation data", recorded_eval and recorded_eval.sha256, held_out and held_out.sha256),
-        *(
-            (f"setting {name}", description.settings.get(name), value)
-            for name, value in settings.as_dict().items()
-        ),
+        *((f"setting {name}", description.settings.get(name), value) for name, value in settings.as_dict().items()),
     ]
     for name, recorded, given in pairs:
         if recorded != given:

@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     steps: int = 300
     batch_size: int = 32
-    learning_rate: float = 2e-2
+    learning_rate: float = 3e-2
     epsilon: float = 1e-2
     seed: int = 0
     schedule: Schedule = "linear"
@@ -50,7 +50,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not holds:
             option = "--" + name.replace("_", "-")
             raise SeedTuneError(
-                f"{option} is out of range", value=getattr(self, name), rule=rule, remedy=f"choose another {option}"
+                f"{option} is out of range",
+                value=getattr(self, name),
+                rule=rule,
+                remedy=f"choose another {option}",
             )
 
     def as_dict(self) -> dict[str, Any]:

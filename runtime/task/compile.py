@@ -1,7 +1,7 @@
 """A task and a tokenizer, made into a function from a row's fields to token ids and the label's position.
 
 Fixed text and fields are rendered into one string and tokenised together, so the ids are those that the model would
-see from a user. Special tokens come from the tokenizer's own post-processor; text of a row can never become one.
+see from a user. Text of a row never becomes a special token; see encoder.py.
 """
 
 from __future__ import annotations
@@ -14,15 +14,22 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.task.definition import MASK_FIELD, Family, Task, parts
+from seedtune.runtime.task.encoder import Encoder
+from seedtune.runtime.task.label_words import label_word_ids
+from seedtune.runtime.task.structure import Family, Task
+from seedtune.runtime.task.template import count_masks
 
-# A sample field for checking label words in their context; any plain word does.
-SAMPLE = "something"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Encoded:
-    """A tokenised row: ``ids`` [T] int64, the label's ``position``, and how many tokens truncation cost."""
+    """A tokenised row of T tokens.
+
+    Attributes:
+        ids: [T] int64.
+        position: the token whose hidden state says the label word: the last one of a causal row, the mask of a
+            masked one.
+        truncated_tokens: how many tokens truncation cost, 0 if the row fitted.
+    """
 
     ids: npt.NDArray[np.int64]
     position: int
@@ -33,7 +40,7 @@ class CompiledTask:
     """See the module docstring.
 
     Args:
-        task: already resolved for the family.
+        task: already resolved for the family by ``Task.for_family``.
         tokenizer: copied, so that its own truncation and padding settings stay as they are.
         family: "causal" or "masked".
         mask_token: the mask token's text, for a masked language model.
@@ -42,10 +49,12 @@ class CompiledTask:
 
     Attributes:
         task: the task.
-        label_word_ids: the token id of each label's word, [L].
+        family: the family.
+        label_word_ids: the token id of each label's word, in the order of the labels, L of them.
 
     Raises:
-        SeedTuneError: max_tokens is more than the model takes, or a label word is not one reachable token.
+        SeedTuneError: the template does not suit the family, max_tokens is more than the model takes, the tokenizer
+            has no mask token, or a label word is not one token that only this label has.
     """
 
     def __init__(
@@ -57,45 +66,33 @@ class CompiledTask:
         unknown_token: str | None,
         max_positions: int,
     ) -> None:
-        self.task = task
+        self.task = task.for_family(family)
         self.family = family
-        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._parts = parts(task.template)
-        self._mask_token = mask_token
-        self._mask_id = self._tokenizer.token_to_id(mask_token) if mask_token else None
-        self._special = self._special_tokens()
-        if family == "masked" and self._mask_id is None:
-            raise SeedTuneError(
-                "the tokenizer has no mask token",
-                value=mask_token,
-                rule="a masked language model's tokenizer names one",
-                remedy="use the tokenizer that belongs to the model",
-            )
         if task.max_tokens > max_positions:
             raise SeedTuneError(
-                f"task {task.name!r} allows longer rows than the model",
-                value=task.max_tokens,
-                rule=f"max_tokens <= {max_positions}",
-                remedy="lower max_tokens in the task file",
+                f"task {task.name!r} allows longer rows than the model takes",
+                value=f"max_tokens = {task.max_tokens}",
+                rule=f"max_tokens <= {max_positions}, the model's positions",
+                remedy=f"set max_tokens = {max_positions} or less in the task file",
             )
-        self.label_word_ids = self._label_words(unknown_token)
+        self._encoder = Encoder(self.task.template, tokenizer, mask_token if family == "masked" else None)
+        if family == "masked":
+            _require_one_mask(self.task, self._encoder, mask_token)
+        self.label_word_ids: tuple[int, ...] = label_word_ids(self.task, self._encoder, family, unknown_token)
 
     def encode(self, fields: Mapping[str, str]) -> Encoded:
         """Tokenises one row.
 
         Args:
-            fields: the text of each field of the template.
+            fields: the text of each field of the template; others are ignored.
 
         Raises:
-            SeedTuneError: the fixed text alone is longer than max_tokens, or a field holds a special token's text.
+            SeedTuneError: a field is missing, or the row is longer than max_tokens even with the truncated field
+                empty, or no token is left to read the label from.
         """
-        for name, text in fields.items():
-            self._refuse_special(name, text)
         ids, position = self._tokenise(fields)
         whole = len(ids)
-        name = self.task.shortened_field
+        name = self.task.truncate
         text = fields[name]
         while len(ids) > self.task.max_tokens:
             if not text:
@@ -105,88 +102,41 @@ class CompiledTask:
                     rule=f"max_tokens = {self.task.max_tokens}",
                     remedy="raise max_tokens, or truncate another field",
                 )
-            text = self._shortened(text, len(ids) - self.task.max_tokens)
+            text = self._encoder.shortened(text, len(ids) - self.task.max_tokens)
             ids, position = self._tokenise({**fields, name: text})
+        if not ids:
+            raise SeedTuneError(
+                "a row has no tokens",
+                value=text,
+                rule="at least one token to read the label from",
+                remedy="remove the row, or give the template some fixed text",
+            )
         return Encoded(np.array(ids, np.int64), position, whole - len(ids))
 
     def _tokenise(self, fields: Mapping[str, str]) -> tuple[list[int], int]:
-        """Ids and label position of the row as it is."""
-        encoding = self._tokenizer.encode(self._render(fields))
-        ids = list(encoding.ids)
+        """Ids and label position of the row as it is, however long."""
+        ids, appended = self._encoder.ids(self._encoder.render(fields))
         if self.family == "masked":
-            return ids, ids.index(self._mask_id)
-        # What the post-processor appends (an end-of-text token) would stand between the template and the label word.
-        while ids and encoding.special_tokens_mask[len(ids) - 1]:
-            ids.pop()
+            assert self._encoder.mask_id is not None
+            return ids, ids.index(self._encoder.mask_id)
+        # An appended end-of-text token would stand between the template and the label word.
+        ids = ids[: len(ids) - appended]
         return ids, len(ids) - 1
 
-    def _render(self, fields: Mapping[str, str]) -> str:
-        mask = {MASK_FIELD: self._mask_token or ""}
-        return "".join(text + ("" if name is None else (mask | dict(fields))[name]) for text, name in self._parts)
 
-    def _shortened(self, text: str, excess_tokens: int) -> str:
-        """``text`` without its last ``excess_tokens`` tokens (at least one character shorter)."""
-        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
-        keep = len(offsets) - excess_tokens
-        end = offsets[keep - 1][1] if keep > 0 else 0
-        return text[: min(end, len(text) - 1)].rstrip()
-
-    def _special_tokens(self) -> dict[str, int]:
-        """Text of every special token -> id."""
-        added = self._tokenizer.get_added_tokens_decoder()
-        return {token.content: index for index, token in added.items() if token.special}
-
-    def _refuse_special(self, name: str, text: str) -> None:
-        found = next((token for token in self._special if token in text), None)
-        if found is not None:
-            raise SeedTuneError(
-                f"the field {name!r} contains the text of a special token",
-                value=found,
-                rule="no special token's text inside a field",
-                remedy="remove it from the row",
-            )
-
-    def _label_words(self, unknown_token: str | None) -> tuple[int, ...]:
-        """The id of each label word, checked where it will stand."""
-        unknown_id = self._tokenizer.token_to_id(unknown_token) if unknown_token else None
-        taken: dict[int, str] = {}
-        for label in self.task.labels:
-            ids = self._ids_of_word(label.word)
-            shown = [self._tokenizer.id_to_token(index) for index in ids]
-            if len(ids) != 1:
-                raise SeedTuneError(
-                    f"the label word {label.word!r} is {len(ids)} tokens for this model",
-                    value=shown,
-                    rule="a label word is exactly one token" + (" behind the template" if self.family == "causal" else ""),
-                    remedy=self._suggestion(label.word),
-                )
-            if ids[0] == unknown_id or ids[0] in taken:
-                other = f"the same token as {taken[ids[0]]!r}" if ids[0] in taken else "the unknown token"
-                raise SeedTuneError(
-                    f"the label {label.value!r} cannot be reached: its word {label.word!r} is {other}",
-                    value=shown,
-                    rule="every label word has a token of its own",
-                    remedy="choose another label word",
-                )
-            taken[ids[0]] = label.word
-        return tuple(taken)
-
-    def _ids_of_word(self, word: str) -> list[int]:
-        """The ids that ``word`` adds: behind the rendered template for a causal model, by itself for a masked one."""
-        if self.family == "masked":
-            return list(self._tokenizer.encode(word, add_special_tokens=False).ids)
-        text = self._render(dict.fromkeys(self.task.fields, SAMPLE))
-        before = self._tokenizer.encode(text, add_special_tokens=False).ids
-        after = self._tokenizer.encode(text + word, add_special_tokens=False).ids
-        common = 0
-        while common < min(len(before), len(after)) and before[common] == after[common]:
-            common += 1
-        return list(after[common:]) if common == len(before) else list(after[max(0, common - 1) :])
-
-    def _suggestion(self, word: str) -> str:
-        """A variant of ``word`` that is one token, if leading space or case make the difference."""
-        bare = word.strip()
-        for variant in (f" {bare}", bare, f" {bare.lower()}", bare.lower(), f" {bare.capitalize()}", bare.capitalize()):
-            if variant != word and len(self._ids_of_word(variant)) == 1:
-                return f"{variant!r} is one token"
-        return "choose another label word"
+def _require_one_mask(task: Task, encoder: Encoder, mask_token: str | None) -> None:
+    if encoder.mask_id is None or mask_token is None:
+        raise SeedTuneError(
+            "the tokenizer has no mask token",
+            value=mask_token,
+            rule="a masked language model's tokenizer has one among its special tokens",
+            remedy="use the tokenizer that belongs to the model",
+        )
+    written = task.template.count(mask_token)
+    if written + count_masks(task.template) != 1:
+        raise SeedTuneError(
+            f"the template of task {task.name!r} writes the mask token out besides {{mask}}",
+            value=task.template,
+            rule="exactly one mask",
+            remedy=f"keep {{mask}} and remove {mask_token}",
+        )

@@ -1,0 +1,142 @@
+"""Text to token ids, where text of a row can never become a special token.
+
+A copy of the tokenizer is told to read special tokens as plain text (``encode_special_tokens``). Special tokens that
+the task's own fixed text asks for, ``{mask}`` first of all, go in as stand-ins: added tokens with private contents
+and the same matching flags, whose ids are replaced afterwards. Special tokens around the row (BOS, CLS, SEP) come
+from the post-processor, which the setting leaves alone. For rows without such text the ids are the tokenizer's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tokenizers import AddedToken, Tokenizer
+
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.template import MASK_FIELD, template_parts
+
+# A private-use character (plane 15): no text has it, and where one does, the row is refused.
+STAND_IN = "\U000f5eed"
+
+
+class Encoder:
+    """A template and a tokenizer, without any notion of labels or limits.
+
+    Args:
+        template: see template.py.
+        tokenizer: copied; its truncation and padding settings stay as they are, and are off in the copy.
+        mask_token: the text that ``{mask}`` stands for, or None if the template has none.
+
+    Attributes:
+        mask_id: the id of the mask token, or None.
+    """
+
+    def __init__(self, template: str, tokenizer: Tokenizer, mask_token: str | None) -> None:
+        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._special = {token.content: (index, token) for index, token in added.items() if token.special}
+        self._tokenizer.encode_special_tokens = True
+        self._id_of_stand_in: dict[int, int] = {}
+        self._stand_ins: dict[str, str] = {}
+        self.mask_id = self._special[mask_token][0] if mask_token in self._special else None
+        self._mask_text = self._stand_in(mask_token) if self.mask_id is not None and mask_token else ""
+        self._parts = [(self._protect(text), name) for text, name in template_parts(template)]
+
+    def render(self, fields: Mapping[str, str]) -> str:
+        """The row as one string, with stand-ins for the template's special tokens.
+
+        Raises:
+            SeedTuneError: a field is missing, or holds the character that stand-ins are made of.
+        """
+        pieces = []
+        for text, name in self._parts:
+            pieces.append(text)
+            if name == MASK_FIELD:
+                pieces.append(self._mask_text)
+            elif name is not None:
+                pieces.append(_field(fields, name))
+        return "".join(pieces)
+
+    def ids(self, text: str) -> tuple[list[int], int]:
+        """Token ids of ``text`` with the post-processor's special tokens, and how many of those stand at the end."""
+        encoding = self._tokenizer.encode(text)
+        marks = encoding.special_tokens_mask
+        appended = next((count for count, mark in enumerate(reversed(marks)) if not mark), len(marks))
+        return self._replaced(encoding.ids), appended
+
+    def plain_ids(self, text: str) -> list[int]:
+        """Token ids of ``text`` alone, without the post-processor's special tokens."""
+        return self._replaced(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def shortened(self, text: str, excess_tokens: int) -> str:
+        """``text`` without its last ``excess_tokens`` tokens and the space before them; never the whole ``text``."""
+        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        keep = len(offsets) - excess_tokens
+        end = offsets[keep - 1][1] if keep > 0 else 0
+        # Several tokens may share one character (the bytes of an emoji): then the cut would change nothing.
+        return text[: min(end, len(text) - 1)].rstrip()
+
+    def token_id(self, token: str) -> int | None:
+        """The id of ``token``, or None."""
+        found: int | None = self._tokenizer.token_to_id(token)
+        return found
+
+    def tokens(self, ids: list[int]) -> list[str]:
+        """How the vocabulary spells ``ids``."""
+        return [str(self._tokenizer.id_to_token(index)) for index in ids]
+
+    def _replaced(self, ids: list[int]) -> list[int]:
+        return [self._id_of_stand_in.get(index, index) for index in ids]
+
+    def _stand_in(self, content: str) -> str:
+        """What to write for the special token ``content``; made at its first use."""
+        if content not in self._stand_ins:
+            index, token = self._special[content]
+            text = f"{STAND_IN}{index}{STAND_IN}"
+            self._tokenizer.add_tokens(
+                [
+                    AddedToken(
+                        text,
+                        single_word=token.single_word,
+                        lstrip=token.lstrip,
+                        rstrip=token.rstrip,
+                        normalized=False,
+                        special=False,
+                    )
+                ]
+            )
+            stand_in_id = self._tokenizer.token_to_id(text)
+            assert stand_in_id is not None
+            self._id_of_stand_in[stand_in_id] = index
+            self._stand_ins[content] = text
+        return self._stand_ins[content]
+
+    def _protect(self, fixed: str) -> str:
+        """``fixed`` text of the template with a stand-in for each special token in it, the longest match first."""
+        longest_first = sorted(self._special, key=len, reverse=True)
+        result, place = [], 0
+        while place < len(fixed):
+            content = next((token for token in longest_first if token and fixed.startswith(token, place)), None)
+            result.append(fixed[place] if content is None else self._stand_in(content))
+            place += 1 if content is None else len(content)
+        return "".join(result)
+
+
+def _field(fields: Mapping[str, str], name: str) -> str:
+    if name not in fields:
+        raise SeedTuneError(
+            f"the row has no field {name!r}",
+            value=sorted(fields),
+            rule="every field of the template",
+            remedy="add the field, or change the task",
+        )
+    if STAND_IN in fields[name]:
+        raise SeedTuneError(
+            f"the field {name!r} contains a reserved character",
+            value=STAND_IN,
+            rule="no private-use character U+F5EED",
+            remedy="remove it from the row",
+        )
+    return fields[name]

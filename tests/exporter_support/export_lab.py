@@ -1,0 +1,283 @@
+"""What the exporter's tests share: hand-built graphs, running a graph from memory, tiny models and their oracle.
+
+Nothing here reads a bundle: graphs are bound to values in memory, and the reference is transformers' own forward pass
+with the adapter merged into the weights by plain PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PretrainedConfig, PreTrainedTokenizerFast
+
+from seedtune.exporter.checkpoint.skeleton import build_skeleton
+from seedtune.exporter.graphs.evaluate import build_eval
+from seedtune.exporter.graphs.probe import build_probe
+from seedtune.exporter.graphs.update import build_update
+from seedtune.exporter.passes.finish import finish, used_parameters
+from seedtune.exporter.passes.half_storage import store_half
+from seedtune.exporter.pipeline import _state_layout
+from seedtune.exporter.targets import lora_a_values
+from seedtune.exporter.trunk import trace
+from seedtune.runtime.bundle.manifest import StateLayout
+from seedtune.runtime.noise import rademacher
+from seedtune.runtime.session import CONFIG
+
+VOCABULARY = 160
+OPSET = 21
+FLOAT, INT64 = ir.DataType.FLOAT, ir.DataType.INT64
+WORDS = (23, 57, 91)
+LABEL_WORDS = ("terrible", "great")
+
+
+# ------------------------------------------------------------------------------------------------ hand-built graphs
+
+
+def make_value(name: str, dtype: ir.DataType, shape: Sequence[int | str]) -> ir.Value:
+    """A named value of a known type and shape."""
+    return ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(list(shape)))
+
+
+def make_graph(
+    inputs: Sequence[ir.Value],
+    outputs: Sequence[ir.Value],
+    nodes: Sequence[ir.Node],
+    initializers: Sequence[ir.Value],
+) -> ir.Model:
+    """A model of one graph; initializers without a value wait for their tensor, as in a trunk."""
+    graph = ir.Graph(list(inputs), list(outputs), nodes=list(nodes), opset_imports={"": OPSET}, name="hand")
+    for value in initializers:
+        graph.initializers[value.name] = value
+    return ir.Model(graph, ir_version=10)
+
+
+def op_types(graph: ir.Graph) -> list[str]:
+    """Operator names in graph order."""
+    return [node.op_type for node in graph]
+
+
+def session_of(
+    model: ir.Model, tensors: Mapping[str, np.ndarray] | None = None, *, threads: int = 1
+) -> onnxruntime.InferenceSession:
+    """A session, with SeedTune's own settings, over a clone of ``model`` that holds ``tensors``."""
+    whole = finish(model.clone())
+    for name, (dtype, shape) in used_parameters(whole).items():
+        array = np.ascontiguousarray((tensors or {})[name], dtype=dtype.numpy())
+        assert array.shape == shape, (name, array.shape, shape)
+        whole.graph.initializers[name].const_value = ir.tensor(array, name=name)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    for key, value in CONFIG.items():
+        options.add_session_config_entry(key, value)
+    return onnxruntime.InferenceSession(
+        ir.to_proto(whole).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def run(
+    model: ir.Model, feeds: Mapping[str, np.ndarray], tensors: Mapping[str, np.ndarray] | None = None
+) -> list[np.ndarray]:
+    """Every output of ``model``; feeds that the graph does not read are left out."""
+    session = session_of(model, tensors)
+    read = {value.name for value in session.get_inputs()}
+    return session.run(None, {name: value for name, value in feeds.items() if name in read})
+
+
+# --------------------------------------------------------------------------------------------------- models in memory
+
+
+def random_model(config: PretrainedConfig, family: str, scale: float = 0.1) -> torch.nn.Module:
+    """transformers' model of ``config``, every parameter random: constant biases and norms would hide a mix-up."""
+    model = build_skeleton(config, family, "eager")
+    generator = torch.Generator().manual_seed(20_240_229)
+    for name, parameter in model.named_parameters():
+        centre = 1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0
+        parameter.copy_(centre + torch.randn(parameter.shape, generator=generator) * scale)
+    return model
+
+
+@dataclass
+class Export:
+    """A model and the graphs made of it, in memory."""
+
+    model: torch.nn.Module
+    family: str
+    trunk: ir.Model
+    layout: StateLayout
+    words: tuple[int, ...]
+    storage: str = "fp32"
+
+    def graph(self, name: str) -> ir.Model:
+        """The graph "probe", "eval" or "update", not yet finished."""
+        if name == "update":
+            return build_update(self.layout)
+        build = build_probe if name == "probe" else build_eval
+        model = build(self.trunk, self.layout, self.words)
+        if self.storage == "fp16":
+            store_half(model.graph, keep={target.lora_a for target in self.layout.targets})
+        return model
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Every parameter by its first name, and every A."""
+        parameters = {name: value.numpy() for name, value in self.model.named_parameters()}
+        buffers = {name: value.numpy() for name, value in self.model.named_buffers()}
+        return buffers | parameters | lora_a_values(self.layout)
+
+    def session(self, name: str) -> onnxruntime.InferenceSession:
+        """A session over a graph, with the model's own values."""
+        return session_of(self.graph(name), self.tensors())
+
+
+def export_in_memory(
+    model: torch.nn.Module, family: str, *, targets: str = "default", rank: int = 4, storage: str = "fp32"
+) -> Export:
+    """The cheap route through the exporter: trace and layout, without files."""
+    trunk = trace(model, family)
+    return Export(model, family, trunk, _state_layout(trunk, model, targets, rank, 7), WORDS, storage)
+
+
+def random_rows(
+    family: str, *, rows: int = 4, tokens: int = 9, padding: int = 1, seed: int = 5, labels: int = len(WORDS)
+) -> dict[str, np.ndarray]:
+    """Rows of different lengths, padded on the right; ids that are no special token."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(max(1, tokens // 3), tokens + 1, rows)
+    lengths[0] = tokens
+    mask = (np.arange(tokens)[None] < lengths[:, None]).astype(np.int64)
+    ids = np.where(mask == 1, generator.integers(5, VOCABULARY, (rows, tokens)), padding)
+    position = lengths - 1 if family == "causal" else generator.integers(0, lengths)
+    label = generator.integers(0, labels, rows)
+    return {"ids": ids, "mask": mask, "position": position.astype(np.int64), "label": label.astype(np.int64)}
+
+
+def random_state(layout: StateLayout, scale: float = 1e-2, seed: int = 3) -> np.ndarray:
+    """A state that is far from zero everywhere, the unused entries between targets included."""
+    return (scale * np.random.default_rng(seed).standard_normal(layout.parameters)).astype(np.float32)
+
+
+def probe_feeds(rows: dict[str, np.ndarray], state: np.ndarray, seed: int, epsilon: float) -> dict[str, np.ndarray]:
+    """What a probe graph is fed."""
+    shared = {"state": state, "seed": np.array([seed], np.uint32), "epsilon": np.array([epsilon], np.float32)}
+    return rows | shared
+
+
+def merged(model: torch.nn.Module, layout: StateLayout, state: np.ndarray) -> torch.nn.Module:
+    """``model`` with ``W + B A`` in place of every target's weight; undo with the returned model's ``restore``."""
+    originals = {}
+    lora_a = lora_a_values(layout)
+    for target in layout.targets:
+        layer = model.get_submodule(target.name)
+        size = target.out_features * target.rank
+        b = state[target.offset : target.offset + size].reshape(target.out_features, target.rank)
+        change = torch.from_numpy(b @ lora_a[target.lora_a])
+        originals[target.name] = layer.weight
+        change = change.T if type(layer).__name__ == "Conv1D" else change
+        layer.weight = torch.nn.Parameter(layer.weight + change, requires_grad=False)
+    model.restore = lambda: [setattr(model.get_submodule(n), "weight", w) for n, w in originals.items()]
+    return model
+
+
+def reference(
+    export: Export, rows: dict[str, np.ndarray], state: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities [B, L] and losses [B] by transformers, with the state merged into the weights."""
+    model = export.model if state is None else merged(export.model, export.layout, state)
+    try:
+        with torch.no_grad():
+            logits = model(
+                input_ids=torch.from_numpy(rows["ids"]), attention_mask=torch.from_numpy(rows["mask"])
+            ).logits
+    finally:
+        if state is not None:
+            model.restore()
+    at_label = logits[torch.arange(len(rows["position"])), torch.from_numpy(rows["position"])]
+    scores = torch.log_softmax(at_label[:, list(export.words)].float(), dim=-1).numpy()
+    return scores, -np.take_along_axis(scores, rows["label"][:, None], 1)[:, 0]
+
+
+def largest_difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Largest absolute difference; NaN counts as infinite."""
+    difference = float(np.abs(np.asarray(found, np.float64) - np.asarray(expected, np.float64)).max())
+    return difference if np.isfinite(difference) else float("inf")
+
+
+def check_against_transformers(export: Export, allowed: float, *, padding: int = 1, sensitive: bool = True) -> None:
+    """The eval graph at a state, and both sides of the probe graph, against transformers; asserts.
+
+    ``sensitive`` also asserts that the comparison can fail: that the state and the perturbation move the reference
+    by much more than is allowed.
+    """
+    rows = random_rows(export.family, padding=padding)
+    state, seed, epsilon = random_state(export.layout, 5e-2), 77, 5e-2
+    zero = np.zeros_like(state)
+    plain, _ = reference(export, rows)
+    session = export.session("eval")
+    found = session.run(["log_probabilities"], rows | {"state": zero})[0]
+    assert largest_difference(found, plain) <= allowed
+    moved, losses = reference(export, rows, state)
+    found, found_losses = session.run(["log_probabilities", "loss"], rows | {"state": state})
+    assert largest_difference(found, moved) <= allowed
+    assert largest_difference(found_losses, losses) <= allowed
+    sides = export.session("probe").run(["loss_plus", "loss_minus"], probe_feeds(rows, state, seed, epsilon))
+    noise = rademacher(seed, export.layout.parameters)
+    expected = [reference(export, rows, state + np.float32(sign * epsilon) * noise)[1] for sign in (1, -1)]
+    for side, expected_side in zip(sides, expected, strict=True):
+        assert largest_difference(side, expected_side) <= allowed
+    if sensitive:
+        assert largest_difference(moved, plain) > 5 * allowed
+        assert largest_difference(*expected) > 5 * allowed
+
+
+# ------------------------------------------------------------------------------------------------------ model folders
+
+TASK = """
+name = "tiny"
+kind = "classification"
+template = "review {text} is"
+max_tokens = 24
+
+[[labels]]
+value = "0"
+word = "terrible"
+
+[[labels]]
+value = "1"
+word = "great"
+
+[masked]
+template = "review {text} is {mask}"
+"""
+
+
+def make_tokenizer(padding: str = "<pad>") -> PreTrainedTokenizerFast:
+    """Words as tokens; special tokens at RoBERTa's places."""
+    words = ["review", "is", "something", *LABEL_WORDS, "good", "bad", "film"]
+    vocabulary = {word: index for index, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *words])}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<s>",
+        pad_token=padding,
+        eos_token="</s>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+    )
+
+
+def save_folder(folder: Path, model: torch.nn.Module) -> Path:
+    """``model``, a tokenizer and task.toml in ``folder``."""
+    model.save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
+    (folder / "task.toml").write_text(TASK)
+    return folder

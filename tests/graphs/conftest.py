@@ -1,0 +1,39 @@
+"""Puts the exporter's shared test helpers on the path (pytest's importlib mode does not); exports tiny models once."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "exporter_support"))
+
+from export_lab import VOCABULARY, Export, export_in_memory, random_model
+from transformers import LlamaConfig, RobertaConfig
+
+SHAPE = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 40,
+    "intermediate_size": 48,
+}
+
+
+@pytest.fixture(scope="session")
+def llama() -> Export:
+    """A causal model with grouped heads."""
+    return export_in_memory(random_model(LlamaConfig(**SHAPE, num_key_value_heads=2), "causal"), "causal")
+
+
+@pytest.fixture(scope="session")
+def roberta() -> Export:
+    """A masked model whose positions are counted from the ids."""
+    config = RobertaConfig(**SHAPE, type_vocab_size=1, pad_token_id=1)
+    return export_in_memory(random_model(config, "masked"), "masked")
+
+
+@pytest.fixture(scope="session", params=["llama", "roberta"])
+def export(request: pytest.FixtureRequest) -> Export:
+    """Both of them."""
+    return request.getfixturevalue(request.param)
