@@ -111,11 +111,11 @@ def export_bundle(
     for graph in graphs.values():
         needed |= used_parameters(finish(graph))
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    staging, weights_bytes = _staging_folder(out), 0
     try:
         weights = WeightsFile(staging / WEIGHTS, needed)
-        _require_space(out.parent, weights.total_bytes)
+        weights_bytes = weights.total_bytes
+        _require_space(out.parent, weights_bytes)
         phase("writing the weights")
         weights.write(_all_tensors(checkpoint, layout, buffers))
         external = weights.external_tensors()
@@ -142,9 +142,27 @@ def export_bundle(
             shutil.rmtree(out)
         staging.chmod(0o755)
         staging.rename(out)
+    except OSError as error:
+        raise SeedTuneError(
+            f"the bundle cannot be written ({error.strerror or error})",
+            file=error.filename or out,
+            rule=f"about {weights_bytes / 1e6:,.0f} MB on the disk of {out.parent}",
+            remedy="free space, choose another --out, or use --storage fp16",
+        ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return manifest
+
+
+def _staging_folder(out: Path) -> Path:
+    """A new folder beside ``out``, so that the finished bundle only has to be renamed."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    except OSError as error:
+        raise SeedTuneError(
+            f"the output folder cannot be made ({error.strerror})", file=out, remedy="choose another --out"
+        ) from error
 
 
 def _checked(staging: Path, manifest: Manifest, result: CheckResult) -> Manifest:

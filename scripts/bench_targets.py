@@ -9,18 +9,32 @@ direction gains on average.
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 from pathlib import Path
 
 import bench_support
 import demo_data
 import numpy as np
+import onnx_ir as ir
 
-from seedtune.runtime.data.batches import micro_batches
+from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
+from seedtune.exporter.graphs.evaluate import build_eval
+from seedtune.exporter.graphs.probe import build_probe
+from seedtune.exporter.passes.finish import bind, finish, used_parameters
+from seedtune.exporter.passes.linear_layout import normalise_linears
+from seedtune.exporter.targets import lay_out, lora_a_values, select
+from seedtune.exporter.trunk import trace
+from seedtune.exporter.weights import WeightsFile
+from seedtune.runtime.bundle.manifest import StateLayout
+from seedtune.runtime.data.batches import Example, micro_batches
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.evaluation import evaluate
 from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.session import open_session
+from seedtune.runtime.task.compile import CompiledTask
+from seedtune.runtime.task.definition import load_task
 
-SETS = ("query", "value", "output", "up", "down", "up,query", "all")
+SETS = ("query", "value", "output", "up", "down", "up,query", "query,key,value,output,gate,up,down")
 ROWS, EPSILON, RANK = 32, 2e-2, 4
 
 
@@ -31,31 +45,58 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=12, help="directions a set")
     options = parser.parse_args()
     data = demo_data.main(bench_support.OUTPUT / "data")
+    checkpoint = open_checkpoint(bench_support.SOURCE)
+    task = CompiledTask(
+        load_task("sentiment").for_family(checkpoint.family),
+        checkpoint.tokenizer,
+        checkpoint.family,
+        checkpoint.mask_token,
+        checkpoint.unknown_token,
+        checkpoint.max_positions,
+    )
+    examples = load_split(data["train"], task).examples[:ROWS]
+    trunk = trace(checkpoint.skeleton(), checkpoint.family)
+    linears = normalise_linears(trunk.clone().graph)
     rows, result = [], {}
     for spec in options.sets:
-        merit, gradient, trace = measure(spec, data["train"], options.seeds)
-        rows.append((spec, f"merit {merit:.4f}, E[g^2] {gradient:.3f}, E[h] {trace:.2f}", ""))
-        result[spec] = {"merit_nats": merit, "squared_gradient": gradient, "hessian_trace": trace}
+        layout = lay_out(select(linears, spec), RANK, 0)
+        folder = graphs_for(trunk, layout, task.label_word_ids, checkpoint)
+        merit, gradient, curvature = measure(folder, layout, examples, checkpoint.padding_id, options.seeds)
+        rows.append((spec, f"merit {merit:.4f}, E[g^2] {gradient:.3f}, E[h] {curvature:.2f}", ""))
+        result[spec] = {"merit_nats": merit, "squared_gradient": gradient, "hessian_trace": curvature}
     bench_support.report(
-        f"Merit of target sets, SmolLM2-135M, rank {RANK}, {ROWS} reviews, {options.seeds} directions",
-        rows,
-        result,
+        f"Merit of target sets, SmolLM2-135M, rank {RANK}, {ROWS} reviews, {options.seeds} directions", rows, result
     )
 
 
-def measure(spec: str, train: Path, seeds: int) -> tuple[float, float, float]:
+def graphs_for(trunk: ir.Model, layout: StateLayout, words: tuple[int, ...], checkpoint: Checkpoint) -> Path:
+    """Probe and eval graphs of one target set, in a folder that the next set overwrites."""
+    graphs = {"probe": build_probe(trunk, layout, words), "eval": build_eval(trunk, layout, words)}
+    needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
+    for graph in graphs.values():
+        needed |= used_parameters(finish(graph))
+    folder = bench_support.OUTPUT / "targets"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = WeightsFile(folder / "weights.safetensors", needed)
+    weights.write(chain(lora_a_values(layout).items(), checkpoint.tensors()))
+    for name, graph in graphs.items():
+        bind(graph, weights.external_tensors())
+        ir.save(graph, folder / f"{name}.onnx")
+    return folder
+
+
+def measure(
+    folder: Path, layout: StateLayout, examples: list[Example], padding_id: int, seeds: int
+) -> tuple[float, float, float]:
     """Merit, mean squared projected gradient and mean curvature of a target set at the untouched model."""
-    bundle = bench_support.bundle(RANK, spec)
-    examples = load_split(train, bundle.compiled_task()).examples[:ROWS]
-    padding = bundle.manifest.model.padding_id
-    state = np.zeros(bundle.manifest.state.parameters, np.float32)
-    middle = evaluate(bundle.session("eval"), state, examples, rows=512, padding_id=padding).loss
-    estimator = TwoSided(bundle.session("probe"), EPSILON)
-    batches = list(micro_batches(examples, 512, padding))
+    state = np.zeros(layout.parameters, np.float32)
+    middle = evaluate(open_session(folder / "eval.onnx"), state, examples, rows=512, padding_id=padding_id).loss
+    estimator = TwoSided(open_session(folder / "probe.onnx"), EPSILON)
+    batches = list(micro_batches(examples, 512, padding_id))
     estimates = [estimator.measure(state, seed, batches) for seed in range(1, seeds + 1)]
     gradient = float(np.mean([estimate.projected_gradient**2 for estimate in estimates]))
-    trace = float(np.mean([2 * (estimate.loss - middle) / EPSILON**2 for estimate in estimates]))
-    return gradient / (2 * trace), gradient, trace
+    trace_of_hessian = float(np.mean([2 * (estimate.loss - middle) / EPSILON**2 for estimate in estimates]))
+    return gradient / (2 * trace_of_hessian), gradient, trace_of_hessian
 
 
 if __name__ == "__main__":

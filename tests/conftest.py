@@ -112,9 +112,7 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(
-    tiny_checkpoint: Path, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_bundle(tiny_checkpoint: Path, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of ``tiny_checkpoint``, exported once."""
     from seedtune.exporter.pipeline import export_bundle
 

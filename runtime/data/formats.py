@@ -95,6 +95,8 @@ def _read_delimited(path: Path, delimiter: str) -> Records:
     text = read_text(path)
     table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     start = 1
+    # The module refuses cells above 131,072 characters; here the task's max_characters is the limit.
+    limit_before = csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     try:
         header = next(table, None)
         if header is None:
@@ -119,9 +121,11 @@ def _read_delimited(path: Path, delimiter: str) -> Records:
         raise SeedTuneError(
             f"the table cannot be read ({error})",
             file=f"{path}:{start}",
-            rule=f"cells of at most {csv.field_size_limit():,} characters; quotes closed, and doubled inside quotes",
+            rule="quotes are closed, and doubled inside quotes",
             remedy="correct the row that begins at this line",
         ) from error
+    finally:
+        csv.field_size_limit(limit_before)
 
 
 def _refuse_repeated(columns: list[str], where: str) -> None:

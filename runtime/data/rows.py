@@ -86,8 +86,8 @@ def _row(
     if not require_label and record.get(task.label_field) in (None, ""):
         return Row(fields, None, line)
     given = _get(record, task.label_field, where)
-    key = _label_text(given)
-    if key not in labels:
+    key = _label_text(given, labels)
+    if key is None or key not in labels:
         values = ", ".join(f"{label.value!r} ({label.name})" for label in task.labels)
         close = difflib.get_close_matches((key or "").lower(), list(labels), 1)
         raise SeedTuneError(
@@ -100,10 +100,11 @@ def _row(
     return Row(fields, labels[key], line)
 
 
-def _label_text(given: object) -> str | None:
-    """How a label of the data is looked up: a number as its digits, a truth value as JSON spells it."""
+def _label_text(given: object, labels: Mapping[str, int]) -> str | None:
+    """How a label of the data is looked up: a number as its digits, a truth value as JSON spells it or as 0 and 1."""
     if isinstance(given, bool):
-        return "true" if given else "false"
+        spelled = "true" if given else "false"
+        return spelled if spelled in labels else str(int(given))
     if isinstance(given, int):
         return str(given)
     return given.strip() if isinstance(given, str) else None
@@ -114,7 +115,7 @@ def _get(record: Mapping[str, Any], name: str, where: str) -> Any:
         return record[name]
     close = difflib.get_close_matches(name, [column for column in record if column != name], 1)
     raise SeedTuneError(
-        f"the field {name!r} is {'null' if name in record else 'missing'}",
+        f"the field {name!r} is missing{' (null)' if name in record else ''}",
         file=where,
         value="fields: " + ", ".join(map(str, record)),
         rule=f"every row has {name!r}",

@@ -79,7 +79,9 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise SeedTuneError("this is a file, not a folder", file=self.path, remedy="give another --out")
         names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
-        if not self.resume and names - {LOCK_FILE}:
+        # A run that was killed before its journal began has left no more than its description.
+        leftovers = {LOCK_FILE} if has_run else {LOCK_FILE, RUN_FILE}
+        if not self.resume and names - leftovers:
             raise SeedTuneError(
                 "the folder already holds a run" if has_run else "the folder is not empty",
                 file=self.path,

@@ -35,8 +35,9 @@ RESULT_FILE = "result.json"
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One step: a probe, an update, a journal entry.
 
-    ``loss`` is the mean of both sides in nats; ``rows`` counts examples, ``tokens`` all positions computed
-    for one side, of which ``padding_tokens`` carry nothing; ``elapsed_seconds`` runs since the run began.
+    ``loss`` is the mean of both sides in nats; ``rows`` counts token rows, both sides and padding included
+    (what decides time and memory); ``tokens`` the tokens of the examples, ``padding_tokens`` what fills up the
+    shorter ones, one side each; ``elapsed_seconds`` runs since the run began.
     """
 
     step: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,7 @@ def test_no_two_neighbours_would_have_fitted_together() -> None:
     rows, limit = examples(80, seed=3), 100
     batches = split(rows, limit)
     assert len(batches) > 3
-    for first, second in zip(batches, batches[1:], strict=False):
+    for first, second in itertools.pairwise(batches):
         assert (len(first.label) + 1) * len(rows[second.index[0]].ids) > limit
 
 

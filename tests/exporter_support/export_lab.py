@@ -23,9 +23,9 @@ from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.half_storage import store_half
-from seedtune.exporter.pipeline import _state_layout
-from seedtune.exporter.targets import lora_a_values
-from seedtune.exporter.trunk import trace
+from seedtune.exporter.passes.linear_layout import normalise_linears
+from seedtune.exporter.targets import lay_out, lora_a_values, select
+from seedtune.exporter.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import StateLayout
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.session import CONFIG
@@ -142,7 +142,13 @@ def export_in_memory(
 ) -> Export:
     """The cheap route through the exporter: trace and layout, without files."""
     trunk = trace(model, family)
-    return Export(model, family, trunk, _state_layout(trunk, model, targets, rank, 7), WORDS, storage)
+    head = {id(module) for module in head_of(model).modules()}
+    linears = [
+        linear
+        for linear in normalise_linears(trunk.clone().graph)
+        if id(model.get_submodule(linear.name)) not in head and linear.out_features != VOCABULARY
+    ]
+    return Export(model, family, trunk, lay_out(select(linears, targets), rank, 7), WORDS, storage)
 
 
 def random_rows(
@@ -247,11 +253,11 @@ max_tokens = 24
 
 [[labels]]
 value = "0"
-word = "terrible"
+word = " terrible"
 
 [[labels]]
 value = "1"
-word = "great"
+word = " great"
 
 [masked]
 template = "review {text} is {mask}"

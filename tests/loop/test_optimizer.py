@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_schedules_are_their_formulas(schedule: str, expected: list[float]) -> N
 def test_every_step_of_a_schedule_moves_and_none_more_than_the_one_before(schedule: str) -> None:
     factors = [factor(schedule, step, 37) for step in range(37)]
     assert factors[0] == 1.0
-    assert all(0 < later <= earlier for earlier, later in zip(factors, factors[1:], strict=False))
+    assert all(0 < later <= earlier for earlier, later in itertools.pairwise(factors))
 
 
 @pytest.mark.parametrize("gradient", [3.0, -3.0, 1e-12, -1e12])

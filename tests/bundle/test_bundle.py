@@ -1,0 +1,300 @@
+"""A bundle is used only as it was exported: whatever is missing, altered or from elsewhere is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from tokenizers import Tokenizer
+
+from seedtune.runtime.bundle.files import describe, sha256_of, write_durably
+from seedtune.runtime.bundle.manifest import decode_manifest, encode_manifest
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.errors import SeedTuneError
+
+FILES = ("probe.onnx", "eval.onnx", "update.onnx", "weights.safetensors", "tokenizer.json")
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy that may be spoilt."""
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+def edit(bundle: Path, change: Callable[[dict], object]) -> None:
+    """Lets ``change`` edit the manifest in place."""
+    path = bundle / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def refused(bundle: Path) -> str:
+    with pytest.raises(SeedTuneError) as caught:
+        Bundle.open(bundle)
+    return str(caught.value)
+
+
+def test_a_bundle_is_six_files_that_open(tiny_bundle: Path) -> None:
+    assert {entry.name for entry in tiny_bundle.iterdir()} == {*FILES, "manifest.json"}
+    bundle = Bundle.open(tiny_bundle)
+    raw = (tiny_bundle / "manifest.json").read_bytes()
+    assert bundle.sha256 == hashlib.sha256(raw).hexdigest()
+    assert bundle.compiled_task().label_word_ids == bundle.manifest.label_word_ids
+    for graph in ("probe", "eval", "update"):
+        assert bundle.session(graph, 1).get_outputs()
+
+
+def test_the_manifest_lists_sizes_and_hashes_as_hashlib_sees_them(tiny_bundle: Path) -> None:
+    listed = json.loads((tiny_bundle / "manifest.json").read_text())["files"]
+    assert set(listed) == set(FILES)
+    for name, entry in listed.items():
+        raw = (tiny_bundle / name).read_bytes()
+        assert entry == {"size_bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+
+
+def test_the_manifest_survives_a_round_trip(tiny_bundle: Path) -> None:
+    raw = (tiny_bundle / "manifest.json").read_bytes()
+    manifest = decode_manifest(raw, tiny_bundle)
+    assert encode_manifest(manifest) == raw
+
+
+@pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    assert name in refused(bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("keep", [0, -1])
+def test_a_truncated_file_is_named_with_both_sizes(bundle: Path, name: str, keep: int) -> None:
+    raw = (bundle / name).read_bytes()
+    (bundle / name).write_bytes(raw[:keep] if keep else b"")
+    message = refused(bundle)
+    assert f"{bundle / name}: a file of the bundle is truncated" in message
+    assert f"{len(raw):,} bytes" in message
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_longer_file_is_named(bundle: Path, name: str) -> None:
+    with (bundle / name).open("ab") as file:
+        file.write(b"\0")
+    assert f"{bundle / name}: " in refused(bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_one_flipped_bit_is_found(bundle: Path, name: str, place: float) -> None:
+    raw = bytearray((bundle / name).read_bytes())
+    raw[int(place * (len(raw) - 1))] ^= 1
+    (bundle / name).write_bytes(raw)
+    assert f"{bundle / name}: a file of the bundle has been altered" in refused(bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_symlinked_file_is_refused(bundle: Path, tiny_bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    (bundle / name).symlink_to(tiny_bundle / name)
+    assert name in refused(bundle)
+
+
+def test_a_folder_or_a_device_in_place_of_a_file_is_refused(bundle: Path) -> None:
+    (bundle / "tokenizer.json").unlink()
+    (bundle / "tokenizer.json").mkdir()
+    assert "tokenizer.json" in refused(bundle)
+    (bundle / "tokenizer.json").rmdir()
+    os.mkfifo(bundle / "tokenizer.json")
+    assert "tokenizer.json" in refused(bundle)
+
+
+def test_a_named_pipe_for_a_manifest_does_not_hang(bundle: Path) -> None:
+    (bundle / "manifest.json").unlink()
+    os.mkfifo(bundle / "manifest.json")
+    assert "manifest.json" in refused(bundle)
+
+
+@pytest.mark.parametrize("version", [0, 2, 999])
+def test_another_format_version_is_refused(bundle: Path, version: int) -> None:
+    edit(bundle, lambda manifest: manifest.update(format_version=version))
+    message = refused(bundle)
+    assert str(bundle / "manifest.json") in message
+    assert str(version) in message
+    assert "upgrade" in message
+
+
+def test_a_newer_version_with_new_fields_is_called_newer_not_broken(bundle: Path) -> None:
+    edit(bundle, lambda manifest: manifest.update(format_version=2, brand_new={"a": 1}, state="elsewhere"))
+    assert "upgrade seedtune" in refused(bundle)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(surprise=1), "surprise"),
+        (lambda m: m["model"].update(surprise=1), "surprise"),
+        (lambda m: m["state"].update(surprise=1), "surprise"),
+        (lambda m: m["state"]["targets"][0].update(surprise=1), "surprise"),
+        (lambda m: m.pop("task"), "task"),
+        (lambda m: m["model"].pop("hidden_size"), "hidden_size"),
+        (lambda m: m.update(storage="int4"), "int4"),
+        (lambda m: m["model"].update(family="diffusion"), "diffusion"),
+        (lambda m: m.update(label_word_ids=["a"]), "label_word_ids"),
+        (lambda m: m.pop("format_version"), "format_version"),
+        (lambda m: m.update(format_version="1"), "format_version"),
+        (lambda m: m["task"].update(max_tokens=0), "max_tokens"),
+        (lambda m: m["task"].update(labels=[]), "labels"),
+        (lambda m: m["files"]["probe.onnx"].update(size_bytes="x"), "size_bytes"),
+    ],
+)
+def test_a_manifest_that_breaks_its_format_says_where(
+    bundle: Path, change: Callable[[dict], object], message: str
+) -> None:
+    edit(bundle, change)
+    found = refused(bundle)
+    assert message in found
+    assert str(bundle / "manifest.json") in found
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff\xfe{", b"{}" * 2, b"[" * 100_000])
+def test_a_manifest_that_is_no_json_object_is_refused(bundle: Path, raw: bytes) -> None:
+    (bundle / "manifest.json").write_bytes(raw)
+    assert "manifest.json" in refused(bundle)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s.update(parameters=s["parameters"] + 1),
+        lambda s: s.update(parameters=32),
+        lambda s: s.update(parameters=0),
+        lambda s: s.update(targets=[]),
+        lambda s: s["targets"][0].update(offset=-32),
+        lambda s: s["targets"][1].update(offset=1),
+        lambda s: s["targets"][1].update(offset=0),
+        lambda s: s["targets"][0].update(out_features=0),
+        lambda s: s["targets"][0].update(rank=-4),
+        lambda s: s["targets"][-1].update(out_features=10**9),
+        lambda s: s["targets"].reverse(),
+    ],
+)
+def test_an_inconsistent_layout_is_refused(bundle: Path, change: Callable[[dict], object]) -> None:
+    edit(bundle, lambda manifest: change(manifest["state"]))
+    message = refused(bundle)
+    assert "state layout" in message
+    assert str(bundle / "manifest.json") in message
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "extra.bin", "", ".", "sub/weights.safetensors"])
+def test_a_manifest_cannot_name_other_files(bundle: Path, name: str) -> None:
+    (bundle.parent / "x").write_bytes(b"outside")
+    entry = {"size_bytes": 7, "sha256": hashlib.sha256(b"outside").hexdigest()}
+    edit(bundle, lambda manifest: manifest["files"].update({name: entry}))
+    assert "lists other files" in refused(bundle)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_manifest_must_name_every_file(bundle: Path, name: str) -> None:
+    edit(bundle, lambda manifest: manifest["files"].pop(name))
+    message = refused(bundle)
+    assert "lists other files" in message
+    assert name in message
+
+
+def accept(bundle: Path, name: str) -> None:
+    """Makes the manifest list ``name`` as it is now."""
+    edit(bundle, lambda manifest: manifest["files"].update({name: msgspec.to_builtins(describe(bundle / name))}))
+
+
+def test_an_exchanged_tokenizer_with_a_matching_hash_is_refused_for_its_label_words(bundle: Path) -> None:
+    path = bundle / "tokenizer.json"
+    spec = json.loads(path.read_text())
+    vocabulary = spec["model"]["vocab"]
+    first, second = "\u0120negative", "\u0120positive"
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    path.write_text(json.dumps(spec))
+    Tokenizer.from_file(str(path))
+    accept(bundle, "tokenizer.json")
+    with pytest.raises(SeedTuneError, match=r"tokenizer\.json: .*other ids"):
+        Bundle.open(bundle).compiled_task()
+
+
+@pytest.mark.parametrize("raw", [b"{}", b"not json", b"\xff", b""])
+def test_a_tokenizer_that_is_none_is_named(bundle: Path, raw: bytes) -> None:
+    (bundle / "tokenizer.json").write_bytes(raw)
+    accept(bundle, "tokenizer.json")
+    with pytest.raises(SeedTuneError, match=r"tokenizer\.json: the tokenizer cannot be read"):
+        Bundle.open(bundle).compiled_task()
+
+
+@pytest.mark.parametrize("raw", [b"", b"not a graph", b"\x08\x0a"])
+def test_a_graph_that_is_none_is_named(bundle: Path, raw: bytes) -> None:
+    (bundle / "probe.onnx").write_bytes(raw)
+    accept(bundle, "probe.onnx")
+    with pytest.raises(SeedTuneError, match=r"probe\.onnx: ONNX Runtime cannot open"):
+        Bundle.open(bundle).session("probe")
+
+
+@pytest.mark.parametrize("location", ["../secret", "/etc/passwd"])
+def test_a_graph_cannot_read_outside_its_folder(bundle: Path, location: str) -> None:
+    onnx = pytest.importorskip("onnx")
+    (bundle.parent / "secret").write_bytes(bytes(1 << 20))
+    model = onnx.load(bundle / "eval.onnx", load_external_data=False)
+    changed = 0
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value, changed = location, changed + 1
+    assert changed
+    (bundle / "eval.onnx").write_bytes(model.SerializeToString())
+    accept(bundle, "eval.onnx")
+    with pytest.raises(SeedTuneError, match=r"eval\.onnx"):
+        Bundle.open(bundle).session("eval")
+
+
+def test_what_is_no_bundle_is_named(tmp_path: Path) -> None:
+    assert "no such bundle folder" in refused(tmp_path / "gone")
+    assert "not a bundle" in refused(tmp_path)
+
+
+def test_weights_need_not_be_hashed_but_their_size_is_compared(bundle: Path) -> None:
+    path = bundle / "weights.safetensors"
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    assert Bundle.open(bundle, verify_weights=False).path == bundle
+    path.write_bytes(raw[:-1])
+    with pytest.raises(SeedTuneError, match="truncated"):
+        Bundle.open(bundle, verify_weights=False)
+
+
+def test_files_are_hashed_as_hashlib_does(tmp_path: Path) -> None:
+    for size in (0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1):
+        raw = bytes(index * 7 % 251 for index in range(min(size, 4096))) * (size // 4096 + 1)
+        (tmp_path / "f").write_bytes(raw[:size])
+        assert sha256_of(tmp_path / "f") == hashlib.sha256(raw[:size]).hexdigest()
+
+
+def test_a_durable_write_replaces_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    write_durably(tmp_path / "f", b"old")
+    write_durably(tmp_path / "f", b"new")
+    assert (tmp_path / "f").read_bytes() == b"new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_durable_write_that_fails_keeps_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_durably(tmp_path / "f", b"old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SeedTuneError, match="No space left"):
+        write_durably(tmp_path / "f", b"new")
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["f"]

@@ -1,0 +1,50 @@
+"""Llama: every flag of its configuration that changes the graph, against transformers."""
+
+import pytest
+from export_lab import VOCABULARY, check_against_transformers, export_in_memory, random_model
+from transformers import LlamaConfig
+
+BASE = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "tie_word_embeddings": False,
+}
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+FLAGS = {
+    "grouped heads": {},
+    "one key head": {"num_key_value_heads": 1},
+    "all key heads": {"num_key_value_heads": 4},
+    "tied head": {"tie_word_embeddings": True},
+    "attention bias": {"attention_bias": True},
+    "mlp bias": {"mlp_bias": True},
+    "wide heads": {"head_dim": 16},
+    "gelu": {"hidden_act": "gelu"},
+    "linear rope": {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10_000.0}},
+    "dynamic rope": {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}},
+    "llama3 rope": {"rope_parameters": LLAMA3 | {"original_max_position_embeddings": 16, "rope_theta": 10_000.0}},
+    "yarn rope": {
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "factor": 4.0,
+            "original_max_position_embeddings": 16,
+            "rope_theta": 10_000.0,
+        }
+    },
+    "two layers": {"num_hidden_layers": 2},
+}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_every_flag_agrees_with_transformers(name: str) -> None:
+    export = export_in_memory(random_model(LlamaConfig(**(BASE | FLAGS[name])), "causal"), "causal", targets="all")
+    check_against_transformers(export, 1e-4)
+
+
+def test_half_storage_agrees_with_transformers_within_its_rounding() -> None:
+    model = random_model(LlamaConfig(**(BASE | {"num_hidden_layers": 2})), "causal")
+    check_against_transformers(export_in_memory(model, "causal", targets="all", storage="fp16"), 2e-2)
