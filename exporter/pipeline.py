@@ -27,7 +27,6 @@ from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trunk import head_of, trace
 from seedtune.exporter.weights import WeightsFile
-from seedtune.runtime.bundle.files import describe, write_durably
 from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
     GRAPHS,
@@ -38,9 +37,11 @@ from seedtune.runtime.bundle.manifest import (
     Manifest,
     Model,
     StateLayout,
+    describe,
     encode_manifest,
 )
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.files import write_durably
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
 

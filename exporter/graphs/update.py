@@ -41,7 +41,8 @@ def _step(outer: ir.Graph, layout: StateLayout, seeds: ir.Value, coefficients: i
     number = add_input(body, "number", ir.DataType.INT64, [])
     go_on = add_input(body, "go_on", ir.DataType.BOOL, [])
     before = add_input(body, "before", ir.DataType.FLOAT, [n])
-    emit = _BodyEmitter(outer)
+    # Constants go to the outer graph, where they are made once; the nodes go into the body.
+    emit = Emitter(outer)
     index = emit.op("Unsqueeze", number, emit.integers(0))
     seed = emit.op("Gather", seeds, index, axis=0)
     coefficient = emit.op("Gather", coefficients, index, axis=0)
@@ -53,7 +54,3 @@ def _step(outer: ir.Graph, layout: StateLayout, seeds: ir.Value, coefficients: i
     body.extend(list(emit.tape.nodes))
     set_outputs(body, {"go_on_out": (go_on_out, ir.DataType.BOOL, []), "after": (after, ir.DataType.FLOAT, [n])})
     return body
-
-
-class _BodyEmitter(Emitter):
-    """Emits nodes of a loop body; their constants live in the outer graph, made once."""

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.files import sha256_of
 from seedtune.runtime.noise import BITS_PER_WORD
 from seedtune.runtime.task.definition import Task
 
@@ -65,6 +66,11 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     size_bytes: int
     sha256: str
+
+
+def describe(path: Path) -> FileEntry:
+    """Size and SHA-256 of the file at ``path``."""
+    return FileEntry(path.stat().st_size, sha256_of(path))
 
 
 class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,9 +12,9 @@ from pathlib import Path
 import onnxruntime
 from tokenizers import Tokenizer
 
-from seedtune.runtime.bundle.files import sha256_of
 from seedtune.runtime.bundle.manifest import GRAPHS, MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.files import sha256_of
 from seedtune.runtime.session import open_session
 from seedtune.runtime.task.compile import CompiledTask
 

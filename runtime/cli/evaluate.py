@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from seedtune.runtime.bundle.files import write_durably
 from seedtune.runtime.cli.options import JsonOption, ThreadsOption, print_json
 from seedtune.runtime.evaluation import evaluate
+from seedtune.runtime.files import write_durably
 from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.tuned import open_tuned

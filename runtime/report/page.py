@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from seedtune.runtime.errors import SeedTuneError, shorten
+from seedtune.runtime.files import write_durably
 from seedtune.runtime.report import figures
 from seedtune.runtime.report.collect import RunData, collect
 from seedtune.runtime.report.extra import import_extra
@@ -51,7 +52,7 @@ def write_report(run_folder: str | os.PathLike[str], out: str | os.PathLike[str]
         raise SeedTuneError(
             "the report is one file, and this is a folder", file=target, remedy=f"give {target / REPORT_FILE}"
         )
-    _write_whole(target, render_page(run).encode("utf-8", "replace"))
+    write_durably(target, render_page(run).encode("utf-8", "replace"))
     return target
 
 
@@ -154,23 +155,3 @@ def _plain(value: object) -> str:
 def _sha256_source(script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"'sha256-{digest}'"
-
-
-def _write_whole(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise SeedTuneError(
-            f"cannot write the report: {error.strerror}",
-            file=target,
-            remedy="check the folder, its permissions and its disk, or give another path with --out",
-        ) from error

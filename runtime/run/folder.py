@@ -8,8 +8,8 @@ from types import TracebackType
 import msgspec
 from filelock import FileLock, Timeout
 
-from seedtune.runtime.bundle.files import write_durably
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.files import write_durably
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
     PREDICTIONS_BEST_FILE,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from seedtune.runtime.bundle.files import write_durably
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.evaluation import Evaluation, evaluate
+from seedtune.runtime.files import write_durably
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.prepare import Split
 from seedtune.runtime.run.settings import Settings

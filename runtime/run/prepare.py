@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from seedtune.runtime.bundle.files import sha256_of
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.data.batches import Example
 from seedtune.runtime.data.rows import Row, read_rows
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.two_sided import estimate_from
+from seedtune.runtime.files import sha256_of
 from seedtune.runtime.journal.format import Journal
 from seedtune.runtime.optimizers.normalised import Normalised
 from seedtune.runtime.run.settings import Settings

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from tokenizers import Tokenizer
 
-from seedtune.runtime.bundle.files import describe, sha256_of, write_durably
-from seedtune.runtime.bundle.manifest import decode_manifest, encode_manifest
+from seedtune.runtime.bundle.manifest import decode_manifest, describe, encode_manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.files import sha256_of, write_durably
 
 FILES = ("probe.onnx", "eval.onnx", "update.onnx", "weights.safetensors", "tokenizer.json")
 

@@ -4,6 +4,8 @@ import pytest
 from export_lab import VOCABULARY, check_against_transformers, export_in_memory, random_model
 from transformers import LlamaConfig
 
+from seedtune.runtime.errors import SeedTuneError
+
 BASE = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
@@ -25,7 +27,6 @@ FLAGS = {
     "wide heads": {"head_dim": 16},
     "gelu": {"hidden_act": "gelu"},
     "linear rope": {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 10_000.0}},
-    "dynamic rope": {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}},
     "llama3 rope": {"rope_parameters": LLAMA3 | {"original_max_position_embeddings": 16, "rope_theta": 10_000.0}},
     "yarn rope": {
         "rope_parameters": {
@@ -45,6 +46,14 @@ def test_every_flag_agrees_with_transformers(name: str) -> None:
     check_against_transformers(export, 1e-4)
 
 
+def test_rope_that_depends_on_the_data_is_refused() -> None:
+    """Dynamic scaling recomputes its frequencies from the longest position it meets."""
+    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
+    model = random_model(LlamaConfig(**(BASE | {"rope_parameters": rope})), "causal")
+    with pytest.raises(SeedTuneError, match="LlamaForCausalLM cannot be traced"):
+        export_in_memory(model, "causal")
+
+
 def test_half_storage_agrees_with_transformers_within_its_rounding() -> None:
     model = random_model(LlamaConfig(**(BASE | {"num_hidden_layers": 2})), "causal")
-    check_against_transformers(export_in_memory(model, "causal", targets="all", storage="fp16"), 2e-2)
+    check_against_transformers(export_in_memory(model, "causal", targets="all", storage="fp16"), 2e-3)

@@ -35,4 +35,4 @@ def test_every_flag_agrees_with_transformers(name: str) -> None:
 
 def test_half_storage_agrees_with_transformers_within_its_rounding() -> None:
     model = random_model(OPTConfig(**(BASE | {"word_embed_proj_dim": 16})), "causal")
-    check_against_transformers(export_in_memory(model, "causal", targets="all", storage="fp16"), 2e-2)
+    check_against_transformers(export_in_memory(model, "causal", targets="all", storage="fp16"), 2e-3)

@@ -217,5 +217,5 @@ def test_a_folder_or_a_missing_folder_as_target_is_refused(write_run: WriteRun, 
     folder = write_run()
     with pytest.raises(SeedTuneError, match="this is a folder"):
         write_report(folder, tmp_path)
-    with pytest.raises(SeedTuneError, match="cannot write the report"):
+    with pytest.raises(SeedTuneError, match="cannot be written"):
         write_report(folder, tmp_path / "absent" / "report.html")

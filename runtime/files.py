@@ -6,7 +6,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from seedtune.runtime.bundle.manifest import FileEntry
 from seedtune.runtime.errors import SeedTuneError
 
 CHUNK_BYTES = 1 << 20
@@ -20,24 +19,22 @@ def write_durably(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SeedTuneError(
             f"the file cannot be written ({error.strerror})",
             file=path,
             value=f"{len(data):,} bytes",
             remedy="free disk space or choose another folder",
         ) from error
-
-
-def describe(path: Path) -> FileEntry:
-    """Size and SHA-256 of the file at ``path``."""
-    return FileEntry(path.stat().st_size, sha256_of(path))
 
 
 def sha256_of(path: Path) -> str:
