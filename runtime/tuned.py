@@ -9,6 +9,7 @@ from seedtune.runtime.bundle.manifest import MANIFEST
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import read_journal
+from seedtune.runtime.journal.format import Header
 from seedtune.runtime.run.folder import JOURNAL_FILE, read_description
 from seedtune.runtime.state import State
 from seedtune.runtime.telemetry.records import EVALUATIONS_FILE, RUN_FILE, EvaluationRecord
@@ -65,6 +66,19 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
             remedy="say where the run's bundle is with --bundle",
         )
     journal = read_journal(path / JOURNAL_FILE)
+    expected = Header(
+        description.settings.get("seed", 0),
+        opened.manifest.state.parameters,
+        description.bundle_sha256,
+        description.settings,
+    )
+    if journal.header != expected:
+        raise SeedTuneError(
+            "the journal belongs to another run than run.json says",
+            file=path / JOURNAL_FILE,
+            rule="same seed, bundle and settings",
+            remedy="restore the folder from a copy",
+        )
     chosen = _best_step(path, len(journal)) if step is None else step
     if not 0 <= chosen <= len(journal):
         raise SeedTuneError(

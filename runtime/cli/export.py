@@ -13,20 +13,6 @@ from rich.console import Console
 from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.errors import SeedTuneError
 
-EXAMPLES = """
-Turn a checkpoint into a bundle: graphs, one weights file, tokenizer, manifest.
-
-SOURCE is the embedded model `smollm2-135m-instruct`, a checkpoint folder, a GGUF file, or a Hugging Face hub id.
-
-Examples:
-
-    seedtune export smollm2-135m-instruct --task sentiment --out bundle
-
-    seedtune export ./roberta-large --task my-task.toml --out bundle --storage fp16 --targets attention --rank 4
-
-    seedtune export model.gguf --task sentiment --out bundle --targets "*.layers.1?.mlp.down_proj,query"
-"""
-
 
 class Storage(enum.StrEnum):
     """How matrices are stored; arithmetic is float32 either way."""
@@ -53,7 +39,18 @@ def export_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Turn a checkpoint into a bundle."""
+    """Turn a checkpoint into a bundle: graphs, one weights file, tokenizer, manifest.
+
+    SOURCE is the embedded model `smollm2-135m-instruct`, a checkpoint folder, a GGUF file, or a Hugging Face hub id.
+
+    Examples:
+
+        seedtune export smollm2-135m-instruct --task sentiment --out bundle
+
+        seedtune export ./roberta-large --task my-task.toml --out bundle --storage fp16 --targets attention --rank 4
+
+        seedtune export model.gguf --task sentiment --out bundle --targets "*.layers.1?.mlp.down_proj,query"
+    """
     started = time.monotonic()
     console = Console(stderr=True)
     with console.status("loading torch and transformers", spinner="dots") as status:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from types import TracebackType
@@ -26,11 +27,12 @@ def read_journal(path: Path) -> Journal:
 class JournalWriter:
     """Appends records; a context manager that closes the file."""
 
-    def __init__(self, path: Path, descriptor: int, checksum: int, count: int) -> None:
+    def __init__(self, path: Path, descriptor: int, checksum: int, count: int, whole_bytes: int) -> None:
         self.path = path
         self.count = count
         self._descriptor = descriptor
         self._checksum = checksum
+        self._whole_bytes = whole_bytes
 
     @classmethod
     def create(cls, path: Path, header: Header) -> JournalWriter:
@@ -45,7 +47,7 @@ class JournalWriter:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         except OSError as error:
             raise SeedTuneError(f"the journal cannot be created ({error.strerror})", file=path) from error
-        writer = cls(path, descriptor, checksum, 0)
+        writer = cls(path, descriptor, checksum, 0, 0)
         writer._write(raw)
         return writer
 
@@ -61,13 +63,13 @@ class JournalWriter:
             os.ftruncate(descriptor, journal.whole_bytes)
         except OSError as error:
             raise SeedTuneError(f"the journal cannot be appended to ({error.strerror})", file=path) from error
-        return cls(path, descriptor, journal.checksum, len(journal))
+        return cls(path, descriptor, journal.checksum, len(journal), journal.whole_bytes)
 
     def append(self, record: Record) -> None:
         """Puts ``record`` on the disk; on return it survives a power cut.
 
         Raises:
-            SeedTuneError: the disk is full; the journal then still ends with a whole record or a torn one.
+            SeedTuneError: the disk is full; the journal then ends with the record before.
         """
         raw, checksum = encode_record(record, self._checksum)
         self._write(raw)
@@ -76,11 +78,15 @@ class JournalWriter:
 
     def _write(self, raw: bytes) -> None:
         try:
-            written = os.write(self._descriptor, raw)
-            if written < len(raw):
-                os.write(self._descriptor, raw[written:])
+            rest = memoryview(raw)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
             os.fsync(self._descriptor)
+            self._whole_bytes += len(raw)
         except OSError as error:
+            # A later record must not land behind a torn one. Where even this fails, resuming cuts it off.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._whole_bytes)
             raise SeedTuneError(
                 f"the journal cannot be written ({error.strerror})",
                 file=self.path,

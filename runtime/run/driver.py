@@ -18,7 +18,7 @@ from seedtune.runtime.journal.file import JournalWriter, read_journal
 from seedtune.runtime.journal.format import Header
 from seedtune.runtime.loop import DivergedError, StepEvent, tune
 from seedtune.runtime.optimizers.normalised import Normalised
-from seedtune.runtime.run.folder import RunFolder, read_description
+from seedtune.runtime.run.folder import RunFolder, read_description, recorded_settings
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.prepare import Split, catch_up, describe_run, load_split, require_same_run
 from seedtune.runtime.run.settings import Settings
@@ -85,7 +85,7 @@ class Run:
             peak = stack.enter_context(PeakSampler())
             log = stack.enter_context(JsonLinesWriter(self.folder.steps))
             estimator = TwoSided(self.bundle.session("probe", self._threads), self.settings.epsilon)
-            if self.held_out:
+            if self.held_out and self._evaluation_due(first_step):
                 self.held_out.at_step(first_step, self.state, progress)
             events = tune(
                 estimator=estimator,
@@ -110,11 +110,10 @@ class Run:
                     progress.step(record)
                     self._losses.append(event.estimate.loss)
                     self._probe_ms.append(event.probe_ms)
-                    last = done == self.settings.steps
-                    if stop() and not last:
+                    if stop() and done < self.settings.steps:
                         interrupted = True
                         break
-                    if self.held_out and (last or done % self.settings.eval_every == 0):
+                    if self.held_out and self._evaluation_due(done):
                         self.held_out.at_step(done, self.state, progress)
             except DivergedError as error:
                 diverged, interrupted = error, True
@@ -124,6 +123,10 @@ class Run:
         if diverged is not None:
             raise diverged
         return result
+
+    def _evaluation_due(self, step: int) -> bool:
+        """Whether the state after ``step`` steps is evaluated; the same however often a run is stopped and resumed."""
+        return step % self.settings.eval_every == 0 or step == self.settings.steps
 
     def _open_journal(self) -> tuple[JournalWriter, int]:
         """The journal to append to and the steps already made; the state then holds them."""
@@ -139,7 +142,9 @@ class Run:
             )
         catch_up(self.optimizer, journal, self.settings.epsilon, self.folder.path)
         self.state.apply(journal.seeds(), journal.records["coefficient"])
-        steps = [record for record in read_json_lines(self.folder.steps, StepRecord) if record.step <= len(journal)]
+        # The step log is telemetry: a run can be resumed without it.
+        logged = read_json_lines(self.folder.steps, StepRecord) if self.folder.steps.exists() else []
+        steps = [record for record in logged if record.step <= len(journal)]
         self._losses = [record.loss for record in steps if record.loss is not None]
         self._probe_ms = [record.probe_ms for record in steps]
         self._seconds_before = steps[-1].elapsed_seconds if steps else 0.0
@@ -199,7 +204,7 @@ def start_or_resume(
         SeedTuneError: anything the user can put right.
     """
     description = read_description(folder.path) if folder.resume else None
-    base = msgspec.convert(description.settings, Settings) if description else Settings()
+    base = recorded_settings(description, folder.path) if description else Settings()
     settings = msgspec.structs.replace(base, **options)
     settings.check()
     if description:

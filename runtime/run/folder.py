@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
+from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
     PREDICTIONS_BEST_FILE,
@@ -111,6 +112,24 @@ def read_description(path: Path) -> RunDescription:
         raise SeedTuneError(f"the run's description cannot be read ({error.strerror})", file=file) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SeedTuneError(f"the run's description is damaged ({error})", file=file) from error
+
+
+def recorded_settings(description: RunDescription, path: Path) -> Settings:
+    """The settings that the run in folder ``path`` was begun with.
+
+    Raises:
+        SeedTuneError: they are not settings of this version.
+    """
+    try:
+        return msgspec.convert(description.settings, Settings)
+    except msgspec.ValidationError as error:
+        raise SeedTuneError(
+            f"the run's settings cannot be used ({error})",
+            file=path / RUN_FILE,
+            value=description.settings,
+            rule=f"the settings {', '.join(Settings.__struct_fields__)}",
+            remedy="resume with the version of seedtune that began the run, or start a new run",
+        ) from error
 
 
 def _pretty(record: msgspec.Struct) -> bytes:
