@@ -1,4 +1,4 @@
-"""The embedded default, for real: downloaded, exported, checked against transformers, read and tuned by the commands."""
+"""The embedded default, for real: downloaded, exported, compared with transformers, and tuned by the commands."""
 
 from __future__ import annotations
 
