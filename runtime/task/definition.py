@@ -1,4 +1,4 @@
-"""Task files: TOML in, TOML out, and the tasks that come with seedtune. What a task is stands in structure.py.
+"""Task files, and the tasks that come with seedtune. What a task is stands in structure.py.
 
     name = "sentiment"
     kind = "classification"
@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -42,7 +41,6 @@ __all__ = [
     "builtin_tasks",
     "load_task",
     "parse_task",
-    "task_to_toml",
 ]
 
 
@@ -115,31 +113,6 @@ def parse_task(text: str, file: str) -> Task:
         ) from error
     except SeedTuneError as error:
         raise SeedTuneError(error.what, file=file, value=error.value, rule=error.rule, remedy=error.remedy) from error
-
-
-def task_to_toml(task: Task) -> str:
-    """``task`` as a task file; :func:`parse_task` of it gives an equal task."""
-    lines = [f"{name} = {_toml(getattr(task, name))}" for name in _PLAIN]
-    for label in task.labels:
-        lines += [
-            "",
-            "[[labels]]",
-            *(f"{name} = {_toml(getattr(label, name))}" for name in ("value", "name", "word")),
-        ]
-    if task.masked is not None:
-        words = ", ".join(f"{_toml(value)} = {_toml(word)}" for value, word in task.masked.words.items())
-        lines += ["", "[masked]", f"template = {_toml(task.masked.template)}", f"words = {{ {words} }}"]
-    return "\n".join(lines) + "\n"
-
-
-_PLAIN = ("name", "kind", "template", "truncate", "max_tokens", "max_characters", "label_field")
-
-
-def _toml(value: str | int) -> str:
-    if isinstance(value, int):
-        return str(value)
-    # A JSON string is a TOML basic string but for DEL, which TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _line_of(error: tomllib.TOMLDecodeError, text: str) -> int:

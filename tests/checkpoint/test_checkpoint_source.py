@@ -131,7 +131,5 @@ def test_light_install_names_torch() -> None:
         "try:\n    import seedtune.exporter.checkpoint\n"
         "except ImportError as error: print(error.name)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "torch"

@@ -41,52 +41,6 @@ def write_delimited(path: Path, rows: list[dict[str, str]], delimiter: str) -> P
     return path
 
 
-def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    rows = table()
-    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    paths = [
-        write(tmp_path / "a.jsonl", lines),
-        write(tmp_path / "a.NDJSON", "\ufeff" + lines.replace("\n", "\r\n")),
-        write_delimited(tmp_path / "a.csv", rows, ","),
-        write_delimited(tmp_path / "a.tsv", rows, "\t"),
-        tmp_path / "a.parquet",
-    ]
-    parquet.write_table(pyarrow.Table.from_pylist(rows), paths[-1], row_group_size=7)
-    expected = [({"text": row["text"]}, int(row["label"])) for row in rows]
-    for path in paths:
-        assert [(row.fields, row.label) for row in read_rows(path, TASK)] == expected, path.suffix
-    assert [row.line for row in read_rows(paths[-1], TASK)] == list(range(1, len(rows) + 1))
-
-
-def test_csv_line_is_the_physical_line(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.csv", 'text,label\n"two\nlines",0\n\nplain,1\nlast,9\n')
-    with pytest.raises(SeedTuneError) as caught:
-        read_rows(path, TASK)
-    assert str(caught.value).startswith(f"{path}:6: unknown label")
-    path = write(tmp_path / "b.csv", 'text,label\n"two\nlines",0\n\nplain,1\n')
-    assert [row.line for row in read_rows(path, TASK)] == [2, 5]
-
-
-def test_blank_lines_are_skipped_and_counted(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", '\n{"text": "a", "label": 0}\n  \n{"text": "b", "label": 1}\n')
-    assert [row.line for row in read_rows(path, TASK)] == [2, 4]
-
-
-@pytest.mark.parametrize("given", ["1", 1, " 1 ", "positive", "good"])
-def test_label_is_a_value_a_name_or_a_word(tmp_path: Path, given: object) -> None:
-    path = write(tmp_path / "a.jsonl", json.dumps({"text": "a", "label": given}))
-    assert read_rows(path, TASK)[0].label == 1
-
-
-@pytest.mark.parametrize("given", [2, -1, 1.0, "1.0", "", [1], {"a": 1}])
-def test_unknown_label_lists_the_values(tmp_path: Path, given: object) -> None:
-    path = write(tmp_path / "a.jsonl", json.dumps({"text": "a", "label": given}))
-    with pytest.raises(SeedTuneError, match=r"(?s):1: unknown label.*'0' \(negative\), '1' \(positive\)"):
-        read_rows(path, TASK)
-
-
 @pytest.mark.parametrize(("values", "place"), [(("0", "1"), 1), (("true", "1"), 0)])
 def test_truth_value_is_spelled_first_and_a_number_otherwise(
     tmp_path: Path, values: tuple[str, str], place: int
@@ -150,33 +104,6 @@ def test_faulty_file_is_refused_with_its_line(
     assert str(caught.value).startswith(f"{path}:{line}: "), str(caught.value)
     assert message in str(caught.value)
     assert caught.value.remedy
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.jsonl", "", "no rows"),
-        ("a.csv", "", "no rows"),
-        ("a.csv", "text,label\n", "no rows"),
-        ("a.json", "[]", "call it .jsonl"),
-        ("a.txt", "a", ".jsonl, .ndjson, .csv, .tsv, .parquet"),
-        ("a.parquet", "no parquet", "cannot be read"),
-    ],
-)
-def test_unusable_file_is_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
-    if name == "a.parquet":
-        pytest.importorskip("pyarrow")
-    with pytest.raises(SeedTuneError) as caught:
-        read_rows(write(tmp_path / name, content), TASK)
-    assert message in str(caught.value)
-
-
-def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SeedTuneError, match="no such data file"):
-        read_rows(tmp_path / "none.jsonl", TASK)
-    (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(SeedTuneError, match="is a folder"):
-        read_rows(tmp_path / "folder.jsonl", TASK)
 
 
 def test_parquet_text_that_is_not_utf8_gives_its_row(tmp_path: Path) -> None:

@@ -18,17 +18,6 @@ def test_steps_laid_end_to_end_are_the_epochs_permutations(count: int, size: int
     assert walked.tolist() == np.concatenate(epochs)[: steps * size].tolist()
 
 
-def test_values_do_not_depend_on_what_was_asked_before() -> None:
-    fresh = [Sampler(4, 13, 5).indices(step).tolist() for step in range(40)]
-    used = Sampler(4, 13, 5)
-    for step in np.random.default_rng(2).integers(0, 40, 200):
-        assert used.indices(int(step)).tolist() == fresh[step]
-
-
-def test_another_seed_gives_another_order() -> None:
-    assert Sampler(1, 50, 50).indices(0).tolist() != Sampler(2, 50, 50).indices(0).tolist()
-
-
 @pytest.mark.parametrize(("count", "size", "step"), [(0, 1, 0), (1, 0, 0), (1, 1, -1)])
 def test_impossible_numbers_are_refused(count: int, size: int, step: int) -> None:
     with pytest.raises(ValueError, match=r"positive|step < 0"):

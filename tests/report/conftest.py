@@ -137,9 +137,7 @@ def evaluations(steps: int, held_out: int) -> list[dict[str, Any]]:
     ]
 
 
-def prediction(
-    index: int, label: int, right: float, text: str | None, random: np.random.Generator
-) -> dict[str, Any]:
+def prediction(index: int, label: int, right: float, text: str | None, random: np.random.Generator) -> dict[str, Any]:
     guess = label if random.random() < right else 1 - label
     sure = float(random.uniform(0.5, 0.98))
     words = " ".join(random.choice(WORDS, 14))

@@ -41,9 +41,7 @@ def test_accuracy_carries_its_wilson_band(write_run: WriteRun) -> None:
     upper, lower, line = figures.accuracy_figure(run).data
     last = run.evaluations[-1]
     low, high = wilson_interval(round(last.accuracy * last.examples), last.examples)
-    assert (lower.y[-1], line.y[-1], upper.y[-1]) == pytest.approx(
-        (100 * low, 100 * last.accuracy, 100 * high)
-    )
+    assert (lower.y[-1], line.y[-1], upper.y[-1]) == pytest.approx((100 * low, 100 * last.accuracy, 100 * high))
 
 
 def test_memory_is_in_megabytes_and_unknown_kinds_are_left_out(write_run: WriteRun) -> None:

@@ -80,9 +80,7 @@ def test_report_opens_without_any_external_url(write_run: WriteRun) -> None:
 
 
 def policy(html: Page) -> str:
-    return next(
-        str(a["content"]) for _, a in html.elements if a.get("http-equiv") == "Content-Security-Policy"
-    )
+    return next(str(a["content"]) for _, a in html.elements if a.get("http-equiv") == "Content-Security-Policy")
 
 
 def test_only_the_two_scripts_named_by_the_policy_run_and_plotly_is_embedded_once(
@@ -166,9 +164,7 @@ def test_a_long_row_is_cut() -> None:
 
 
 @pytest.mark.parametrize("name", ["plotly", "jinja2"])
-def test_a_missing_library_names_the_extra(
-    write_run: WriteRun, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_missing_library_names_the_extra(write_run: WriteRun, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for module in [m for m in sys.modules if m.partition(".")[0] == name]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setattr(sys, "meta_path", [Refuse(name), *sys.meta_path])

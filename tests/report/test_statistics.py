@@ -11,9 +11,7 @@ scipy_stats = pytest.importorskip("scipy.stats")
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
-@pytest.mark.parametrize(
-    ("correct", "total"), [(0, 1), (1, 1), (0, 30), (30, 30), (7, 13), (686, 872), (1, 10**6)]
-)
+@pytest.mark.parametrize(("correct", "total"), [(0, 1), (1, 1), (0, 30), (30, 30), (7, 13), (686, 872), (1, 10**6)])
 def test_wilson_interval_equals_scipy(correct: int, total: int, confidence: float) -> None:
     expected = scipy_stats.binomtest(correct, total).proportion_ci(confidence, method="wilson")
     assert wilson_interval(correct, total, confidence) == pytest.approx(tuple(expected), abs=1e-12)

@@ -59,9 +59,7 @@ def test_peak_sampler_sees_a_transient_allocation() -> None:
     size = 64 * MEGABYTE
     with PeakSampler(0.002) as sampler:
         before = sampler.sample().rss_anon_bytes
-        block = np.ones(
-            size, np.uint8
-        )  # written, hence resident; above glibc's mmap threshold, hence given back
+        block = np.ones(size, np.uint8)  # written, hence resident; above glibc's mmap threshold, hence given back
         time.sleep(0.05)
         del block
         after = sampler.sample().rss_anon_bytes

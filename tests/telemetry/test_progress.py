@@ -74,9 +74,7 @@ def test_accuracy_and_phase_stand_in_the_plain_line() -> None:
     clock = Clock()
     progress, stream = plain(clock, first_step=40)
     with progress, progress.phase("evaluating", 872) as phase:
-        progress.evaluation(
-            EvaluationRecord(step=40, accuracy=0.786, loss=0.4, examples=872, seconds=1, best=True)
-        )
+        progress.evaluation(EvaluationRecord(step=40, accuracy=0.786, loss=0.4, examples=872, seconds=1, best=True))
         clock.now = 11.0
         phase.advance(64)
         assert stream.getvalue() == "step 40/100 · held-out 78.6 % · evaluating 64/872\n"
