@@ -13,7 +13,7 @@ from seedtune.exporter.passes.label_loss import add_label_loss
 from seedtune.exporter.passes.label_rows import keep_label_rows
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import Perturbation, attach_targets
-from seedtune.exporter.passes.noise import noise_bytes, sign_table, signs_of
+from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
 from seedtune.exporter.passes.perturbed_rows import side_signs
 from seedtune.exporter.passes.two_sided import double_rows
 from seedtune.runtime.bundle.manifest import StateLayout, Target
@@ -33,8 +33,8 @@ def build_probe(trunk: ir.Model, layout: StateLayout, words: tuple[int, ...]) ->
     double_rows(graph)
     signs = side_signs(graph, ids, epsilon)
     emit = Emitter(graph)
-    noise = noise_bytes(emit, seed, layout.parameters)
-    table = emit.constant(sign_table())
+    noise = emit.op("Squeeze", noise_halves(emit, seed, layout.parameters), emit.integers(0))
+    table = sign_table(emit)
     emit.prepend()
 
     def noise_of(inner: Emitter, target: Target) -> ir.Value:

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
-from seedtune.exporter.passes.noise import noise_bytes, sign_table, signs_of
+from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
 from seedtune.exporter.trunk import OPSET
 from seedtune.runtime.bundle.manifest import StateLayout
 
@@ -28,13 +28,15 @@ def build_update(layout: StateLayout) -> ir.Model:
     outer = Emitter(graph)
     steps = outer.op("Size", seeds)
     always = outer.constant(np.array(True))
-    result = outer.op("Loop", steps, always, state, body=_step(graph, layout, seeds, coefficients))
+    noise = noise_halves(outer, seeds, n)
+    body = _step(graph, layout, noise, sign_table(outer), coefficients)
+    result = outer.op("Loop", steps, always, state, body=body)
     outer.append()
     set_outputs(graph, {"state_out": (result, ir.DataType.FLOAT, [n])})
     return ir.Model(graph, ir_version=10)
 
 
-def _step(outer: ir.Graph, layout: StateLayout, seeds: ir.Value, coefficients: ir.Value) -> ir.Graph:
+def _step(outer: ir.Graph, layout: StateLayout, noise: ir.Value, table: ir.Value, coefficients: ir.Value) -> ir.Graph:
     """The loop body: (step number, condition, state) -> (condition, state + c*z)."""
     n = layout.parameters
     body = ir.Graph([], [], nodes=[], name="step")
@@ -43,12 +45,9 @@ def _step(outer: ir.Graph, layout: StateLayout, seeds: ir.Value, coefficients: i
     before = add_input(body, "before", ir.DataType.FLOAT, [n])
     # Constants go to the outer graph, where they are made once; the nodes go into the body.
     emit = Emitter(outer)
-    index = emit.op("Unsqueeze", number, emit.integers(0))
-    seed = emit.op("Gather", seeds, index, axis=0)
-    coefficient = emit.op("Gather", coefficients, index, axis=0)
-    table = emit.op("Mul", emit.constant(sign_table()), coefficient)
-    noise = noise_bytes(emit, seed, n)
-    change = signs_of(emit, noise, table, 0, (n,))
+    coefficient = emit.op("Gather", coefficients, number, axis=0)
+    signs = signs_of(emit, emit.op("Gather", noise, number, axis=0), table, 0, (n,))
+    change = emit.op("Mul", signs, coefficient)
     after = emit.op("Add", before, change)
     go_on_out = emit.op("Identity", go_on)
     body.extend(list(emit.tape.nodes))

@@ -67,6 +67,14 @@ class Emitter:
         self.tape = Tape()
 
 
+def zero_at_run_time(emit: Emitter, x: ir.Value) -> ir.Value:
+    """Zero, [1] int64, that no optimiser can know: the lesser of the first dimension of ``x`` and 0.
+
+    What is computed from it is neither folded when a session is created nor run before ``x`` exists.
+    """
+    return emit.op("Min", emit.op("Shape", x, start=0, end=1), emit.integers(0))
+
+
 def static_shape(value: ir.Value) -> tuple[int, ...]:
     """The shape of a parameter, all of whose dimensions are numbers."""
     assert value.shape is not None

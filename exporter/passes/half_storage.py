@@ -2,7 +2,7 @@
 
 Arithmetic stays float32. A plain ``Cast(W)`` would be folded when the session is created, or scheduled ahead of all
 layers; either keeps every float32 copy alive at once. So the Cast reads a Reshape of W whose target shape depends on
-the layer's input: ``[o, i + 0 * rows]``. ONNX Runtime can neither fold it nor run it before the layer's input exists.
+the layer's input: ``[o, i] + min(rows, 0)``. ONNX Runtime can neither fold it nor run it before that input exists.
 Embedding tables are widened after their Gather, a few rows at a time.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 import onnx_ir as ir
 
-from seedtune.exporter.passes.emitter import Emitter, static_shape
+from seedtune.exporter.passes.emitter import Emitter, static_shape, zero_at_run_time
 
 
 def store_half(graph: ir.Graph, keep: Collection[str] = ()) -> set[str]:
@@ -66,9 +66,8 @@ def _widen_before(graph: ir.Graph, node: ir.Node, index: int, weight: ir.Value) 
     x = node.inputs[0]
     assert x is not None
     emit = Emitter(graph)
-    nothing = emit.op("Mul", emit.op("Shape", x, start=0, end=1), emit.integers(0))
-    first, second = static_shape(weight)
-    shape = emit.op("Concat", emit.integers(first), emit.op("Add", nothing, emit.integers(second)), axis=0)
+    # Not a Concat: ONNX Runtime's reshape fusion would put -1 for its unknown part, and fold the rest.
+    shape = emit.op("Add", zero_at_run_time(emit, x), emit.integers(*static_shape(weight)))
     wide = emit.op("Cast", emit.op("Reshape", weight, shape), to=ir.DataType.FLOAT)
     emit.insert_before(node)
     node.replace_input_with(index, wide)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from seedtune.exporter.passes.emitter import Emitter
+from seedtune.exporter.passes.emitter import Emitter, zero_at_run_time
 from seedtune.exporter.passes.linear_layout import Linear
 from seedtune.runtime.errors import SeedTuneError
 
@@ -64,7 +64,9 @@ def keep_label_rows(graph: ir.Graph, linears: Sequence[Linear], words: Sequence[
     assert gemm is not None
     vocabulary = linear.out_features
     emit = Emitter(graph)
-    indices = emit.integers(*words)
+    # With constant indices ONNX Runtime would fold the Gather when the session is created, and read the whole table
+    # into anonymous memory for it.
+    indices = emit.op("Add", zero_at_run_time(emit, graph.inputs[0]), emit.integers(*words))
     for position in range(1, len(gemm.inputs)):
         whole = gemm.inputs[position]
         if whole is not None:

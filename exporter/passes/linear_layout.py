@@ -131,7 +131,7 @@ def _rewrite(
 def _bias_addition(node: ir.Node, out_features: int) -> tuple[ir.Node, ir.Value] | None:
     """The ``Add`` of a [o] parameter that is the only consumer of ``node``, and that parameter (case 2)."""
     uses = list(node.outputs[0].uses())
-    if len(uses) != 1 or uses[0].node.op_type != "Add":
+    if len(uses) != 1 or uses[0].node.op_type != "Add" or node.outputs[0].is_graph_output():
         return None
     add = uses[0].node
     other = add.inputs[1 - uses[0].idx]

@@ -66,6 +66,9 @@ def attach_targets(
         total = emit.op("Gemm", projected[linear.rows], b, linear.output, transB=1)
         for reader in readers:
             reader.node.replace_input_with(reader.idx, total)
+        for place, value in enumerate(graph.outputs):
+            if value is linear.output:
+                graph.outputs[place] = total
         graph.insert_after(node, list(emit.tape.nodes))
 
 

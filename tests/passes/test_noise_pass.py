@@ -6,7 +6,7 @@ import pytest
 from export_lab import make_graph, make_value, op_types, run, session_of
 
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
-from seedtune.exporter.passes.noise import noise_bytes, sign_table, signs_of
+from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
 from seedtune.runtime.noise import noise_words, rademacher
 
 SEEDS = [0, 1, 2, 31, 0x7FFFFFFF, 0x80000000, 0x9E3779B1, 0xFFFFFFFE, 0xFFFFFFFF]
@@ -18,8 +18,8 @@ def noise_graph(parameters: int, slices: list[tuple[int, tuple[int, ...]]]) -> i
     graph = model.graph
     seed = add_input(graph, "seed", ir.DataType.UINT32, [1])
     emit = Emitter(graph)
-    noise = noise_bytes(emit, seed, parameters)
-    table = emit.constant(sign_table())
+    noise = emit.op("Squeeze", noise_halves(emit, seed, parameters), emit.integers(0))
+    table = sign_table(emit)
     signs = [signs_of(emit, noise, table, offset, shape) for offset, shape in slices]
     emit.append()
     set_outputs(
@@ -32,19 +32,27 @@ def noise_graph(parameters: int, slices: list[tuple[int, tuple[int, ...]]]) -> i
     return model
 
 
-def test_sign_table_lists_the_bits_of_every_byte_lowest_first() -> None:
-    expected = [[1.0 if byte >> bit & 1 else -1.0 for bit in range(8)] for byte in range(256)]
-    assert sign_table().dtype == np.float32
-    np.testing.assert_array_equal(sign_table(), np.array(expected, np.float32))
+def test_sign_table_lists_the_bits_of_every_half_word_lowest_first() -> None:
+    model = make_graph([], [], [], [])
+    emit = Emitter(model.graph)
+    table = sign_table(emit)
+    emit.append()
+    set_outputs(model.graph, {"table": (table, ir.DataType.INT8, [65536, 16])})
+    (found,) = run(model, {})
+    expected = np.where(np.arange(65536)[:, None] >> np.arange(16) & 1, 1, -1)
+    assert found.dtype == np.int8
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_operators_of_the_noise() -> None:
     mix = ["BitShift", "BitwiseXor", "Mul", "BitShift", "BitwiseXor", "Mul", "BitShift", "BitwiseXor"]
-    words = ["BitwiseXor", *mix, "Mul", "Add", *mix, "Unsqueeze", "BitShift", "BitwiseAnd", "Cast"]
-    whole_words = ["Slice", "Gather", "Reshape", "Reshape"]
-    cut = ["Slice", "Gather", "Reshape", "Slice", "Reshape"]
-    assert op_types(noise_graph(64, [(0, (8, 8))]).graph) == words + whole_words
-    assert op_types(noise_graph(64, [(0, (8, 8)), (32, (5, 3))]).graph) == words + whole_words + cut
+    halves = ["BitwiseAnd", "BitShift", "Unsqueeze", "Unsqueeze", "Concat", "Cast", "Squeeze"]
+    words = ["Unsqueeze", "BitwiseXor", *mix, "Mul", "Add", *mix, *halves]
+    table = ["Range", "Div", "Mul", "Sub", "Gather", "Gather", "Concat"]
+    whole_words = ["Slice", "Gather", "Reshape", "Reshape", "Cast"]
+    cut = ["Slice", "Gather", "Reshape", "Slice", "Reshape", "Cast"]
+    assert op_types(noise_graph(64, [(0, (8, 8))]).graph) == words + table + whole_words
+    assert op_types(noise_graph(64, [(0, (8, 8)), (32, (5, 3))]).graph) == words + table + whole_words + cut
 
 
 @pytest.mark.parametrize("parameters", [32, 64, 1024, 100_000])
@@ -78,16 +86,17 @@ def test_many_random_seeds_agree() -> None:
         np.testing.assert_array_equal(found, rademacher(int(seed), 87)[32:].reshape(5, 11))
 
 
-def test_bytes_of_a_word_come_lowest_first() -> None:
+def test_half_words_come_lowest_first_for_every_seed() -> None:
     model = make_graph([], [], [], [])
-    seed = add_input(model.graph, "seed", ir.DataType.UINT32, [1])
+    seeds = add_input(model.graph, "seeds", ir.DataType.UINT32, [3])
     emit = Emitter(model.graph)
-    noise = noise_bytes(emit, seed, 320)
+    noise = noise_halves(emit, seeds, 320)
     emit.append()
-    set_outputs(model.graph, {"bytes": (noise, ir.DataType.INT32, [10, 4])})
-    (found,) = run(model, {"seed": np.array([12345], np.uint32)})
-    words = noise_words(12345, 10)
-    np.testing.assert_array_equal(found.astype(np.uint8).reshape(-1), words.astype("<u4").view(np.uint8))
+    set_outputs(model.graph, {"halves": (noise, ir.DataType.INT32, [3, 10, 2])})
+    (found,) = run(model, {"seeds": np.array([12345, 0, 7], np.uint32)})
+    for halves, seed in zip(found, (12345, 0, 7), strict=True):
+        words = noise_words(seed, 10)
+        np.testing.assert_array_equal(halves.astype(np.uint16).reshape(-1), words.astype("<u4").view(np.uint16))
 
 
 @pytest.mark.parametrize("parameters", [1, 31, 33, 100])
@@ -95,4 +104,4 @@ def test_a_length_that_is_no_multiple_of_32_is_refused(parameters: int) -> None:
     seed = make_value("seed", ir.DataType.UINT32, [1])
     model = make_graph([seed], [], [], [])
     with pytest.raises(ValueError, match=str(parameters)):
-        noise_bytes(Emitter(model.graph), seed, parameters)
+        noise_halves(Emitter(model.graph), seed, parameters)
