@@ -23,7 +23,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "value": ("*.v_proj", "*.value", "*.v_lin", "*.value_proj"),
     "query_key_value": ("*.c_attn", "*.query_key_value", "*.qkv_proj", "*.Wqkv", "*.in_proj"),
     "output": ("*.o_proj", "*.out_proj", "*.attention.output.dense", "*.out_lin", "*.attn.c_proj", "*.attn.Wo",
-               "*.self_attention.dense", "*.attention.dense"),
+               "*.self_attention.dense", "*.attention.dense", "*.self_attn.dense"),
     "gate": ("*.gate_proj",),
     "up": ("*.up_proj", "*.fc1", "*.intermediate.dense", "*.lin1", "*.c_fc", "*.dense_h_to_4h", "*.gate_up_proj",
            "*.mlp.Wi"),
@@ -86,10 +86,17 @@ def _no_match(item: str, linears: Sequence[Linear]) -> SeedTuneError:
 
 
 def lay_out(linears: Sequence[Linear], rank: int, adapter_seed: int) -> StateLayout:
-    """The flat state for ``linears``: one B [o, rank] each, aligned to whole noise words; A shared by equal inputs."""
+    """The flat state for ``linears``: one B [o, rank] each, aligned to whole noise words; A shared by equal inputs.
+
+    A layer that the model applies several times (ALBERT) has one B, which acts wherever the layer does.
+    """
     lora_a: dict[object, str] = {}
     targets, offset = [], 0
+    seen: set[str] = set()
     for linear in linears:
+        if linear.name in seen:
+            continue
+        seen.add(linear.name)
         name = lora_a.setdefault(linear.rows, f"{linear.name}.lora_A.weight")
         targets.append(Target(linear.name, name, offset, linear.out_features, linear.in_features, rank))
         size = linear.out_features * rank

@@ -46,24 +46,23 @@ def attach_targets(
         state: the flat state input, [n] float32.
         perturbation: None for an evaluation graph.
     """
-    by_name = {linear.name: linear for linear in linears}
-    projected: dict[ir.Value, ir.Value] = {}
-    for target in targets:
-        linear = by_name[target.name]
+    projected: dict[tuple[ir.Value, str], ir.Value] = {}
+    pairs = [(target, linear) for target in targets for linear in linears if linear.name == target.name]
+    for target, linear in pairs:
         node = linear.output.producer()
         assert node is not None
         emit = Emitter(graph)
-        if linear.rows not in projected:
+        if (linear.rows, target.lora_a) not in projected:
             a = parameter(graph, target.lora_a, ir.DataType.FLOAT, (target.rank, target.in_features))
             u = emit.op("Gemm", linear.rows, a, transB=1)
             if perturbation is not None:
                 u = emit.op("Concat", u, emit.op("Mul", u, perturbation.signs), axis=1)
-            projected[linear.rows] = u
+            projected[linear.rows, target.lora_a] = u
         b = _slice_of(emit, state, target)
         if perturbation is not None:
             b = emit.op("Concat", b, perturbation.noise_of(emit, target), axis=1)
         readers = list(linear.output.uses())
-        total = emit.op("Gemm", projected[linear.rows], b, linear.output, transB=1)
+        total = emit.op("Gemm", projected[linear.rows, target.lora_a], b, linear.output, transB=1)
         for reader in readers:
             reader.node.replace_input_with(reader.idx, total)
         for place, value in enumerate(graph.outputs):
