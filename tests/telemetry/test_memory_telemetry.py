@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from seedtune.runtime.telemetry import memory
@@ -15,6 +17,15 @@ from seedtune.runtime.telemetry.memory import MemorySample, PeakSampler, parse_s
 
 needs_proc = pytest.mark.skipif(not Path(memory.STATUS_PATH).exists(), reason="this system has no /proc")
 MEGABYTE = 1_000_000
+
+
+@contextlib.contextmanager
+def resident(size_bytes: int) -> Iterator[None]:
+    """Anonymous memory that is resident in the block and gone behind it, whatever the allocator has in store."""
+    with mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as block:
+        for offset in range(0, size_bytes, mmap.PAGESIZE):
+            block[offset] = 1
+        yield
 
 
 def test_status_lines_become_bytes_by_kind() -> None:
@@ -59,9 +70,8 @@ def test_peak_sampler_sees_a_transient_allocation() -> None:
     size = 64 * MEGABYTE
     with PeakSampler(0.002) as sampler:
         before = sampler.sample().rss_anon_bytes
-        block = np.ones(size, np.uint8)  # written, hence resident; above glibc's mmap threshold, hence given back
-        time.sleep(0.05)
-        del block
+        with resident(size):
+            time.sleep(0.05)
         after = sampler.sample().rss_anon_bytes
     peak = sampler.peak.rss_anon_bytes
     assert before is not None
@@ -75,10 +85,8 @@ def test_peak_sampler_sees_a_transient_allocation() -> None:
 def test_peak_starts_again_at_each_entry_and_leaves_no_thread_and_no_descriptor() -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     sampler = PeakSampler(0.001)
-    with sampler:
-        block = np.ones(64 * MEGABYTE, np.uint8)
+    with sampler, resident(64 * MEGABYTE):
         sampler.sample()
-        del block
     first = sampler.peak.rss_anon_bytes
     with sampler:
         pass
