@@ -39,7 +39,7 @@ def main() -> None:
     """Runs the whole demo."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for everything that is made")
-    parser.add_argument("--steps", type=int, default=120, help="updates to make")
+    parser.add_argument("--steps", type=int, default=100, help="updates to make")
     parser.add_argument("--seed", type=int, default=0, help="run seed")
     parser.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -64,7 +64,7 @@ def main() -> None:
     shutil.rmtree(run, ignore_errors=True)
     seedtune(
         "run", bundle, "--train", data["train"], "--eval", data["validation"], "--out", run,
-        "--steps", options.steps, "--seed", options.seed, "--eval-every", 40,
+        "--steps", options.steps, "--seed", options.seed, "--eval-every", 50,
     )  # fmt: skip
 
     heading("5  After: the best state by validation loss, on the same test rows")
