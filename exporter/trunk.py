@@ -10,11 +10,6 @@ Outputs  logits [B, V] float32, hidden [B, H] float32 (what the head reads at th
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import onnx_ir as ir
@@ -22,9 +17,9 @@ import torch
 
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.simplify import simplify
+from seedtune.exporter.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
 from seedtune.runtime.errors import SeedTuneError
 
-OPSET = 21
 EXAMPLE_ROWS, EXAMPLE_TOKENS = 3, 11
 
 
@@ -89,103 +84,28 @@ def trace(model: torch.nn.Module, family: str) -> ir.Model:
         torch.ones(EXAMPLE_ROWS, EXAMPLE_TOKENS, dtype=torch.long),
         torch.full((EXAMPLE_ROWS,), EXAMPLE_TOKENS - 1),
     )
-    rows = {0: torch.export.Dim.DYNAMIC}
-    grid = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    with _quiet(), torch.no_grad():
-        try:
-            program = torch.onnx.export(
-                wrapper,
-                example,
-                dynamo=True,
-                optimize=False,
-                verbose=False,
-                dynamic_shapes=(grid, grid, rows),
-                input_names=["ids", "mask", "position"],
-                output_names=["logits", "hidden"],
-                opset_version=OPSET,
-            )
-        except Exception as error:
-            raise SeedTuneError(
-                f"{type(model).__name__} cannot be traced to ONNX",
-                value=_where(error),
-                rule="torch.export must follow the forward pass with dynamic rows and tokens",
-                remedy="report the model's name and this message; a different transformers version may help",
-            ) from error
-        finally:
-            wrapper.hook.remove()
-    assert program is not None
-    return _cleaned(program.model, model)
-
-
-def _cleaned(traced: ir.Model, model: torch.nn.Module) -> ir.Model:
+    grid = {0: DYNAMIC, 1: DYNAMIC}
+    names = ("ids", "mask", "position")
+    try:
+        traced = export_graph(wrapper, example, (grid, grid, {0: DYNAMIC}), names, ("logits", "hidden"))
+    finally:
+        wrapper.hook.remove()
     graph = traced.graph
-    names = parameter_names(model)
-    for value in list(graph.initializers.values()):
-        assert value.name is not None
-        plain = value.name.removeprefix("model.")
-        if plain in names:
-            old, new = value.name, names[plain]
-            del graph.initializers[old]
-            value.name = new
-            value.const_value = None
-            twin = graph.initializers.get(new)
-            if twin is None:
-                graph.initializers[new] = value
-            else:
-                ir.convenience.replace_all_uses_with(value, twin)
-    for node in ir.traversal.RecursiveGraphIterator(graph):
-        node.metadata_props.clear()
+    integers = ir.DataType.INT64
+    describe_inputs(
+        graph,
+        {
+            "ids": (integers, ["batch", "tokens"]),
+            "mask": (integers, ["batch", "tokens"]),
+            "position": (integers, ["batch"]),
+        },
+    )
     logits, hidden = graph.outputs
-    hidden_size = hidden.shape[1] if hidden.shape is not None else "hidden"
-    logits_size = logits.shape[1] if logits.shape is not None else "vocabulary"
-    for value, name, dtype, shape in (
-        (graph.inputs[0], "ids", ir.DataType.INT64, ["batch", "tokens"]),
-        (graph.inputs[1], "mask", ir.DataType.INT64, ["batch", "tokens"]),
-        (graph.inputs[2], "position", ir.DataType.INT64, ["batch"]),
-    ):
-        value.name, value.dtype, value.shape = name, dtype, ir.Shape(shape)
     set_outputs(
         graph,
         {
-            "logits": (logits, ir.DataType.FLOAT, ["batch", _size(logits_size)]),
-            "hidden": (hidden, ir.DataType.FLOAT, ["batch", _size(hidden_size)]),
+            "logits": (logits, ir.DataType.FLOAT, ["batch", last_dimension(logits, "vocabulary")]),
+            "hidden": (hidden, ir.DataType.FLOAT, ["batch", last_dimension(hidden, "hidden")]),
         },
     )
     return simplify(traced)
-
-
-def _size(dimension: object) -> int | str:
-    return dimension if isinstance(dimension, int) else str(dimension)
-
-
-def parameter_names(model: torch.nn.Module) -> dict[str, str]:
-    """Every parameter name of ``model`` -> the first name of that tensor (tied weights have several)."""
-    first: dict[int, str] = {}
-    return {
-        name: first.setdefault(id(parameter), name)
-        for name, parameter in model.named_parameters(remove_duplicate=False)
-    }
-
-
-def _where(error: BaseException) -> str:
-    """The innermost cause in one line: torch wraps it several times."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {' '.join(lines[:3])}"
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the exporter's progress prints and warnings, none of which asks anything of the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

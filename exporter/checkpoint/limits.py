@@ -35,10 +35,15 @@ def usable_positions(config: PretrainedConfig) -> int:
     declared = getattr(config, "max_position_embeddings", None)
     if not isinstance(declared, int) or declared <= 0:
         return UNLIMITED
-    if config.model_type in OFFSET_BY_PADDING:
-        padding = _valid_id(getattr(config, "pad_token_id", None), config)
-        return declared - (1 if padding is None else padding) - 1
-    return declared
+    return declared - position_offset(config)
+
+
+def position_offset(config: PretrainedConfig) -> int:
+    """What ``position_ids`` of a row begin with: ``padding_idx + 1`` for the RoBERTa kind, 0 for all others."""
+    if config.model_type not in OFFSET_BY_PADDING:
+        return 0
+    padding = _valid_id(getattr(config, "pad_token_id", None), config)
+    return (1 if padding is None else padding) + 1
 
 
 def padding_id_of(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -1,6 +1,8 @@
 """The probe graph: per-example losses at state + epsilon*Z and state - epsilon*Z, in one read of the weights.
 
 Inputs   ids, mask [B, T] int64; position, label [B] int64; state [n] float32; seed [1] uint32; epsilon [1] float32
+         scope "suffix" also: positions [B, T] int64 (the T tokens are the suffix), prefix_length [B] int64, keys, values
+         [layers, B, key heads, P, head size] as stored, for int8 with key_scales, value_scales [..., P, 1] float16
 Outputs  loss_plus, loss_minus [B] float32
 """
 
@@ -8,30 +10,27 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from seedtune.exporter.graphs.scope import Traced, by_side, two_sides
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
 from seedtune.exporter.passes.label_loss import add_label_loss
 from seedtune.exporter.passes.label_rows import keep_label_rows
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import Perturbation, attach_targets
 from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
-from seedtune.exporter.passes.perturbed_rows import side_signs
-from seedtune.exporter.passes.two_sided import double_rows
 from seedtune.runtime.bundle.manifest import StateLayout, Target
 
 
-def build_probe(trunk: ir.Model, layout: StateLayout, words: tuple[int, ...]) -> ir.Model:
-    """The probe graph over a clone of ``trunk``; ``words`` are the token ids of the label words, [L]."""
-    model = trunk.clone()
+def build_probe(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> ir.Model:
+    """The probe graph over a clone of the trunk; ``words`` are the token ids of the label words, [L]."""
+    model = traced.model.clone()
     graph = model.graph
-    ids = graph.inputs[0]
     label = add_input(graph, "label", ir.DataType.INT64, ["batch"])
     state = add_input(graph, "state", ir.DataType.FLOAT, [layout.parameters])
     seed = add_input(graph, "seed", ir.DataType.UINT32, [1])
     epsilon = add_input(graph, "epsilon", ir.DataType.FLOAT, [1])
 
     linears = normalise_linears(graph)
-    double_rows(graph)
-    signs = side_signs(graph, ids, epsilon)
+    signs = two_sides(graph, traced, epsilon)
     emit = Emitter(graph)
     noise = emit.op("Squeeze", noise_halves(emit, seed, layout.parameters), emit.integers(0))
     table = sign_table(emit)
@@ -41,7 +40,7 @@ def build_probe(trunk: ir.Model, layout: StateLayout, words: tuple[int, ...]) ->
         return signs_of(inner, noise, table, target.offset, (target.out_features, target.rank))
 
     attach_targets(graph, linears, layout.targets, state, Perturbation(signs, noise_of))
-    scores = keep_label_rows(graph, linears, words)
+    scores = by_side(graph, traced, keep_label_rows(graph, linears, words), len(words))
     emit = Emitter(graph)
     labels = emit.op("Concat", label, label, axis=0)
     emit.append()

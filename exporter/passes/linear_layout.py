@@ -118,6 +118,8 @@ def _rewrite(
     restored = emit.op("Reshape", product, shape)
     restored.type, restored.shape = result.type, result.shape
     emit.insert_before(node)
+    if result.is_graph_output():
+        restored.name, result.name = result.name, None
     ir.convenience.replace_all_uses_with(result, restored, replace_graph_outputs=True)
     if addition is not None:
         graph.remove(addition[0], safe=True)

@@ -10,17 +10,22 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
 from seedtune.runtime.noise import BITS_PER_WORD
 from seedtune.runtime.task.definition import Task
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 TOKENIZER = "tokenizer.json"
 GRAPHS = {"probe": "probe.onnx", "eval": "eval.onnx", "update": "update.onnx"}
+MAX_PREFIX_DIMENSION = 1 << 16
+PREFIX_GRAPH = {"prefix": "prefix.onnx"}
+# How keys and values of a prefix may be stored -> their dtype in numpy.
+PREFIX_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +49,24 @@ class StateLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rank: int
     adapter_seed: int
     targets: tuple[Target, ...]
+
+
+class PrefixLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the keys and values of one prefix of P tokens are: twice [layers, key_heads, P, head_size], as stored.
+
+    ``storage`` int8 adds twice [layers, key_heads, P] float16 scales.
+    """
+
+    layers: int
+    key_heads: int
+    head_size: int
+    storage: Literal["fp32", "fp16", "int8"]
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes of one token of a prefix."""
+        of_head = self.head_size * np.dtype(PREFIX_TYPES[self.storage]).itemsize + (2 if self.storage == "int8" else 0)
+        return 2 * self.layers * self.key_heads * of_head
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +106,7 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole manifest, as stored."""
+    """The whole manifest, as stored. ``prefix`` is None where the state acts at every token (scope "all")."""
 
     format_version: int
     seedtune_version: str
@@ -94,6 +117,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: StateLayout
     files: dict[str, FileEntry]
     check: CheckResult | None = None
+    prefix: PrefixLayout | None = None
+
+    @property
+    def scope(self) -> Literal["suffix", "all"]:
+        """Where the state acts: at the last tokens of a row, its suffix, or at all of them."""
+        return "all" if self.prefix is None else "suffix"
+
+    @property
+    def graphs(self) -> dict[str, str]:
+        """Graph -> its file."""
+        return GRAPHS if self.prefix is None else GRAPHS | PREFIX_GRAPH
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -143,6 +177,8 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
             remedy="export the bundle again",
         ) from error
     _check_layout(manifest.state, path)
+    if manifest.prefix is not None:
+        _check_prefix(manifest.prefix, path)
     return manifest
 
 
@@ -169,5 +205,17 @@ def _check_layout(layout: StateLayout, path: Path) -> None:
             file=path,
             value=layout.parameters,
             rule=f"a multiple of {BITS_PER_WORD}, at least {end}",
+            remedy="export the bundle again",
+        )
+
+
+def _check_prefix(layout: PrefixLayout, path: Path) -> None:
+    sizes = (layout.layers, layout.key_heads, layout.head_size)
+    if not all(0 < size <= MAX_PREFIX_DIMENSION for size in sizes):
+        raise SeedTuneError(
+            "the prefix layout is out of range",
+            file=path,
+            value=sizes,
+            rule=f"layers, key heads and head size from 1 to {MAX_PREFIX_DIMENSION}",
             remedy="export the bundle again",
         )

@@ -12,13 +12,12 @@ from pathlib import Path
 import onnxruntime
 from tokenizers import Tokenizer
 
-from seedtune.runtime.bundle.manifest import GRAPHS, MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
+from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
 from seedtune.runtime.session import open_session
 from seedtune.runtime.task.compile import CompiledTask
 
-EXPECTED = frozenset({*GRAPHS.values(), WEIGHTS, TOKENIZER})
 REMEDY = "copy the bundle again, or export it again"
 
 
@@ -62,12 +61,13 @@ class Bundle:
             )
         raw = manifest_path.read_bytes()
         manifest = decode_manifest(raw, manifest_path)
-        if set(manifest.files) != EXPECTED:
+        expected = {*manifest.graphs.values(), WEIGHTS, TOKENIZER}
+        if set(manifest.files) != expected:
             raise SeedTuneError(
                 "the manifest lists other files than a bundle has",
                 file=manifest_path,
-                value=sorted(set(manifest.files) ^ EXPECTED),
-                rule=", ".join(sorted(EXPECTED)),
+                value=sorted(set(manifest.files) ^ expected),
+                rule=", ".join(sorted(expected)),
                 remedy=REMEDY,
             )
         for name, entry in manifest.files.items():
@@ -75,8 +75,8 @@ class Bundle:
         return cls(path, manifest, hashlib.sha256(raw).hexdigest())
 
     def session(self, graph: str, threads: int | None = None) -> onnxruntime.InferenceSession:
-        """A session over the graph "probe", "eval" or "update"."""
-        return open_session(self.path / GRAPHS[graph], threads)
+        """A session over the graph "probe", "eval", "update", or "prefix" in a bundle with scope "suffix"."""
+        return open_session(self.path / self.manifest.graphs[graph], threads)
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the bundle.

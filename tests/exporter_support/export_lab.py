@@ -19,14 +19,17 @@ from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from seedtune.exporter.checkpoint.skeleton import build_skeleton
 from seedtune.exporter.graphs.evaluate import build_eval
+from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
+from seedtune.exporter.graphs.scope import Traced
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.half_storage import store_half
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.targets import lay_out, lora_a_values, select
+from seedtune.exporter.suffix_trunk import trace_suffix
 from seedtune.exporter.trunk import head_of, trace
-from seedtune.runtime.bundle.manifest import StateLayout
+from seedtune.runtime.bundle.manifest import PrefixLayout, StateLayout
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.session import CONFIG
 
@@ -115,13 +118,15 @@ class Export:
     layout: StateLayout
     words: tuple[int, ...]
     storage: str = "fp32"
+    prefix: PrefixLayout | None = None
 
     def graph(self, name: str) -> ir.Model:
         """The graph "probe", "eval" or "update", not yet finished."""
         if name == "update":
             return build_update(self.layout)
         build = build_probe if name == "probe" else build_eval
-        model = build(self.trunk, self.layout, self.words)
+        traced = Traced(self.trunk, self.family, self.prefix)
+        model = build_prefix(traced) if name == "prefix" else build(traced, self.layout, self.words)
         if self.storage == "fp16":
             store_half(model.graph, keep={target.lora_a for target in self.layout.targets})
         return model
@@ -138,17 +143,28 @@ class Export:
 
 
 def export_in_memory(
-    model: torch.nn.Module, family: str, *, targets: str = "default", rank: int = 4, storage: str = "fp32"
+    model: torch.nn.Module,
+    family: str,
+    *,
+    targets: str = "default",
+    rank: int = 4,
+    storage: str = "fp32",
+    prefix_storage: str | None = None,
 ) -> Export:
-    """The cheap route through the exporter: trace and layout, without files."""
-    trunk = trace(model, family)
+    """The cheap route through the exporter: trace and layout, without files; scope "suffix" with a prefix storage."""
+    if prefix_storage is None:
+        trunk, prefix = trace(model, family), None
+    else:
+        traced = trace_suffix(model, family, 64)
+        trunk = traced.model
+        prefix = PrefixLayout(traced.layers, traced.key_heads, traced.head_size, prefix_storage)
     head = {id(module) for module in head_of(model).modules()}
     linears = [
         linear
         for linear in normalise_linears(trunk.clone().graph)
         if id(model.get_submodule(linear.name)) not in head and linear.out_features != VOCABULARY
     ]
-    return Export(model, family, trunk, lay_out(select(linears, targets), rank, 7), WORDS, storage)
+    return Export(model, family, trunk, lay_out(select(linears, targets), rank, 7), WORDS, storage, prefix)
 
 
 def random_rows(

@@ -1,0 +1,125 @@
+"""Attention over a cached prefix and the row's own tokens: what tracing puts in place of a model's own attention.
+
+transformers lets a model's attention be exchanged by name (``AttentionInterface``), for every architecture at once
+and after its own projections and rotary positions. The exchange here
+
+ - attends to keys and values that come from outside (the prefix) besides those of the tokens at hand (the suffix),
+   without joining the two: a prefix is shared by all tokens of a row, both sides of a perturbation included;
+ - keeps the query heads that share a key head together, as rows of one product (no key is repeated);
+ - hands out the keys and values it was given, which is how a prefix is made in the first place.
+
+Two sums are taken in one softmax, so the result is that of plain attention over prefix and suffix together::
+
+    softmax([q Kp^T s + mp, q Ks^T s + ms]) [Vp; Vs]        s = the model's scaling, m = 0 or a large negative number
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+NAME = "seedtune_cached_prefix"
+
+
+@dataclass
+class Prefix:
+    """What one forward pass attends to, and what it leaves behind.
+
+    Attributes:
+        keys: of the prefix, [layers, B, key heads, P, head size]; layers beyond those given have no prefix.
+        values: likewise.
+        prefix_mask: added to the scores, [B, P].
+        self_mask: added to the scores among the tokens at hand, [B, S, S].
+        new_keys: of the tokens at hand, one [B, key heads, S, head size] a layer, in the order of the layers.
+        new_values: likewise.
+        window: the fewest tokens that a layer with a sliding window reaches back to; None if all see everything.
+    """
+
+    keys: torch.Tensor
+    values: torch.Tensor
+    prefix_mask: torch.Tensor
+    self_mask: torch.Tensor
+    new_keys: list[torch.Tensor] = field(default_factory=list)
+    new_values: list[torch.Tensor] = field(default_factory=list)
+    window: int | None = None
+
+
+class UnsupportedAttention(Exception):  # noqa: N818 - it is a finding about a model, which the caller turns into advice
+    """The model's attention cannot be split into a cached prefix and the rest; says why."""
+
+
+_current: list[Prefix] = []
+
+
+@contextlib.contextmanager
+def attending_to(model: torch.nn.Module, prefix: Prefix) -> Iterator[None]:
+    """Within this context every attention layer of ``model`` attends to ``prefix`` as well."""
+    configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
+    before = {key: config._attn_implementation for key, config in configs.items()}
+    for config in configs.values():
+        config._attn_implementation = NAME
+    _current.append(prefix)
+    try:
+        yield
+    finally:
+        _current.pop()
+        for key, config in configs.items():
+            config._attn_implementation = before[key]
+
+
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    softcap: float | None = None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """transformers' attention interface: query [B, heads, S, d], key and value [B, key heads, S, d] -> [B, S, heads, d].
+
+    Raises:
+        UnsupportedAttention: the layer asks for something that is not computed here.
+    """
+    if options.get("s_aux") is not None:
+        raise UnsupportedAttention("its attention has sinks")
+    if options.get("position_bias") is not None or options.get("alibi") is not None:
+        raise UnsupportedAttention("its attention adds a bias by position")
+    prefix = _current[-1]
+    window = options.get("sliding_window")
+    if isinstance(window, int):
+        prefix.window = window if prefix.window is None else min(window, prefix.window)
+    layer = len(prefix.new_keys)
+    prefix.new_keys.append(key)
+    prefix.new_values.append(value)
+    batch, heads, tokens, size = query.shape
+    key_heads = key.shape[1]
+    group = heads // key_heads
+    scale = size**-0.5 if scaling is None else scaling
+    rows = (query * scale).reshape(batch, key_heads, group * tokens, size)
+    to_self = _capped(torch.matmul(rows, key.transpose(2, 3)), softcap)
+    to_self = to_self.reshape(batch, key_heads, group, tokens, tokens) + prefix.self_mask[:, None, None]
+    to_self = to_self.reshape(batch, key_heads, group * tokens, tokens)
+    if layer < prefix.keys.shape[0]:
+        to_prefix = _capped(torch.matmul(rows, prefix.keys[layer].transpose(2, 3)), softcap)
+        to_prefix = to_prefix + prefix.prefix_mask[:, None, None, :]
+        weights = torch.softmax(torch.cat([to_prefix, to_self], dim=-1), dim=-1)
+        length = prefix.keys.shape[3]
+        mixed = torch.matmul(weights[..., :length], prefix.values[layer]) + torch.matmul(weights[..., length:], value)
+    else:
+        mixed = torch.matmul(torch.softmax(to_self, dim=-1), value)
+    return mixed.reshape(batch, heads, tokens, size).transpose(1, 2).contiguous(), None
+
+
+def _capped(scores: torch.Tensor, softcap: float | None) -> torch.Tensor:
+    return scores if softcap is None else torch.tanh(scores / softcap) * softcap
+
+
+AttentionInterface.register(NAME, attend)

@@ -1,0 +1,70 @@
+"""The prefix graph: keys and values of whole rows by the untouched model, as they are stored.
+
+Inputs   ids, mask [B, P] int64
+Outputs  keys, values [layers, B, key heads, P, head size] as stored; for int8 also key_scales, value_scales
+         [layers, B, key heads, P, 1] float16
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from seedtune.exporter.graphs.scope import Traced
+from seedtune.exporter.passes.emitter import Emitter, set_outputs
+from seedtune.exporter.passes.linear_layout import normalise_linears
+from seedtune.exporter.passes.prefix_storage import TYPES, store
+from seedtune.exporter.passes.suffix_rows import present_suffix
+
+
+def build_prefix(traced: Traced) -> ir.Model:
+    """The prefix graph over a clone of the suffix trunk, which is given no prefix of its own."""
+    layout = traced.prefix
+    assert layout is not None
+    model = traced.model.clone()
+    graph = model.graph
+    normalise_linears(graph)
+    present_suffix(graph, traced.family, 1, with_prefix=False)
+    _without_prefix(graph)
+    outputs: dict[str, tuple[ir.Value, ir.DataType, list[int | str]]] = {}
+    emit = Emitter(graph)
+    for name in ("keys", "values"):
+        new = next(value for value in graph.outputs if value.name == f"new_{name}")
+        kept, scales = store(emit, new, layout.storage)
+        shape: list[int | str] = [layout.layers, "batch", layout.key_heads, "tokens", layout.head_size]
+        outputs[name] = (kept, TYPES[layout.storage], shape)
+        if scales is not None:
+            outputs[name.removesuffix("s") + "_scales"] = (scales, ir.DataType.FLOAT16, [*shape[:-1], 1])
+    emit.append()
+    set_outputs(graph, outputs)
+    # What follows the last layer's keys is not read by anyone; nor is the place of a label.
+    common.RemoveUnusedNodesPass()(model)
+    graph.name = "prefix"
+    return model
+
+
+def _without_prefix(graph: ir.Graph) -> None:
+    """Puts empty tensors in place of the prefix inputs, and positions from 0 in place of given ones."""
+    values = {value.name: value for value in graph.inputs}
+    emit = Emitter(graph)
+    rows = emit.op("Shape", values["ids"], start=0, end=1)
+    empty = emit.constant(np.zeros((1,), np.float32))
+    nothing = emit.op("Concat", rows, emit.integers(0), axis=0)
+    replacements = {"prefix_mask": emit.op("Expand", empty, nothing)}
+    for name in ("keys", "values"):
+        shape = values[name].shape
+        assert shape is not None
+        layers, heads, size = (int(shape[axis]) for axis in (0, 2, 4))
+        nothing = emit.op("Concat", emit.integers(layers), rows, emit.integers(heads, 0, size), axis=0)
+        replacements[name] = emit.op("Expand", empty, nothing)
+    tokens = emit.op("Squeeze", emit.op("Shape", values["ids"], start=1, end=2), emit.integers(0))
+    zero, one = (emit.constant(np.array(number, np.int64)) for number in (0, 1))
+    places = emit.op("Range", zero, tokens, one)
+    replacements["positions"] = emit.op("Expand", places, emit.op("Shape", values["ids"]))
+    for name, replacement in replacements.items():
+        for use in list(values[name].uses()):
+            use.node.replace_input_with(use.idx, replacement)
+        graph.inputs.remove(values[name])
+    graph.inputs.remove(values["position"])
+    emit.prepend()

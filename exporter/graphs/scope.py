@@ -1,0 +1,66 @@
+"""The two scopes of a graph: state at every token of a row ("all"), or at its last tokens only ("suffix").
+
+A graph builder asks here for its inputs and its scores, and is otherwise the same for both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from seedtune.exporter.passes.emitter import Emitter
+from seedtune.exporter.passes.perturbed_rows import signs_of_doubled_rows, signs_of_doubled_tokens
+from seedtune.exporter.passes.prefix_storage import load
+from seedtune.exporter.passes.suffix_rows import present_suffix
+from seedtune.exporter.passes.two_sided import double_rows
+from seedtune.runtime.bundle.manifest import PrefixLayout
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A traced model and what it reads.
+
+    Attributes:
+        model: by `trunk.trace`, or by `suffix_trunk.trace_suffix` where there is a prefix.
+        family: "causal" or "masked".
+        prefix: None for scope "all".
+    """
+
+    model: ir.Model
+    family: str
+    prefix: PrefixLayout | None = None
+
+
+def one_side(graph: ir.Graph, traced: Traced) -> None:
+    """Gives a clone of the trunk the inputs of a graph without perturbation."""
+    if traced.prefix is not None:
+        present_suffix(graph, traced.family, 1)
+        load(graph, traced.prefix)
+
+
+def two_sides(graph: ir.Graph, traced: Traced, epsilon: ir.Value) -> ir.Value:
+    """Gives a clone of the trunk the inputs of a graph with both sides, and returns the sign of each token row.
+
+    Args:
+        graph: its linears are in 2-D row layout.
+        traced: what it is a clone of.
+        epsilon: half the distance between the sides, [1] float32.
+    """
+    ids = next(value for value in graph.inputs if value.name == "ids")
+    if traced.prefix is None:
+        double_rows(graph)
+        return signs_of_doubled_rows(graph, ids, epsilon)
+    present_suffix(graph, traced.family, 2)
+    load(graph, traced.prefix)
+    return signs_of_doubled_tokens(graph, ids, epsilon)
+
+
+def by_side(graph: ir.Graph, traced: Traced, scored: ir.Value, width: int) -> ir.Value:
+    """``scored`` as [sides * B, width], the plus side first, whichever way the scope lays out its sides."""
+    if traced.prefix is None:
+        return scored
+    emit = Emitter(graph)
+    flat = emit.op("Reshape", emit.op("Transpose", scored, perm=[1, 0, 2]), emit.integers(-1, width))
+    emit.append()
+    return flat

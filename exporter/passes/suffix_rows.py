@@ -1,0 +1,94 @@
+"""The inputs of a suffix graph in the terms of a caller: tokens, lengths and places instead of attention masks.
+
+The two sides of a perturbation run as twice as many tokens of the same row, not as twice as many rows: side by side,
+invisible to each other, and both looking at one prefix. So keys and values of a prefix exist once for both.
+
+Before  positions, position [B, K], prefix_mask [B, P], self_mask [B, S, S] as `suffix_trunk` has them
+After   ids, mask, positions [B, S] int64 (mask 1 = token, 0 = padding on the right), position [B] int64 (the scored
+        token among the S), prefix_length [B] int64 (how many of the P are not padding)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from seedtune.exporter.passes.emitter import Emitter, add_input
+
+# Far below any score, far above what would overflow when a score is added.
+HIDDEN = -1e30
+
+
+def present_suffix(graph: ir.Graph, family: str, sides: int, *, with_prefix: bool = True) -> None:
+    """Rewrites the inputs of a clone of the suffix trunk; outputs then have K = ``sides`` scored tokens a row.
+
+    Args:
+        graph: changed in place.
+        family: "causal" (a token sees those before it) or "masked" (a token sees all).
+        sides: how often every token runs, 1 or 2.
+        with_prefix: False leaves ``prefix_mask`` as it is, for a graph that has no prefix.
+    """
+    values = {value.name: value for value in graph.inputs}
+    emit = Emitter(graph)
+    mask = add_input(graph, "mask", ir.DataType.INT64, ["batch", "tokens"])
+    tokens = emit.op("Shape", values["ids"], start=1, end=2)
+
+    _replace(values["ids"], _side_by_side(emit, values["ids"], sides))
+    _replace(values["positions"], _side_by_side(emit, values["positions"], sides))
+    _replace(values["self_mask"], _self_mask(emit, _side_by_side(emit, mask, sides), tokens, family, sides))
+    _drop(graph, values["self_mask"])
+    scored = add_input(graph, "position_of_row", ir.DataType.INT64, ["batch"])
+    starts = emit.op("Mul", tokens, emit.constant(np.arange(sides, dtype=np.int64)))
+    _replace(values["position"], emit.op("Add", emit.op("Unsqueeze", scored, emit.integers(1)), starts))
+    _drop(graph, values["position"])
+    scored.name = "position"
+    if with_prefix:
+        length = add_input(graph, "prefix_length", ir.DataType.INT64, ["batch"])
+        size = emit.op("Shape", values["keys"], start=3, end=4)
+        place = _range(emit, size)
+        inside = emit.op("Less", place, emit.op("Unsqueeze", length, emit.integers(1)))
+        _replace(values["prefix_mask"], _additive(emit, inside))
+        _drop(graph, values["prefix_mask"])
+    emit.prepend()
+
+
+def _side_by_side(emit: Emitter, value: ir.Value, sides: int) -> ir.Value:
+    return value if sides == 1 else emit.op("Concat", *[value] * sides, axis=1)
+
+
+def _self_mask(emit: Emitter, mask: ir.Value, tokens: ir.Value, family: str, sides: int) -> ir.Value:
+    """What each of the ``sides`` * S tokens may see of the others, additive, [B, sides * S, sides * S] float32."""
+    allowed = emit.op("Unsqueeze", emit.op("Cast", mask, to=ir.DataType.BOOL), emit.integers(1))
+    place = _range(emit, emit.op("Mul", tokens, emit.integers(sides)))
+    row, column = (emit.op("Unsqueeze", place, emit.integers(axis)) for axis in (1, 0))
+    if family == "causal":
+        allowed = emit.op("And", allowed, emit.op("LessOrEqual", column, row))
+    if sides > 1:
+        same = emit.op("Equal", emit.op("Div", row, tokens), emit.op("Div", column, tokens))
+        allowed = emit.op("And", allowed, same)
+    whole = emit.op("Concat", emit.op("Shape", mask), emit.op("Shape", mask, start=1, end=2), axis=0)
+    return emit.op("Expand", _additive(emit, allowed), whole)
+
+
+def _range(emit: Emitter, size: ir.Value) -> ir.Value:
+    """0 .. size - 1, int64."""
+    zero, one = (emit.constant(np.array(number, np.int64)) for number in (0, 1))
+    return emit.op("Range", zero, emit.op("Squeeze", size, emit.integers(0)), one)
+
+
+def _additive(emit: Emitter, allowed: ir.Value) -> ir.Value:
+    seen, hidden = (emit.constant(np.array(number, np.float32)) for number in (0.0, HIDDEN))
+    return emit.op("Where", allowed, seen, hidden)
+
+
+def _replace(value: ir.Value, replacement: ir.Value) -> None:
+    """Lets all who read ``value`` read ``replacement``, except the nodes that it is made of (not in the graph yet)."""
+    if value is replacement:
+        return
+    for use in list(value.uses()):
+        if use.node.graph is not None:
+            use.node.replace_input_with(use.idx, replacement)
+
+
+def _drop(graph: ir.Graph, value: ir.Value) -> None:
+    graph.inputs.remove(value)

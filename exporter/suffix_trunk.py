@@ -1,0 +1,165 @@
+"""torch.export of a language model that reads the last tokens of a row and finds the others in a cache.
+
+One trace serves three graphs: with a cache as input it is what a probe and an evaluation run; without one, its own
+keys and values are what the cache is made of.
+
+Inputs   ids, positions [B, S] int64 (S tokens of each row and their places in it), position [B, K] int64 (which of the
+         S are scored), prefix_mask [B, P] and self_mask [B, S, S] float32 (added to attention scores), keys, values
+         [layers, B, key heads, P, head size] float32
+Outputs  logits [B, K, V], hidden [B, K, H] float32; new_keys, new_values [layers, B, key heads, S, head size] float32
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import onnx_ir as ir
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from seedtune.exporter.attention import Prefix, UnsupportedAttention, attending_to
+from seedtune.exporter.checkpoint.limits import position_offset
+from seedtune.exporter.passes.emitter import set_outputs
+from seedtune.exporter.passes.simplify import simplify
+from seedtune.exporter.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
+from seedtune.exporter.trunk import head_of
+
+# All different, so that torch.export cannot take two of them for one.
+BATCH, SUFFIX, PREFIX, SCORED = 3, 7, 5, 2
+INPUTS = ("ids", "positions", "position", "prefix_mask", "self_mask", "keys", "values")
+
+
+@dataclass(frozen=True)
+class SuffixTrunk:
+    """The traced model and the shape of its cache: ``layers`` x ``key_heads`` x tokens x ``head_size``."""
+
+    model: ir.Model
+    layers: int
+    key_heads: int
+    head_size: int
+
+
+class SuffixScores(torch.nn.Module):
+    """``model`` as a function of `INPUTS`; see the module docstring for shapes."""
+
+    def __init__(self, model: torch.nn.Module, family: str) -> None:
+        super().__init__()
+        self.model = model
+        self.options = {"use_cache": False} if family == "causal" else {}
+        self.offset = position_offset(model.config)
+        self.seen = SimpleNamespace(position=None, hidden=None, window=None)
+        self.hook = head_of(model).register_forward_pre_hook(self._narrow)
+
+    def _narrow(self, _head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        hidden = inputs[0]
+        index = self.seen.position[:, :, None].expand(-1, -1, hidden.shape[-1])
+        self.seen.hidden = torch.gather(hidden, 1, index)
+        return (self.seen.hidden, *inputs[1:])
+
+    def forward(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        position: torch.Tensor,
+        prefix_mask: torch.Tensor,
+        self_mask: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """logits [B, K, V], hidden [B, K, H], new keys and new values [layers, B, key heads, S, head size]."""
+        self.seen.position = position
+        prefix = Prefix(keys, values, prefix_mask, self_mask)
+        with attending_to(self.model, prefix):
+            logits = self.model(
+                input_ids=ids, position_ids=positions + self.offset, return_dict=True, **self.options
+            ).logits
+        if not prefix.new_keys:
+            raise UnsupportedAttention("transformers does not let its attention be exchanged")
+        if len({(key.shape[1], key.shape[3]) for key in (*prefix.new_keys, *prefix.new_values)}) > 1:
+            raise UnsupportedAttention("its keys and values do not have one shape in all layers")
+        self.seen.window = prefix.window
+        return logits, self.seen.hidden, torch.stack(prefix.new_keys), torch.stack(prefix.new_values)
+
+
+def trace_suffix(model: torch.nn.Module, family: str, longest_tokens: int) -> SuffixTrunk:
+    """``model`` (float32, eval) as ONNX, simplified, parameters named as in ``model.state_dict()`` and never read.
+
+    Args:
+        model: a transformers model; its parameters are not read.
+        family: "causal" or "masked".
+        longest_tokens: tokens that a row may have.
+
+    Raises:
+        UnsupportedAttention: the attention of this model cannot be split, or reaches back less than a row.
+        SeedTuneError: torch.export or the ONNX conversion cannot follow the model.
+    """
+    wrapper = SuffixScores(model, family)
+    grid = {0: DYNAMIC, 1: DYNAMIC}
+    cache = {1: DYNAMIC, 3: DYNAMIC}
+    try:
+        shape = _cache_shape(wrapper)
+        window = wrapper.seen.window
+        if window is not None and window < longest_tokens:
+            raise UnsupportedAttention(
+                f"its attention reaches back {window} tokens, and rows of this task have up to {longest_tokens}"
+            )
+        traced = export_graph(
+            wrapper,
+            _example(shape),
+            (grid, grid, grid, grid, grid | {2: DYNAMIC}, cache, cache),
+            INPUTS,
+            ("logits", "hidden", "new_keys", "new_values"),
+        )
+    finally:
+        wrapper.hook.remove()
+    return SuffixTrunk(_described(traced, shape), *shape)
+
+
+def _example(shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, ...]:
+    ids = torch.arange(BATCH * SUFFIX).reshape(BATCH, SUFFIX) % 50 + 5
+    positions = torch.arange(PREFIX, PREFIX + SUFFIX).expand(BATCH, -1).contiguous()
+    position = torch.tensor([[SUFFIX - 2, SUFFIX - 1]] * BATCH)
+    masks = torch.zeros(BATCH, PREFIX), torch.zeros(BATCH, SUFFIX, SUFFIX)
+    layers, heads, size = shape or (0, 0, 0)
+    cache = torch.zeros(2, layers, BATCH, heads, PREFIX, size)
+    return (ids, positions, position, *masks, cache[0].clone(), cache[1].clone())
+
+
+def _cache_shape(wrapper: SuffixScores) -> tuple[int, int, int]:
+    """Layers, key heads and head size, from a forward pass that computes shapes only."""
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        _, _, keys, _ = wrapper(*_example(None))
+    layers, _, heads, _, size = keys.shape
+    return int(layers), int(heads), int(size)
+
+
+def _described(traced: ir.Model, shape: tuple[int, int, int]) -> ir.Model:
+    graph = traced.graph
+    layers, heads, size = shape
+    cache: list[int | str] = [layers, "batch", heads, "prefix", size]
+    new: list[int | str] = [layers, "batch", heads, "tokens", size]
+    integers, floats = ir.DataType.INT64, ir.DataType.FLOAT
+    describe_inputs(
+        graph,
+        {
+            "ids": (integers, ["batch", "tokens"]),
+            "positions": (integers, ["batch", "tokens"]),
+            "position": (integers, ["batch", "scored"]),
+            "prefix_mask": (floats, ["batch", "prefix"]),
+            "self_mask": (floats, ["batch", "tokens", "tokens"]),
+            "keys": (floats, cache),
+            "values": (floats, cache),
+        },
+    )
+    logits, hidden, new_keys, new_values = graph.outputs
+    set_outputs(
+        graph,
+        {
+            "logits": (logits, floats, ["batch", "scored", last_dimension(logits, "vocabulary")]),
+            "hidden": (hidden, floats, ["batch", "scored", last_dimension(hidden, "hidden")]),
+            "new_keys": (new_keys, floats, new),
+            "new_values": (new_values, floats, new),
+        },
+    )
+    return simplify(traced)
