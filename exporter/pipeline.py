@@ -16,14 +16,18 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
+from seedtune.exporter.attention import UnsupportedAttention
 from seedtune.exporter.check import check_bundle
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.evaluate import build_eval
+from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
+from seedtune.exporter.graphs.scope import Traced
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.half_storage import store_half
 from seedtune.exporter.passes.linear_layout import normalise_linears
+from seedtune.exporter.suffix_trunk import trace_suffix
 from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trunk import head_of, trace
 from seedtune.exporter.weights import WeightsFile
@@ -31,11 +35,13 @@ from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
     GRAPHS,
     MANIFEST,
+    PREFIX_GRAPH,
     TOKENIZER,
     WEIGHTS,
     CheckResult,
     Manifest,
     Model,
+    PrefixLayout,
     StateLayout,
     describe,
     encode_manifest,
@@ -44,11 +50,15 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
+from seedtune.runtime.task.structure import Scope
+from seedtune.runtime.task.template import has_fixed_end
 
 Phase = Callable[[str], None]
+PrefixStorage = Literal["fp32", "fp16", "int8"]
 # Buffers up to this size stay inside the graph file; larger ones go to the weights file.
 INLINE_BYTES = 4096
 GRAPH_ALLOWANCE_BYTES = 16 << 20
+FILES = GRAPHS | PREFIX_GRAPH
 
 
 def export_bundle(
@@ -60,9 +70,12 @@ def export_bundle(
     targets: str = "default",
     rank: int = 8,
     adapter_seed: int = 0,
+    scope: Scope | None = None,
+    prefix_storage: PrefixStorage = "fp16",
     check: bool = True,
     overwrite: bool = False,
     phase: Phase = lambda _name: None,
+    notice: Phase = lambda _text: None,
 ) -> Manifest:
     """Exports ``source`` for the task ``task_name`` into the new folder ``out`` and returns its manifest.
 
@@ -73,9 +86,13 @@ def export_bundle(
         targets: see `targets.select`.
         rank: r, the columns of every B.
         adapter_seed: the seed of every A.
+        scope: "suffix": the state acts behind the text of a row, whose keys and values can be kept; "all": at every
+            token. None for "suffix" where task and model allow it.
+        prefix_storage: how keys and values of a prefix are stored.
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
+        notice: told why a scope of None became "all".
 
     Raises:
         SeedTuneError: anything the user can put right; ``out`` is then as it was.
@@ -86,6 +103,7 @@ def export_bundle(
     phase("opening the checkpoint")
     checkpoint = open_checkpoint(source)
     task = load_task(task_name).for_family(checkpoint.family)
+    splits = has_fixed_end(task.template)
     compiled = CompiledTask(
         task,
         checkpoint.tokenizer,
@@ -93,14 +111,19 @@ def export_bundle(
         checkpoint.mask_token,
         checkpoint.unknown_token,
         checkpoint.max_positions,
+        scope or ("suffix" if splits else "all"),
     )
+    if scope is None and not splits:
+        notice("scope all: the template ends with a field, so there is no suffix for the state to act at")
     phase("tracing the model")
     skeleton = checkpoint.skeleton()
-    trunk = trace(skeleton, checkpoint.family)
-    layout = _state_layout(trunk, skeleton, checkpoint, targets, rank, adapter_seed)
+    traced = _traced(skeleton, checkpoint, compiled, scope, prefix_storage, notice)
+    layout = _state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed)
     phase("building the graphs")
     words = compiled.label_word_ids
-    graphs = {"probe": build_probe(trunk, layout, words), "eval": build_eval(trunk, layout, words)}
+    graphs = {"probe": build_probe(traced, layout, words), "eval": build_eval(traced, layout, words)}
+    if traced.prefix is not None:
+        graphs["prefix"] = build_prefix(traced)
     buffers = _lift_large_buffers(graphs)
     if storage == "fp16":
         # Every A stays float32: it is small, and what a state means must not depend on the storage.
@@ -122,7 +145,7 @@ def export_bundle(
         external = weights.external_tensors()
         for name, graph in graphs.items():
             bind(graph, external)
-            ir.save(graph, staging / GRAPHS[name])
+            ir.save(graph, staging / FILES[name])
         write_durably(staging / TOKENIZER, checkpoint.tokenizer.to_str().encode())
         manifest = Manifest(
             format_version=FORMAT_VERSION,
@@ -132,7 +155,8 @@ def export_bundle(
             label_word_ids=tuple(words),
             storage=storage,
             state=layout,
-            files={name: describe(staging / name) for name in (*GRAPHS.values(), WEIGHTS, TOKENIZER)},
+            files={name: describe(staging / name) for name in (*map(FILES.__getitem__, graphs), WEIGHTS, TOKENIZER)},
+            prefix=traced.prefix,
         )
         del skeleton
         write_durably(staging / MANIFEST, encode_manifest(manifest))
@@ -186,6 +210,33 @@ def _refuse_existing(out: Path, overwrite: bool) -> None:
         rule="a new folder, or with --overwrite a folder that holds a bundle",
         remedy="choose another --out" + (", or add --overwrite" if is_bundle else ""),
     )
+
+
+def _traced(
+    skeleton: torch.nn.Module,
+    checkpoint: Checkpoint,
+    compiled: CompiledTask,
+    scope: Scope | None,
+    storage: PrefixStorage,
+    notice: Phase,
+) -> Traced:
+    """The model in the scope that was asked for; with no scope given, "all" where the attention cannot be split."""
+    if compiled.scope == "suffix":
+        try:
+            trunk = trace_suffix(skeleton, checkpoint.family, compiled.task.max_tokens)
+        except UnsupportedAttention as error:
+            if scope == "suffix":
+                raise SeedTuneError(
+                    f"{type(skeleton).__name__} cannot be tuned at the suffix of rows only: {error}",
+                    value=scope,
+                    rule="attention whose keys and values can be cached",
+                    remedy="use --scope all",
+                ) from error
+            notice(f"scope all: {type(skeleton).__name__} cannot be split, because {error}")
+        else:
+            layout = PrefixLayout(trunk.layers, trunk.key_heads, trunk.head_size, storage)
+            return Traced(trunk.model, checkpoint.family, layout)
+    return Traced(trace(skeleton, checkpoint.family), checkpoint.family)
 
 
 def _state_layout(

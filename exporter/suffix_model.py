@@ -49,9 +49,7 @@ class SuffixTunedModel(torch.nn.Module):
             b = state[target.offset : target.offset + size].reshape(target.out_features, target.rank)
             self._low_rank[target.name] = (torch.from_numpy(lora_a[target.lora_a]), torch.from_numpy(b.copy()))
 
-    def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, suffix_mask: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, suffix_mask: torch.Tensor) -> torch.Tensor:
         """Logits [B, T, V] of rows padded on the right.
 
         Args:
@@ -101,5 +99,6 @@ class SuffixTunedModel(torch.nn.Module):
             return hook
 
         return [
-            self.model.get_submodule(name).register_forward_hook(hook_of(a, b)) for name, (a, b) in self._low_rank.items()
+            self.model.get_submodule(name).register_forward_hook(hook_of(a, b))
+            for name, (a, b) in self._low_rank.items()
         ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from seedtune.runtime.data.batches import Example, micro_batches
-from seedtune.runtime.estimators.two_sided import feeds
+from seedtune.runtime.data.batches import Feeder
 
 
 @dataclass(frozen=True)
@@ -53,31 +52,31 @@ class Evaluation:
 def evaluate(
     session: onnxruntime.InferenceSession,
     state: npt.NDArray[np.float32],
-    examples: Sequence[Example],
+    feeder: Feeder,
     *,
     rows: int,
-    padding_id: int,
     want_hidden: bool = False,
     advance: Callable[[int], None] = lambda _count: None,
 ) -> Evaluation:
-    """Runs the eval graph over ``examples``.
+    """Runs the eval graph over all examples of ``feeder``.
 
     Args:
         session: of the eval graph.
         state: [n] float32.
-        examples: tokenised rows with labels.
+        feeder: makes batches of the rows.
         rows: token rows per call, padding included.
-        padding_id: fills short rows on the right.
         want_hidden: also collect the hidden states.
         advance: told how many examples each call finished.
     """
     outputs = ["loss", "log_probabilities", *(["hidden"] if want_hidden else [])]
     collected: dict[str, npt.NDArray[np.float32]] = {}
-    for batch in micro_batches(examples, rows, padding_id):
-        for name, part in zip(outputs, session.run(outputs, feeds(batch) | {"state": state}), strict=True):
+    examples = feeder.examples
+    for batch in feeder.batches(range(len(examples)), rows):
+        found = session.run(outputs, {**batch.feeds, "state": state})
+        for name, part in zip(outputs, found, strict=True):
             whole = collected.setdefault(name, np.empty((len(examples), *part.shape[1:]), np.float32))
             whole[batch.index] = part
-        advance(len(batch.label))
+        advance(len(batch.index))
     return Evaluation(
         losses=collected["loss"],
         probabilities=np.exp(collected["log_probabilities"]),

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from seedtune.runtime.data.batches import Example, micro_batches
+from seedtune.runtime.data.batches import Batch, Feeder
 from seedtune.runtime.data.sampler import Sampler
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.two_sided import Estimate, Estimator
@@ -33,7 +33,7 @@ class Optimizer(Protocol):
 
 @dataclass(frozen=True)
 class StepEvent:
-    """What one step did. ``step`` counts from 1; times are milliseconds."""
+    """What one step did. ``step`` counts from 1; times are milliseconds; see `telemetry.records.StepRecord`."""
 
     step: int
     estimate: Estimate
@@ -42,6 +42,8 @@ class StepEvent:
     rows: int
     tokens: int
     padding_tokens: int
+    prefix_tokens: int
+    prefix_padding_tokens: int
     encode_ms: float
     probe_ms: float
     journal_ms: float
@@ -57,14 +59,13 @@ def tune(
     estimator: Estimator,
     optimizer: Optimizer,
     sampler: Sampler,
-    examples: Sequence[Example],
+    feeder: Feeder,
     state: State,
     record: Callable[[Record], None],
     run_seed: int,
     first_step: int,
     steps: int,
     tokens_per_call: int,
-    padding_id: int,
 ) -> Iterator[StepEvent]:
     """Runs steps ``first_step`` .. ``steps - 1`` (0-based), one per iteration; stop by not asking for the next.
 
@@ -72,26 +73,23 @@ def tune(
         estimator: measures a projected gradient.
         optimizer: has already seen the steps before ``first_step``.
         sampler: chooses the examples of each step.
-        examples: the tokenised training rows.
+        feeder: makes batches of the training rows.
         state: changed in place, after ``record`` has returned.
         record: puts a step into the journal, durably.
         run_seed: the seed of everything.
         first_step: steps already in ``state``.
         steps: where to end.
         tokens_per_call: tokens of one side that a call of the graph may have; bounds memory.
-        padding_id: fills short rows.
 
     Raises:
         DivergedError: a loss is not finite.
     """
     for step in range(first_step, steps):
         clock = _Clock()
-        chosen = [examples[index] for index in sampler.indices(step)]
-        batches = list(micro_batches(chosen, tokens_per_call, padding_id))
-        encode_ms = clock.lap()
+        batches = _Counted(feeder.batches(sampler.indices(step), tokens_per_call))
         seed = probe_seed(run_seed, step)
         estimate = estimator.measure(state.values, seed, batches)
-        probe_ms = clock.lap()
+        probe_ms = clock.lap() - batches.encode_ms
         _require_finite(estimate, step, optimizer.rate(step))
         coefficient = optimizer.coefficient(step, estimate.projected_gradient)
         record(Record(coefficient, estimate.loss_plus, estimate.loss_minus))
@@ -102,10 +100,12 @@ def tune(
             estimate=estimate,
             coefficient=coefficient,
             learning_rate=optimizer.rate(step),
-            rows=sum(2 * batch.tokens for batch in batches),
-            tokens=sum(batch.tokens - batch.padding_tokens for batch in batches),
-            padding_tokens=sum(batch.padding_tokens for batch in batches),
-            encode_ms=encode_ms,
+            rows=2 * batches.tokens,
+            tokens=batches.tokens - batches.padding_tokens,
+            padding_tokens=batches.padding_tokens,
+            prefix_tokens=batches.prefix_tokens - batches.prefix_padding_tokens,
+            prefix_padding_tokens=batches.prefix_padding_tokens,
+            encode_ms=batches.encode_ms,
             probe_ms=probe_ms,
             journal_ms=journal_ms,
             update_ms=clock.lap(),
@@ -133,3 +133,25 @@ class _Clock:
         now = time.perf_counter()
         passed, self._last = now - self._last, now
         return passed * 1e3
+
+
+class _Counted:
+    """Passes batches on one at a time, as memory wants it, and counts them and the time they took to make."""
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self.tokens = self.padding_tokens = self.prefix_tokens = self.prefix_padding_tokens = 0
+        self.encode_ms = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            clock = _Clock()
+            batch = next(self._batches, None)
+            self.encode_ms += clock.lap()
+            if batch is None:
+                return
+            self.tokens += batch.tokens
+            self.padding_tokens += batch.padding_tokens
+            self.prefix_tokens += batch.prefix_tokens
+            self.prefix_padding_tokens += batch.prefix_padding_tokens
+            yield batch

@@ -15,7 +15,7 @@ import numpy as np
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
 from seedtune.runtime.noise import BITS_PER_WORD
-from seedtune.runtime.task.definition import Task
+from seedtune.runtime.task.structure import Scope, Task
 
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
@@ -120,7 +120,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefix: PrefixLayout | None = None
 
     @property
-    def scope(self) -> Literal["suffix", "all"]:
+    def scope(self) -> Scope:
         """Where the state acts: at the last tokens of a row, its suffix, or at all of them."""
         return "all" if self.prefix is None else "suffix"
 

@@ -109,6 +109,7 @@ class Bundle:
             model.mask_token,
             model.unknown_token,
             model.max_positions,
+            self.manifest.scope,
         )
         if tuple(compiled.label_word_ids) != self.manifest.label_word_ids:
             raise SeedTuneError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,17 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from seedtune.runtime.cli.options import JsonOption, ThreadsOption, print_json
+from seedtune.runtime.cli.options import (
+    CacheLimitOption,
+    CacheOption,
+    JsonOption,
+    ThreadsOption,
+    parse_size,
+    print_json,
+)
 from seedtune.runtime.evaluation import evaluate
 from seedtune.runtime.files import write_durably
+from seedtune.runtime.run.feeders import CacheOptions, open_feeder
 from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.tuned import open_tuned
@@ -26,6 +35,8 @@ def evaluate_command(
     step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Also write one JSON line a row to this file.")] = None,
     rows_per_call: Annotated[int, typer.Option(min=1, help="Token rows a call.")] = Settings().rows_per_call,
+    cache: CacheOption = None,
+    cache_limit: CacheLimitOption = None,
     threads: ThreadsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -41,16 +52,23 @@ def evaluate_command(
     console = Console(stderr=True)
     tuned = open_tuned(model, bundle=bundle, step=step)
     split = load_split(data, tuned.bundle.compiled_task())
-    session = tuned.bundle.session("eval", threads)
+    limit_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit else None
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("evaluating", total=len(split.examples))
-        result = evaluate(
-            session,
-            tuned.state.values,
+        feeder = open_feeder(
+            tuned.bundle,
             split.examples,
+            name=data.stem,
+            cache=CacheOptions(cache, limit_bytes),
+            threads=threads,
+            bar=lambda name, total: bar_of(progress, name, total),
+            notice=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
+        )
+        result = evaluate(
+            tuned.bundle.session("eval", threads),
+            tuned.state.values,
+            feeder,
             rows=rows_per_call,
-            padding_id=tuned.bundle.manifest.model.padding_id,
-            advance=lambda count: progress.advance(bar, count),
+            advance=bar_of(progress, "evaluating", len(split.examples)),
         )
     if predictions is not None:
         lines = [
@@ -82,3 +100,9 @@ def evaluate_command(
                 "seconds": time.monotonic() - started,
             }
         )
+
+
+def bar_of(progress: Progress, name: str, total: int) -> Callable[[int], None]:
+    """A new bar of ``progress``; call the result with how many more units are done."""
+    task = progress.add_task(name, total=total)
+    return lambda count: progress.advance(task, count)

@@ -21,6 +21,21 @@ class Storage(enum.StrEnum):
     FP16 = "fp16"
 
 
+class ScopeName(enum.StrEnum):
+    """Where the state acts."""
+
+    SUFFIX = "suffix"
+    ALL = "all"
+
+
+class PrefixStorage(enum.StrEnum):
+    """How keys and values of a prefix are stored."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
 def export_command(
     source: Annotated[str, typer.Argument(help="Embedded name, folder, GGUF file or hub id.", show_default=False)],
     task: Annotated[str, typer.Option(help="A built-in task (such as `sentiment`) or a TOML file.")],
@@ -32,6 +47,17 @@ def export_command(
     ] = "default",
     rank: Annotated[int, typer.Option(min=1, max=256, help="Rank of the trainable state.")] = 8,
     adapter_seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every fixed A.")] = 0,
+    scope: Annotated[
+        ScopeName | None,
+        typer.Option(
+            help="Where the state acts: at the suffix of a row (the template's end, the mask), so that the keys and "
+            "values of its text are computed once; or at all tokens. Default: suffix where task and model allow it.",
+            show_default=False,
+        ),
+    ] = None,
+    prefix_storage: Annotated[
+        PrefixStorage, typer.Option(help="How cached keys and values are stored (scope suffix).")
+    ] = PrefixStorage.FP16,
     check: Annotated[
         bool,
         typer.Option("--check/--no-check", help="Compare with transformers before the bundle is put in place."),
@@ -69,15 +95,18 @@ def export_command(
             targets=targets,
             rank=rank,
             adapter_seed=adapter_seed,
+            scope=scope.value if scope else None,
+            prefix_storage=prefix_storage.value,
             check=check,
             overwrite=overwrite,
             phase=phase,
+            notice=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
         )
     seconds = time.monotonic() - started
     total_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     console.print(
         f"{out}: {manifest.model.architecture}, {manifest.model.parameters:,} parameters, "
-        f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, "
+        f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, scope {manifest.scope}, "
         f"{total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
         highlight=False,
         soft_wrap=True,
@@ -98,6 +127,8 @@ def export_command(
                 "parameters": manifest.model.parameters,
                 "state_parameters": manifest.state.parameters,
                 "targets": len(manifest.state.targets),
+                "scope": manifest.scope,
+                "prefix_bytes_per_token": manifest.prefix.bytes_per_token if manifest.prefix else None,
                 "size_bytes": total_bytes,
                 "seconds": seconds,
                 "checked": result is not None,

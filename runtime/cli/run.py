@@ -13,8 +13,16 @@ import msgspec
 import typer
 from rich.console import Console
 
-from seedtune.runtime.cli.options import JsonOption, ThreadsOption, print_json
+from seedtune.runtime.cli.options import (
+    CacheLimitOption,
+    CacheOption,
+    JsonOption,
+    ThreadsOption,
+    parse_size,
+    print_json,
+)
 from seedtune.runtime.run.driver import start_or_resume
+from seedtune.runtime.run.feeders import CacheOptions
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.progress import RunProgress
@@ -66,6 +74,8 @@ def run_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out; options default to its own.")
     ] = False,
+    cache: CacheOption = None,
+    cache_limit: CacheLimitOption = None,
     threads: ThreadsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -91,7 +101,9 @@ def run_command(
     }
     options = {name: value for name, value in given.items() if value is not None}
     with RunFolder(out, resume=resume) as folder:
-        run = start_or_resume(bundle, folder, train, held_out, options, threads)
+        limit_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit else None
+        caches = CacheOptions(cache or folder.prefixes, limit_bytes)
+        run = start_or_resume(bundle, folder, train, held_out, options, threads, caches)
         with _clean_stop() as stop, RunProgress(run.settings.steps) as progress:
             result = run.execute(progress, stop)
     _summarise(result, out)

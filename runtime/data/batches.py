@@ -1,9 +1,10 @@
-"""Micro-batches: rows of similar length together, padded on the right, within a limit of tokens."""
+"""Micro-batches: rows of similar length together, within limits that bound memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,75 +14,114 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A tokenised, labelled row: ``ids`` [T], the label's ``position`` and the ``label``'s place in the task."""
+    """A tokenised, labelled row.
+
+    Attributes:
+        ids: [T] int64.
+        position: the token whose hidden state says the label word.
+        label: its place in the task.
+        suffix: [S] int64, the places of the tokens where the state acts, ascending, ``position`` among them; None
+            where the task is not split.
+    """
 
     ids: Integers
     position: int
     label: int
+    suffix: Integers | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Rows for one call: ``ids``, ``mask`` [B, T] (mask 1 = token), ``position``, ``label``, ``index`` [B].
+    """Rows for one call of a graph.
 
-    ``index`` is each row's place in the sequence that the micro-batches were made of.
+    Attributes:
+        feeds: graph input -> array; everything but the state and the noise.
+        index: [B] each row's place among the examples that were asked for.
+        tokens: tokens of one side that the call computes, padding included.
+        padding_tokens: how many of them are padding.
+        prefix_tokens: tokens whose keys and values are read from a cache, padding included.
+        prefix_padding_tokens: how many of them are padding.
     """
 
-    ids: Integers
-    mask: Integers
-    position: Integers
-    label: Integers
+    feeds: Mapping[str, npt.NDArray[Any]]
     index: Integers
+    tokens: int
+    padding_tokens: int
+    prefix_tokens: int = 0
+    prefix_padding_tokens: int = 0
+
+
+class Feeder(Protocol):
+    """What graphs are fed: decided by its implementations and nowhere else."""
 
     @property
-    def tokens(self) -> int:
-        """B * T, padding included."""
-        return int(self.ids.size)
+    def examples(self) -> Sequence[Example]:
+        """All rows."""
+        ...
 
-    @property
-    def padding_tokens(self) -> int:
-        """How many of them are padding."""
-        return int(self.ids.size - self.mask.sum())
+    def batches(self, indices: Sequence[int] | Integers, token_limit: int) -> Iterator[Batch]:
+        """Every example of ``indices`` exactly once, in batches of at most ``token_limit`` computed tokens a side."""
+        ...
 
 
-def micro_batches(examples: Sequence[Example], token_limit: int, padding_id: int) -> Iterator[Batch]:
-    """Every example exactly once, shortest first, in batches of B * T <= ``token_limit``.
+class WholeRows:
+    """:class:`Feeder` for graphs that read whole rows (scope "all")."""
 
-    An example longer than the limit goes alone. Equal lengths keep their order, so the split depends on the examples
-    only.
+    def __init__(self, examples: Sequence[Example], padding_id: int) -> None:
+        self.examples = examples
+        self.padding_id = padding_id
+
+    def batches(self, indices: Sequence[int] | Integers, token_limit: int) -> Iterator[Batch]:
+        """See :class:`Feeder`; shortest first."""
+        chosen = [self.examples[index] for index in indices]
+        for group in grouped([(len(example.ids),) for example in chosen], (token_limit,)):
+            rows = [chosen[place] for place in group]
+            ids, mask = padded([row.ids for row in rows], self.padding_id)
+            feeds = {
+                "ids": ids,
+                "mask": mask,
+                "position": np.array([row.position for row in rows], np.int64),
+                "label": np.array([row.label for row in rows], np.int64),
+            }
+            yield Batch(feeds, group, int(ids.size), int(ids.size - mask.sum()))
+
+
+def grouped(sizes: Sequence[tuple[int, ...]], limits: tuple[int, ...]) -> Iterator[Integers]:
+    """Splits items into groups of similar sizes, smallest first, each item exactly once.
+
+    A group of B items costs ``B * (largest size)`` in each dimension, at most the limit of that dimension. An item
+    beyond a limit goes alone. Equal sizes keep their order, so the split depends on the sizes only.
 
     Args:
-        examples: tokenised rows.
-        token_limit: B * T at most, padding included.
-        padding_id: fills short rows on the right; the mask is 0 there.
+        sizes: per item, a size in each dimension.
+        limits: per dimension.
+
+    Yields:
+        The places of a group's items, [B] int64.
 
     Raises:
-        ValueError: the limit is not positive.
+        ValueError: a limit is not positive.
     """
-    if token_limit < 1:
-        raise ValueError(f"token_limit < 1: {token_limit}")
-    order = sorted(range(len(examples)), key=lambda index: len(examples[index].ids))
+    if min(limits) < 1:
+        raise ValueError(f"limits must be positive: {limits}")
     chosen: list[int] = []
-    for index in order:
-        if chosen and (len(chosen) + 1) * len(examples[index].ids) > token_limit:
-            yield _pad(examples, chosen, padding_id)
-            chosen = []
-        chosen.append(index)
+    largest = (0,) * len(limits)
+    for place in sorted(range(len(sizes)), key=lambda item: sizes[item]):
+        grown = tuple(map(max, largest, sizes[place]))
+        if chosen and any((len(chosen) + 1) * size > limit for size, limit in zip(grown, limits, strict=True)):
+            yield np.array(chosen, np.int64)
+            chosen, grown = [], sizes[place]
+        chosen.append(place)
+        largest = grown
     if chosen:
-        yield _pad(examples, chosen, padding_id)
+        yield np.array(chosen, np.int64)
 
 
-def _pad(examples: Sequence[Example], chosen: list[int], padding_id: int) -> Batch:
-    rows = [examples[index] for index in chosen]
-    lengths = np.array([len(row.ids) for row in rows])
-    mask = (np.arange(lengths.max())[None] < lengths[:, None]).astype(np.int64)
-    ids = np.full(mask.shape, padding_id, np.int64)
+def padded(rows: Sequence[Integers], filler: int) -> tuple[Integers, Integers]:
+    """``rows`` as one array [B, T], filled up on the right, and its mask (1 = value)."""
+    lengths = np.array([len(row) for row in rows], np.int64)
+    mask = (np.arange(lengths.max(initial=0))[None] < lengths[:, None]).astype(np.int64)
+    values = np.full(mask.shape, filler, np.int64)
     for place, row in enumerate(rows):
-        ids[place, : len(row.ids)] = row.ids
-    return Batch(
-        ids=ids,
-        mask=mask,
-        position=np.array([row.position for row in rows], np.int64),
-        label=np.array([row.label for row in rows], np.int64),
-        index=np.array(chosen, np.int64),
-    )
+        values[place, : len(row)] = row
+    return values, mask

@@ -8,7 +8,7 @@ and averaged in float64 in the order of the examples, so how they were split cha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,7 +38,7 @@ class Estimate:
 class Estimator(Protocol):
     """Measures the loss along one random direction."""
 
-    def measure(self, state: Floats, seed: int, batches: Sequence[Batch]) -> Estimate:
+    def measure(self, state: Floats, seed: int, batches: Iterable[Batch]) -> Estimate:
         """The estimate for ``state`` [n] along the noise of ``seed``, over all rows of ``batches``."""
         ...
 
@@ -55,23 +55,19 @@ class TwoSided:
         self.session = session
         self.epsilon = epsilon
 
-    def measure(self, state: Floats, seed: int, batches: Sequence[Batch]) -> Estimate:
+    def measure(self, state: Floats, seed: int, batches: Iterable[Batch]) -> Estimate:
         """See :class:`Estimator`."""
         shared = {
             "state": state,
             "seed": np.array([seed], np.uint32),
             "epsilon": np.array([self.epsilon], np.float32),
         }
-        count = sum(len(batch.label) for batch in batches)
-        losses = np.empty((2, count), np.float64)
+        places: list[npt.NDArray[np.int64]] = []
+        sides: list[Floats] = []
         for batch in batches:
-            plus, minus = self.session.run(["loss_plus", "loss_minus"], feeds(batch) | shared)
-            losses[0, batch.index] = plus
-            losses[1, batch.index] = minus
+            sides.append(np.stack(self.session.run(["loss_plus", "loss_minus"], {**batch.feeds, **shared})))
+            places.append(batch.index)
+        losses = np.empty((2, sum(map(len, places))), np.float64)
+        losses[:, np.concatenate(places)] = np.concatenate(sides, axis=1)
         plus_mean, minus_mean = losses.mean(axis=1).astype(np.float32)
         return estimate_from(float(plus_mean), float(minus_mean), self.epsilon)
-
-
-def feeds(batch: Batch) -> dict[str, npt.NDArray[np.int64]]:
-    """What a graph is fed of a batch: decided here and nowhere else."""
-    return {"ids": batch.ids, "mask": batch.mask, "position": batch.position, "label": batch.label}

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.batches import Feeder
 from seedtune.runtime.data.sampler import Sampler
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.two_sided import TwoSided
@@ -18,6 +19,7 @@ from seedtune.runtime.journal.file import JournalWriter, read_journal
 from seedtune.runtime.journal.format import Header
 from seedtune.runtime.loop import DivergedError, StepEvent, tune
 from seedtune.runtime.optimizers.normalised import Normalised
+from seedtune.runtime.run.feeders import CacheOptions, open_feeder
 from seedtune.runtime.run.folder import RunFolder, read_description, recorded_settings
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.prepare import Split, catch_up, describe_run, load_split, require_same_run
@@ -42,6 +44,7 @@ class Run:
         train: the rows to learn from.
         held_out: the rows to evaluate on, or None.
         threads: of ONNX Runtime; None for all processors.
+        cache: where prefixes are kept, for a bundle of scope "suffix"; None for the RUN folder.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Run:
         train: Split,
         held_out: Split | None,
         threads: int | None = None,
+        cache: CacheOptions | None = None,
     ) -> None:
         self.folder = folder
         self.bundle = bundle
@@ -63,6 +67,7 @@ class Run:
         self.held_out = HeldOut(folder, bundle, held_out, settings, threads) if held_out else None
         self._header = Header(settings.seed, layout.parameters, bundle.sha256, settings.as_dict())
         self._threads = threads
+        self._cache = cache or CacheOptions(folder.prefixes)
         self._losses: list[float] = []
         self._probe_ms: list[float] = []
         self._seconds_before = 0.0
@@ -84,21 +89,22 @@ class Run:
             stack.enter_context(journal)
             peak = stack.enter_context(PeakSampler())
             log = stack.enter_context(JsonLinesWriter(self.folder.steps))
+            feeder = self._feeder("train", self.train, progress)
+            held_out_feeder = self._feeder("eval", self.held_out.split, progress) if self.held_out else None
             estimator = TwoSided(self.bundle.session("probe", self._threads), self.settings.epsilon)
-            if self.held_out and self._evaluation_due(first_step):
-                self.held_out.at_step(first_step, self.state, progress)
+            if self.held_out and held_out_feeder and self._evaluation_due(first_step):
+                self.held_out.at_step(first_step, self.state, held_out_feeder, progress)
             events = tune(
                 estimator=estimator,
                 optimizer=self.optimizer,
                 sampler=Sampler(self.settings.seed, len(self.train.examples), self.settings.batch_size),
-                examples=self.train.examples,
+                feeder=feeder,
                 state=self.state,
                 record=journal.append,
                 run_seed=self.settings.seed,
                 first_step=first_step,
                 steps=self.settings.steps,
                 tokens_per_call=max(1, self.settings.rows_per_call // 2),
-                padding_id=self.bundle.manifest.model.padding_id,
             )
             interrupted, done, diverged = False, first_step, None
             try:
@@ -113,8 +119,8 @@ class Run:
                     if stop() and done < self.settings.steps:
                         interrupted = True
                         break
-                    if self.held_out and self._evaluation_due(done):
-                        self.held_out.at_step(done, self.state, progress)
+                    if self.held_out and held_out_feeder and self._evaluation_due(done):
+                        self.held_out.at_step(done, self.state, held_out_feeder, progress)
             except DivergedError as error:
                 diverged, interrupted = error, True
             seconds = self._seconds_before + time.monotonic() - started
@@ -123,6 +129,18 @@ class Run:
         if diverged is not None:
             raise diverged
         return result
+
+    def _feeder(self, name: str, split: Split, progress: RunProgress) -> Feeder:
+        with contextlib.ExitStack() as stack:
+            return open_feeder(
+                self.bundle,
+                split.examples,
+                name=name,
+                cache=self._cache,
+                threads=self._threads,
+                bar=lambda text, total: stack.enter_context(progress.phase(text, total)).advance,
+                notice=progress.notice,
+            )
 
     def _evaluation_due(self, step: int) -> bool:
         """Whether the state after ``step`` steps is evaluated; the same however often a run is stopped and resumed."""
@@ -189,6 +207,7 @@ def start_or_resume(
     held_out: Path | None,
     options: dict[str, int | float | str],
     threads: int | None = None,
+    cache: CacheOptions | None = None,
 ) -> Run:
     """The run in ``folder``, new or resumed, with everything read and checked.
 
@@ -199,6 +218,7 @@ def start_or_resume(
         held_out: evaluation rows, or None.
         options: the settings that were given; the others are defaults, or what a resumed run was begun with.
         threads: of ONNX Runtime.
+        cache: where prefixes are kept; None for the RUN folder.
 
     Raises:
         SeedTuneError: anything the user can put right.
@@ -220,7 +240,7 @@ def start_or_resume(
         require_same_run(description, bundle, settings, train_split, eval_split, folder.path)
     else:
         folder.write_description(describe_run(bundle, settings, train_split, eval_split))
-    return Run(folder, bundle, settings, train_split, eval_split, threads)
+    return Run(folder, bundle, settings, train_split, eval_split, threads, cache)
 
 
 def _step_record(event: StepEvent, elapsed: float, peak: PeakSampler) -> StepRecord:
@@ -242,6 +262,8 @@ def _step_record(event: StepEvent, elapsed: float, peak: PeakSampler) -> StepRec
         journal_ms=event.journal_ms,
         total_ms=event.encode_ms + event.probe_ms + event.journal_ms + event.update_ms,
         elapsed_seconds=elapsed,
+        prefix_tokens=event.prefix_tokens,
+        prefix_padding_tokens=event.prefix_padding_tokens,
         vm_rss_bytes=memory.vm_rss_bytes,
         rss_anon_bytes=memory.rss_anon_bytes,
         rss_file_bytes=memory.rss_file_bytes,

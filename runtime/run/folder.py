@@ -24,6 +24,7 @@ from seedtune.runtime.telemetry.records import (
 
 JOURNAL_FILE = "journal.bin"
 LOCK_FILE = ".lock"
+PREFIXES_FOLDER = "prefixes"
 
 
 class RunFolder:
@@ -44,6 +45,7 @@ class RunFolder:
     evaluations = property(lambda self: self.path / EVALUATIONS_FILE)
     predictions_start = property(lambda self: self.path / PREDICTIONS_START_FILE)
     predictions_best = property(lambda self: self.path / PREDICTIONS_BEST_FILE)
+    prefixes = property(lambda self: self.path / PREFIXES_FOLDER)
 
     def __enter__(self) -> RunFolder:
         self._require_state()
@@ -80,8 +82,8 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise SeedTuneError("this is a file, not a folder", file=self.path, remedy="give another --out")
         names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
-        # A run that was killed before its journal began has left no more than its description.
-        leftovers = {LOCK_FILE} if has_run else {LOCK_FILE, RUN_FILE}
+        # A run that was killed before its journal began has left no more than its description, and a part of its cache.
+        leftovers = {LOCK_FILE} if has_run else {LOCK_FILE, RUN_FILE, PREFIXES_FOLDER}
         if not self.resume and names - leftovers:
             raise SeedTuneError(
                 "the folder already holds a run" if has_run else "the folder is not empty",

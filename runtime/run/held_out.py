@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.batches import Feeder
 from seedtune.runtime.evaluation import Evaluation, evaluate
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.run.folder import RunFolder
@@ -23,7 +24,12 @@ class HeldOut:
     """The held-out rows of a run; ``records`` lists every evaluation so far, resumed ones included."""
 
     def __init__(
-        self, folder: RunFolder, bundle: Bundle, split: Split, settings: Settings, threads: int | None
+        self,
+        folder: RunFolder,
+        bundle: Bundle,
+        split: Split,
+        settings: Settings,
+        threads: int | None,
     ) -> None:
         self.folder = folder
         self.split = split
@@ -40,7 +46,7 @@ class HeldOut:
         marked = [record for record in self.records if record.best]
         return marked[-1] if marked else None
 
-    def at_step(self, step: int, state: State, progress: RunProgress) -> None:
+    def at_step(self, step: int, state: State, feeder: Feeder, progress: RunProgress) -> None:
         """Evaluates ``state`` after ``step`` steps, unless this was done before the run was resumed."""
         if any(record.step == step for record in self.records):
             return
@@ -50,9 +56,8 @@ class HeldOut:
             evaluation = evaluate(
                 self._bundle.session("eval", self._threads),
                 state.values,
-                self.split.examples,
+                feeder,
                 rows=self._settings.rows_per_call,
-                padding_id=self._bundle.manifest.model.padding_id,
                 advance=phase.advance,
             )
         best = self.best

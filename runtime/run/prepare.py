@@ -61,7 +61,7 @@ def load_split(path: Path, task: CompiledTask) -> Split:
                 error.what, file=f"{path}:{row.line}", value=error.value, rule=error.rule, remedy=error.remedy
             ) from error
         assert row.label is not None
-        examples.append(Example(encoded.ids, encoded.position, row.label))
+        examples.append(Example(encoded.ids, encoded.position, row.label, encoded.suffix))
     return Split(path, rows, examples, sha256_of(path))
 
 

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.encoder import Encoder
 from seedtune.runtime.task.label_words import label_word_ids
-from seedtune.runtime.task.structure import Family, Task
-from seedtune.runtime.task.template import count_masks
+from seedtune.runtime.task.structure import Family, Scope, Task
+from seedtune.runtime.task.template import count_masks, has_fixed_end
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +29,14 @@ class Encoded:
         position: the token whose hidden state says the label word: the last one of a causal row, the mask of a
             masked one.
         truncated_tokens: how many tokens truncation cost, 0 if the row fitted.
+        suffix: [S] int64, the places where a state of scope "suffix" acts, ascending, ``position`` among them; None for
+            scope "all".
     """
 
     ids: npt.NDArray[np.int64]
     position: int
     truncated_tokens: int
+    suffix: npt.NDArray[np.int64] | None = None
 
 
 class CompiledTask:
@@ -46,6 +49,7 @@ class CompiledTask:
         mask_token: the mask token's text, for a masked language model.
         unknown_token: the unknown token's text, if there is one.
         max_positions: tokens that the model can take.
+        scope: "suffix" also splits every row.
 
     Attributes:
         task: the task.
@@ -54,7 +58,8 @@ class CompiledTask:
 
     Raises:
         SeedTuneError: the template does not suit the family, max_tokens is more than the model takes, the tokenizer
-            has no mask token, or a label word is not one token that only this label has.
+            has no mask token, a label word is not one token that only this label has, or rows are to be split and the
+            template ends with a field.
     """
 
     def __init__(
@@ -65,8 +70,10 @@ class CompiledTask:
         mask_token: str | None,
         unknown_token: str | None,
         max_positions: int,
+        scope: Scope = "all",
     ) -> None:
         self.task = task.for_family(family)
+        self.scope = scope
         self.family = family
         if task.max_tokens > max_positions:
             raise SeedTuneError(
@@ -74,6 +81,13 @@ class CompiledTask:
                 value=f"max_tokens = {task.max_tokens}",
                 rule=f"max_tokens <= {max_positions}, the model's positions",
                 remedy=f"set max_tokens = {max_positions} or less in the task file",
+            )
+        if scope == "suffix" and not has_fixed_end(self.task.template):
+            raise SeedTuneError(
+                "the template ends with a field, so there is no suffix for the state to act at",
+                value=self.task.template,
+                rule="fixed text after the last field, or a {mask}",
+                remedy="add some to the template, or export with --scope all",
             )
         self._encoder = Encoder(self.task.template, tokenizer, mask_token if family == "masked" else None)
         if family == "masked":
@@ -111,7 +125,23 @@ class CompiledTask:
                 rule="at least one token to read the label from",
                 remedy="remove the row, or give the template some fixed text",
             )
-        return Encoded(np.array(ids, np.int64), position, whole - len(ids))
+        suffix = self._suffix({**fields, name: text}, ids, position) if self.scope == "suffix" else None
+        return Encoded(np.array(ids, np.int64), position, whole - len(ids), suffix)
+
+    def _suffix(self, fields: Mapping[str, str], ids: list[int], position: int) -> npt.NDArray[np.int64]:
+        """The places behind the last field, and the mask's.
+
+        The prefix ends where tokenising the text up to the last field alone would give other ids: a token that holds
+        both text and template is the suffix's, and the ids of the prefix do not depend on what follows it.
+        """
+        alone, appended = self._encoder.ids(self._encoder.render(fields, to_last_field=True))
+        border = 0
+        for whole, apart in zip(ids, alone[: len(alone) - appended], strict=False):
+            if whole != apart:
+                break
+            border += 1
+        places = np.arange(border, len(ids), dtype=np.int64)
+        return np.union1d(places, [position]).astype(np.int64)
 
     def _tokenise(self, fields: Mapping[str, str]) -> tuple[list[int], int]:
         """Ids and label position of the row as it is, however long."""

@@ -44,14 +44,19 @@ class Encoder:
         self._mask_text = self._stand_in(mask_token) if self.mask_id is not None and mask_token else ""
         self._parts = [(self._protect(text), name) for text, name in template_parts(template)]
 
-    def render(self, fields: Mapping[str, str]) -> str:
+    def render(self, fields: Mapping[str, str], *, to_last_field: bool = False) -> str:
         """The row as one string, with stand-ins for the template's special tokens.
+
+        Args:
+            fields: the text of each field.
+            to_last_field: leave out what the template says after its last field.
 
         Raises:
             SeedTuneError: a field is missing, or holds the character that stand-ins are made of.
         """
         pieces = []
-        for text, name in self._parts:
+        data_fields = [place for place, (_, name) in enumerate(self._parts) if name not in (None, MASK_FIELD)]
+        for text, name in self._parts[: data_fields[-1] + 1] if to_last_field else self._parts:
             pieces.append(text)
             if name == MASK_FIELD:
                 pieces.append(self._mask_text)

@@ -15,6 +15,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.template import count_masks, template_fields
 
 Family = Literal["causal", "masked"]
+Scope = Literal["suffix", "all"]
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -52,3 +52,11 @@ def template_fields(template: str) -> tuple[str, ...]:
 def count_masks(template: str) -> int:
     """How often ``{mask}`` stands in ``template``."""
     return sum(name == MASK_FIELD for _, name in template_parts(template))
+
+
+def has_fixed_end(template: str) -> bool:
+    """Whether ``template`` goes on after its last field: what a state of scope "suffix" acts at. A mask counts."""
+    parts = template_parts(template)
+    last = max((place for place, (_, name) in enumerate(parts) if name and name != MASK_FIELD), default=-1)
+    behind = parts[last + 1 :]
+    return any(text for text, _ in behind) or count_masks(template) > 0

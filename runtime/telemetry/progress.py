@@ -111,6 +111,10 @@ class RunProgress:
             self._phase = outer
             self._progress.remove_task(task)
 
+    def notice(self, text: str) -> None:
+        """A line that stays."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def status(self) -> str:
         """Time left, smoothed loss, held-out accuracy and RssAnon (MB), those that are known."""
         parts = []

@@ -37,7 +37,8 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     ``loss`` is the mean of both sides in nats; ``rows`` counts token rows, both sides and padding included
     (what decides time and memory); ``tokens`` the tokens of the examples, ``padding_tokens`` what fills up the
-    shorter ones, one side each; ``elapsed_seconds`` runs since the run began.
+    shorter ones, one side each; ``prefix_tokens`` are those whose keys and values came from a cache instead, without
+    the ``prefix_padding_tokens`` beside them; ``elapsed_seconds`` runs since the run began.
     """
 
     step: int
@@ -56,6 +57,8 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     journal_ms: float
     total_ms: float
     elapsed_seconds: float
+    prefix_tokens: int = 0
+    prefix_padding_tokens: int = 0
     vm_rss_bytes: int | None = None
     rss_anon_bytes: int | None = None
     rss_file_bytes: int | None = None

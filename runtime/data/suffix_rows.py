@@ -1,0 +1,59 @@
+"""What graphs of scope "suffix" are fed: the last tokens of rows, and the keys and values of the tokens before them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from seedtune.runtime.data.batches import Batch, Example, Integers, grouped, padded
+from seedtune.runtime.prefix.blocks import side_by_side
+from seedtune.runtime.prefix.prefixes import Prefixes
+
+# Keys and values of one call: what a batch may copy out of the cache at once.
+PREFIX_BYTES_PER_CALL = 32 << 20
+
+
+class SuffixRows:
+    """:class:`~seedtune.runtime.data.batches.Feeder` for graphs that read the suffix and find the prefix in a cache."""
+
+    def __init__(self, examples: Sequence[Example], padding_id: int, prefixes: Prefixes) -> None:
+        self.examples = examples
+        self.padding_id = padding_id
+        self.prefixes = prefixes
+
+    def batches(self, indices: Sequence[int] | Integers, token_limit: int) -> Iterator[Batch]:
+        """See :class:`~seedtune.runtime.data.batches.Feeder`; shortest prefix first."""
+        wanted = [int(index) for index in indices]
+        sizes = [(self.prefixes.lengths[index], len(_suffix(self.examples[index]))) for index in wanted]
+        prefix_limit = max(1, PREFIX_BYTES_PER_CALL // self.prefixes.layout.bytes_per_token)
+        for group in grouped(sizes, (prefix_limit, token_limit)):
+            chosen = [wanted[place] for place in group]
+            rows = [self.examples[index] for index in chosen]
+            ids, mask = padded([row.ids[_suffix(row)] for row in rows], self.padding_id)
+            positions, _ = padded([_suffix(row) for row in rows], 0)
+            cached = side_by_side(self.prefixes.blocks(chosen), self.prefixes.layout)
+            lengths = np.array([self.prefixes.lengths[index] for index in chosen], np.int64)
+            prefix_tokens = len(chosen) * cached["keys"].shape[3]
+            feeds = {
+                "ids": ids,
+                "mask": mask,
+                "positions": positions,
+                "position": np.array([np.searchsorted(_suffix(row), row.position) for row in rows], np.int64),
+                "label": np.array([row.label for row in rows], np.int64),
+                "prefix_length": lengths,
+                **cached,
+            }
+            yield Batch(
+                feeds,
+                group,
+                int(ids.size),
+                int(ids.size - mask.sum()),
+                prefix_tokens,
+                int(prefix_tokens - lengths.sum()),
+            )
+
+
+def _suffix(example: Example) -> Integers:
+    assert example.suffix is not None
+    return example.suffix

@@ -1,0 +1,58 @@
+"""Blocks: the keys and values of one row's prefix as stored, apart and side by side in a batch.
+
+A block of P tokens is, in this order and without gaps, ``keys`` and ``values`` [layers, key heads, P, head size], and
+for int8 ``key_scales`` and ``value_scales`` [layers, key heads, P, 1]; see `bundle.manifest.PrefixLayout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seedtune.runtime.bundle.manifest import PREFIX_TYPES, PrefixLayout
+
+Block = Mapping[str, npt.NDArray[Any]]
+
+
+def block_shapes(layout: PrefixLayout, tokens: int) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+    """Name -> (dtype, shape) of the arrays of a block, in their order."""
+    shape = (layout.layers, layout.key_heads, tokens)
+    whole = np.dtype(PREFIX_TYPES[layout.storage]), (*shape, layout.head_size)
+    arrays = {"keys": whole, "values": whole}
+    if layout.storage == "int8":
+        arrays |= dict.fromkeys(("key_scales", "value_scales"), (np.dtype("float16"), (*shape, 1)))
+    return arrays
+
+
+def parse_block(raw: memoryview | bytes, layout: PrefixLayout, tokens: int) -> Block:
+    """Views of the arrays of a block of ``tokens`` tokens; nothing is copied."""
+    block, offset = {}, 0
+    for name, (dtype, shape) in block_shapes(layout, tokens).items():
+        count = int(np.prod(shape))
+        block[name] = np.frombuffer(raw, dtype, count, offset).reshape(shape)
+        offset += count * dtype.itemsize
+    return block
+
+
+def block_bytes(block: Block) -> bytes:
+    """The bytes of ``block``, as :func:`parse_block` reads them."""
+    return b"".join(np.ascontiguousarray(array).tobytes() for array in block.values())
+
+
+def side_by_side(blocks: Sequence[Block], layout: PrefixLayout) -> dict[str, npt.NDArray[Any]]:
+    """The inputs of a graph for B blocks, [layers, B, key heads, P, ...] each, padded with zeros on the right.
+
+    P is that of the longest block, and at least 1: a graph that is given no place at all has no keys to look at.
+    """
+    longest = max(1, *(block["keys"].shape[2] for block in blocks))
+    stacked = {}
+    for name, (dtype, shape) in block_shapes(layout, longest).items():
+        whole = np.zeros((shape[0], len(blocks), *shape[1:]), dtype)
+        for row, block in enumerate(blocks):
+            array = block[name]
+            whole[:, row, :, : array.shape[2]] = array
+        stacked[name] = whole
+    return stacked

@@ -1,0 +1,249 @@
+"""The file of a prefix cache, format version 1. All numbers little-endian; docs/prefix-cache.md says the same.
+
+    offset  size  what
+    0       8     magic "SEEDPREF"
+    8       4     format version (uint32) = 1
+    12      4     length h of the header (uint32)
+    16      h     header, UTF-8 JSON, see :class:`CacheHeader`
+    16+h    4     CRC-32 of everything before it
+    then entries, each at a multiple of 64 bytes:
+    0       32    key: SHA-256 of the row, see maker.py
+    32      8     tokens P of the prefix (uint64)
+    40      4     CRC-32 of the block (uint32)
+    44      4     CRC-32 of the 44 bytes before it (uint32)
+    48      16    zero
+    64      n     the block, see blocks.py
+
+Entries are only ever appended. A file that was cut short in the middle of one loses that one.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import zlib
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.prefix.blocks import Block, block_bytes, parse_block
+
+MAGIC = b"SEEDPREF"
+VERSION = 1
+START = struct.Struct("<8sII")
+ENTRY = struct.Struct("<32sQI")
+CHECKSUM = struct.Struct("<I")
+ALIGNMENT = 64
+MAX_HEADER_BYTES = 1 << 16
+REMEDY = "delete the file; it is made again from the rows"
+
+
+class CacheHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the blocks of a file belong to. The bundle's hash covers model, task, tokenizer and layout."""
+
+    bundle_sha256: str
+    layout: PrefixLayout
+
+
+class CacheFile:
+    """A cache file, open for reading and appending; a context manager.
+
+    Args:
+        path: made if it does not exist.
+        header: what it must belong to.
+
+    Attributes:
+        tokens: key -> tokens of the prefix, of every whole entry.
+
+    Raises:
+        SeedTuneError: it belongs to another bundle, is no cache file, has been altered, or cannot be read or made.
+    """
+
+    def __init__(self, path: Path, header: CacheHeader) -> None:
+        self.path = path
+        self.header = header
+        self.tokens: dict[bytes, int] = {}
+        self._places: dict[bytes, tuple[int, int]] = {}
+        self._verified: set[bytes] = set()
+        self._map: mmap.mmap | None = None
+        start = _encode_start(header)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("r+b" if path.exists() else "x+b")
+        except OSError as error:
+            raise _unusable(path, error) from error
+        try:
+            size = path.stat().st_size
+            if size == 0:
+                self._write(0, start)
+            self._end = _padded(len(start))
+            if size:
+                _require_start(self._file.read(MAX_HEADER_BYTES + START.size), header, path)
+                self._scan(size)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> CacheFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file. Blocks that are still in use keep their memory."""
+        self._map = None
+        self._file.close()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the file, its torn end left out."""
+        return self._end
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._places
+
+    def entry_bytes(self, tokens: int) -> int:
+        """Bytes that an entry of ``tokens`` tokens takes."""
+        return entry_bytes(self.header.layout, tokens)
+
+    def append(self, key: bytes, tokens: int, block: Block) -> None:
+        """Adds an entry.
+
+        Raises:
+            SeedTuneError: the disk is full, or the file cannot be written; the entries before are whole.
+        """
+        raw = block_bytes(block)
+        entry = ENTRY.pack(key, tokens, zlib.crc32(raw))
+        head = (entry + CHECKSUM.pack(zlib.crc32(entry))).ljust(ALIGNMENT, b"\0")
+        self._write(self._end, head + raw)
+        self._places[key] = (self._end + ALIGNMENT, zlib.crc32(raw))
+        self.tokens[key] = tokens
+        self._verified.add(key)
+        self._end = _padded(self._end + ALIGNMENT + len(raw))
+
+    def block(self, key: bytes) -> Block:
+        """The block of ``key``, as views of the mapped file.
+
+        Raises:
+            KeyError: there is no such entry.
+            SeedTuneError: its bytes have been altered.
+        """
+        offset, checksum = self._places[key]
+        tokens = self.tokens[key]
+        size = tokens * self.header.layout.bytes_per_token
+        if self._map is None or len(self._map) < offset + size:
+            self._file.flush()
+            self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        raw = memoryview(self._map)[offset : offset + size]
+        if key not in self._verified:
+            if zlib.crc32(raw) != checksum:
+                raise SeedTuneError(
+                    "a block of the prefix cache has been altered",
+                    file=self.path,
+                    value=f"CRC-32 {zlib.crc32(raw):08x} at offset {offset:,}",
+                    rule=f"CRC-32 {checksum:08x}",
+                    remedy=REMEDY,
+                )
+            self._verified.add(key)
+        return parse_block(raw, self.header.layout, tokens)
+
+    def _scan(self, size: int) -> None:
+        """Finds the whole entries; what is cut short at the end is written over by the next one."""
+        while self._end + ALIGNMENT <= size:
+            self._file.seek(self._end)
+            head = self._file.read(ALIGNMENT)
+            key, tokens, checksum = ENTRY.unpack_from(head)
+            (of_head,) = CHECKSUM.unpack_from(head, ENTRY.size)
+            if zlib.crc32(head[: ENTRY.size]) != of_head:
+                raise SeedTuneError(
+                    "the prefix cache has been altered",
+                    file=self.path,
+                    value=f"an entry's checksum at offset {self._end:,} does not match",
+                    rule="entries as they were appended",
+                    remedy=REMEDY,
+                )
+            after = self._end + ALIGNMENT + tokens * self.header.layout.bytes_per_token
+            if after > size:
+                return
+            self._places[key] = (self._end + ALIGNMENT, checksum)
+            self.tokens[key] = tokens
+            self._end = _padded(after)
+
+    def _write(self, offset: int, raw: bytes) -> None:
+        try:
+            self._file.truncate(offset)
+            self._file.seek(offset)
+            self._file.write(raw)
+            self._file.flush()
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+
+def entry_bytes(layout: PrefixLayout, tokens: int) -> int:
+    """Bytes that an entry of ``tokens`` tokens takes in a file."""
+    return _padded(ALIGNMENT + tokens * layout.bytes_per_token)
+
+
+def _padded(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def _encode_start(header: CacheHeader) -> bytes:
+    text = msgspec.json.encode(header)
+    body = START.pack(MAGIC, VERSION, len(text)) + text
+    return body + CHECKSUM.pack(zlib.crc32(body))
+
+
+def _require_start(raw: bytes, header: CacheHeader, path: Path) -> None:
+    """Raises SeedTuneError unless ``raw`` begins with the start of a file for ``header``."""
+    if len(raw) < START.size or raw[: len(MAGIC)] != MAGIC:
+        raise SeedTuneError(
+            "this is not a prefix cache",
+            file=path,
+            value=raw[: len(MAGIC)],
+            rule=f"a file that starts with {MAGIC!r}",
+            remedy="choose another folder with --cache",
+        )
+    _, version, length = START.unpack_from(raw)
+    if version != VERSION:
+        raise SeedTuneError(
+            "the prefix cache has a format that this version does not read",
+            file=path,
+            value=version,
+            rule=f"version {VERSION}",
+            remedy=REMEDY,
+        )
+    end = START.size + length
+    if length > MAX_HEADER_BYTES or len(raw) < end + CHECKSUM.size:
+        raise SeedTuneError("the header of the prefix cache is cut short", file=path, value=len(raw), remedy=REMEDY)
+    if CHECKSUM.unpack_from(raw, end)[0] != zlib.crc32(raw[:end]):
+        raise SeedTuneError(
+            "the header of the prefix cache has been altered", file=path, rule="its CRC-32 matches", remedy=REMEDY
+        )
+    try:
+        found = msgspec.json.decode(raw[START.size : end], type=CacheHeader)
+    except msgspec.DecodeError as error:
+        raise SeedTuneError(f"the header of the prefix cache cannot be read ({error})", file=path) from error
+    if found != header:
+        raise SeedTuneError(
+            "the prefix cache belongs to another bundle (model, task or tokenizer)",
+            file=path,
+            value=f"manifest SHA-256 {found.bundle_sha256}",
+            rule=f"manifest SHA-256 {header.bundle_sha256}",
+            remedy="choose another folder with --cache, or delete the file",
+        )
+
+
+def _unusable(path: Path, error: OSError) -> SeedTuneError:
+    return SeedTuneError(
+        f"the prefix cache cannot be written ({error.strerror or error})",
+        file=path,
+        rule="a folder that can be written, with room for the cache",
+        remedy="free space, choose another folder with --cache, or keep less with --cache-limit",
+    )

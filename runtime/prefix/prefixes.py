@@ -1,0 +1,189 @@
+"""The prefixes of a data split: from a cache file as far as there is one, computed anew otherwise.
+
+Both ways give the same blocks: what is computed is rounded to the stored type by the graph itself. (A matrix product
+may round differently in another batch; after rounding to the stored type, few values still show it.)
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.batches import Example
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.prefix.blocks import Block, block_bytes, parse_block
+from seedtune.runtime.prefix.cache_file import CacheFile, CacheHeader, entry_bytes
+from seedtune.runtime.prefix.maker import PrefixMaker, prefix_key, prefix_places
+
+# Left free on the disk, for the journal and logs of the run.
+RESERVED_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class CachePlan:
+    """What a cache of a split comes to, before anything is computed.
+
+    Attributes:
+        rows: rows with a prefix, equal ones counted once.
+        tokens: tokens of their prefixes.
+        total_bytes: of a cache of all of them.
+        kept_rows: how many of them the limit lets the cache keep.
+        kept_bytes: of these.
+        missing_rows: how many of these are still to be computed.
+        missing_bytes: of these.
+    """
+
+    rows: int
+    tokens: int
+    total_bytes: int
+    kept_rows: int
+    kept_bytes: int
+    missing_rows: int
+    missing_bytes: int
+
+
+class Prefixes:
+    """See the module docstring; a context manager.
+
+    Args:
+        bundle: of scope "suffix".
+        examples: the rows of the split.
+        cache: the cache file, made if need be; None computes every prefix anew.
+        limit_bytes: of the cache; rows beyond it are computed anew whenever they are needed. None for all.
+        threads: of ONNX Runtime.
+
+    Raises:
+        SeedTuneError: the cache file belongs to another bundle, or has been altered.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        examples: Sequence[Example],
+        cache: Path | None = None,
+        limit_bytes: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        layout = bundle.manifest.prefix
+        if layout is None:
+            raise ValueError('a bundle of scope "all" has no prefixes')
+        self.layout = layout
+        self._bundle = bundle
+        self._examples = examples
+        self._threads = threads
+        self._header = CacheHeader(bundle.sha256, layout)
+        self._file = CacheFile(cache, self._header) if cache is not None else None
+        causal = bundle.manifest.model.family == "causal"
+        self._keys = [prefix_key(example, causal) for example in examples]
+        self.lengths = [len(prefix_places(example)) for example in examples]
+        self._first = {key: place for place, key in reversed(list(enumerate(self._keys))) if self.lengths[place]}
+        self._kept = self._within(limit_bytes)
+        self._maker: PrefixMaker | None = None
+
+    def close(self) -> None:
+        """Closes the cache file and the session."""
+        self._maker = None
+        if self._file is not None:
+            self._file.close()
+
+    def plan(self) -> CachePlan:
+        """What the cache comes to, and what of it is missing."""
+        sizes = {key: entry_bytes(self.layout, self.lengths[place]) for key, place in self._first.items()}
+        missing = self._missing()
+        return CachePlan(
+            rows=len(sizes),
+            tokens=sum(self.lengths[place] for place in self._first.values()),
+            total_bytes=sum(sizes.values()),
+            kept_rows=len(self._kept),
+            kept_bytes=sum(sizes[key] for key in self._kept),
+            missing_rows=len(missing),
+            missing_bytes=sum(sizes[self._keys[place]] for place in missing),
+        )
+
+    def build(self, advance: Callable[[int], None] = lambda _rows: None) -> None:
+        """Computes what is missing and appends it; stopped at any time, it goes on from there.
+
+        Args:
+            advance: told how many rows each step finished.
+
+        Raises:
+            SeedTuneError: the disk has too little room, or the file cannot be written.
+        """
+        if self._file is None or not self._missing():
+            return
+        path = self._file.path
+        with FileLock(f"{path}.lock"):
+            # Another process may have written it in the meantime.
+            self._file.close()
+            self._file = CacheFile(path, self._header)
+            plan = self.plan()
+            _require_space(path, plan)
+            missing = self._missing()
+            for place, block in self._make(missing):
+                index = missing[place]
+                self._file.append(self._keys[index], self.lengths[index], block)
+                advance(1)
+        # Between building and the next row without a cached prefix its memory is the probe's to use.
+        self._maker = None
+
+    def blocks(self, indices: Sequence[int]) -> list[Block]:
+        """The block of each example of ``indices``, in that order.
+
+        Raises:
+            SeedTuneError: a block of the cache has been altered.
+        """
+        found: dict[int, Block] = {}
+        empty = parse_block(b"", self.layout, 0)
+        for index in indices:
+            if not self.lengths[index]:
+                found[index] = empty
+            elif self._file is not None and self._keys[index] in self._file:
+                found[index] = self._file.block(self._keys[index])
+        absent = [index for index in dict.fromkeys(indices) if index not in found]
+        for place, block in self._make(absent):
+            # A view would keep all that the call returned.
+            index = absent[place]
+            found[index] = parse_block(block_bytes(block), self.layout, self.lengths[index])
+        return [found[index] for index in indices]
+
+    def _make(self, indices: Sequence[int]):  # type: ignore[no-untyped-def]
+        if not indices:
+            return iter(())
+        if self._maker is None:
+            self._maker = PrefixMaker(self._bundle.session("prefix", self._threads), self._bundle.manifest)
+        return self._maker.make([self._examples[index] for index in indices])
+
+    def _within(self, limit_bytes: int | None) -> set[bytes]:
+        """The keys that a cache of ``limit_bytes`` keeps: what it has already, then rows in their order."""
+        if self._file is None:
+            return set()
+        kept: set[bytes] = set()
+        used = 0
+        for key in sorted(self._first, key=lambda key: (key not in self._file, self._first[key])):  # type: ignore[operator]
+            size = entry_bytes(self.layout, self.lengths[self._first[key]])
+            if limit_bytes is None or used + size <= limit_bytes:
+                kept.add(key)
+                used += size
+        return kept
+
+    def _missing(self) -> list[int]:
+        assert self._file is not None or not self._kept
+        return [self._first[key] for key in self._first if key in self._kept and key not in self._file]  # type: ignore[operator]
+
+
+def _require_space(path: Path, plan: CachePlan) -> None:
+    free = shutil.disk_usage(path.parent).free
+    needed = plan.missing_bytes + RESERVED_BYTES
+    if free < needed:
+        raise SeedTuneError(
+            "the disk has too little room for the prefix cache",
+            file=path,
+            value=f"{free / 1e6:,.0f} MB free",
+            rule=f"{needed / 1e6:,.0f} MB for {plan.missing_rows:,} rows",
+            remedy="free space, choose another folder with --cache, or keep less with --cache-limit",
+        )
