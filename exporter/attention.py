@@ -59,7 +59,9 @@ _current: list[Prefix] = []
 @contextlib.contextmanager
 def attending_to(model: torch.nn.Module, prefix: Prefix) -> Iterator[None]:
     """Within this context every attention layer of ``model`` attends to ``prefix`` as well."""
-    configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
+    configs: dict[int, Any] = {
+        id(module.config): module.config for module in model.modules() if hasattr(module, "config")
+    }
     before = {key: config._attn_implementation for key, config in configs.items()}
     for config in configs.values():
         config._attn_implementation = NAME
@@ -83,7 +85,21 @@ def attend(
     softcap: float | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' attention interface: query [B, heads, S, d], key and value [B, key heads, S, d] -> [B, S, heads, d].
+    """transformers' attention interface.
+
+    Args:
+        module: the layer.
+        query: [B, heads, S, d].
+        key: [B, key heads, S, d].
+        value: likewise.
+        attention_mask: not used; see :class:`Prefix`.
+        scaling: of the scores; None for one over the root of d.
+        dropout: not used; the model is in eval mode.
+        softcap: scores are squashed to this range if given.
+        options: what else the layer hands over.
+
+    Returns:
+        [B, S, heads, d], and no weights.
 
     Raises:
         UnsupportedAttention: the layer asks for something that is not computed here.

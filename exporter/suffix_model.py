@@ -1,7 +1,7 @@
 """A state of scope "suffix" on transformers' own model: what a merged checkpoint cannot be.
 
-Weights ``W + B A`` would act at every token. A state of scope "suffix" acts at the suffix of a row only, so it cannot be
-merged into them. This module wraps a model instead. It needs no cache, and computes the row as one:
+Weights ``W + B A`` would act at every token. A state of scope "suffix" acts at the suffix of a row only, so it cannot
+be merged into them. This module wraps a model instead. It needs no cache, and computes the row as one:
 
  1. The untouched model reads the whole row; the inputs of its linear layers at prefix tokens are remembered.
  2. It reads the row again with ``B A x`` added to its targets at suffix tokens. Prefix tokens are given the remembered

@@ -16,6 +16,7 @@ from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.prefix_storage import TYPES, store
 from seedtune.exporter.passes.suffix_rows import present_suffix
+from seedtune.runtime.bundle.manifest import PrefixLayout
 
 
 def build_prefix(traced: Traced) -> ir.Model:
@@ -26,12 +27,12 @@ def build_prefix(traced: Traced) -> ir.Model:
     graph = model.graph
     normalise_linears(graph)
     present_suffix(graph, traced.family, 1, with_prefix=False)
-    _without_prefix(graph)
+    _without_prefix(graph, layout)
     outputs: dict[str, tuple[ir.Value, ir.DataType, list[int | str]]] = {}
     emit = Emitter(graph)
     for name in ("keys", "values"):
         new = next(value for value in graph.outputs if value.name == f"new_{name}")
-        kept, scales = store(emit, new, layout.storage)
+        kept, scales = _stored_by_layer(emit, new, layout.storage)
         shape: list[int | str] = [layout.layers, "batch", layout.key_heads, "tokens", layout.head_size]
         outputs[name] = (kept, TYPES[layout.storage], shape)
         if scales is not None:
@@ -44,7 +45,18 @@ def build_prefix(traced: Traced) -> ir.Model:
     return model
 
 
-def _without_prefix(graph: ir.Graph) -> None:
+def _stored_by_layer(emit: Emitter, new: ir.Value, storage: str) -> tuple[ir.Value, ir.Value | None]:
+    """`store` on each layer before they are put together: float32 values of all layers at once would cost memory."""
+    stack = new.producer()
+    assert stack is not None
+    assert stack.op_type == "Concat"
+    layers = [store(emit, value, storage) for value in stack.inputs if value is not None]
+    kept = emit.op("Concat", *(codes for codes, _ in layers), axis=0)
+    scales = [scale for _, scale in layers if scale is not None]
+    return kept, emit.op("Concat", *scales, axis=0) if scales else None
+
+
+def _without_prefix(graph: ir.Graph, layout: PrefixLayout) -> None:
     """Puts empty tensors in place of the prefix inputs, and positions from 0 in place of given ones."""
     values = {value.name: value for value in graph.inputs}
     emit = Emitter(graph)
@@ -53,10 +65,8 @@ def _without_prefix(graph: ir.Graph) -> None:
     nothing = emit.op("Concat", rows, emit.integers(0), axis=0)
     replacements = {"prefix_mask": emit.op("Expand", empty, nothing)}
     for name in ("keys", "values"):
-        shape = values[name].shape
-        assert shape is not None
-        layers, heads, size = (int(shape[axis]) for axis in (0, 2, 4))
-        nothing = emit.op("Concat", emit.integers(layers), rows, emit.integers(heads, 0, size), axis=0)
+        sizes = emit.integers(layout.key_heads, 0, layout.head_size)
+        nothing = emit.op("Concat", emit.integers(layout.layers), rows, sizes, axis=0)
         replacements[name] = emit.op("Expand", empty, nothing)
     tokens = emit.op("Squeeze", emit.op("Shape", values["ids"], start=1, end=2), emit.integers(0))
     zero, one = (emit.constant(np.array(number, np.int64)) for number in (0, 1))

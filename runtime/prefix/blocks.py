@@ -21,7 +21,7 @@ def block_shapes(layout: PrefixLayout, tokens: int) -> dict[str, tuple[np.dtype[
     """Name -> (dtype, shape) of the arrays of a block, in their order."""
     shape = (layout.layers, layout.key_heads, tokens)
     whole = np.dtype(PREFIX_TYPES[layout.storage]), (*shape, layout.head_size)
-    arrays = {"keys": whole, "values": whole}
+    arrays: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {"keys": whole, "values": whole}
     if layout.storage == "int8":
         arrays |= dict.fromkeys(("key_scales", "value_scales"), (np.dtype("float16"), (*shape, 1)))
     return arrays
