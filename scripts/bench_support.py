@@ -11,14 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import demo_data
 import numpy as np
 import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from seedtune.exporter.pipeline import export_bundle
+from seedtune.exporter.pipeline import PrefixStorage, export_bundle
 from seedtune.runtime.bundle.manifest import MANIFEST
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.batches import Example
+from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.task.structure import Scope
 
 SOURCE = "smollm2-135m-instruct"
 OUTPUT = Path("bench-output")
@@ -43,12 +47,29 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def bundle(rank: int = 8, targets: str = "default") -> Bundle:
+def bundle(
+    rank: int = 8, targets: str = "default", scope: Scope = "all", prefix_storage: PrefixStorage = "fp16"
+) -> Bundle:
     """A bundle of SmolLM2 for the sentiment task, exported once into bench-output/."""
-    path = OUTPUT / f"bundle-{targets.replace(',', '-').replace('*', 'x')}-{rank}"
+    name = f"bundle-{targets.replace(',', '-').replace('*', 'x')}-{rank}-{scope}"
+    path = OUTPUT / (name if scope == "all" else f"{name}-{prefix_storage}")
     if not (path / MANIFEST).is_file():
-        export_bundle(SOURCE, "sentiment", path, targets=targets, rank=rank, check=False)
+        export_bundle(
+            SOURCE,
+            "sentiment",
+            path,
+            targets=targets,
+            rank=rank,
+            scope=scope,
+            prefix_storage=prefix_storage,
+            check=False,
+        )
     return Bundle.open(path)
+
+
+def reviews(opened: Bundle, split: str = "train") -> list[Example]:
+    """The demo's rows, tokenised for the bundle."""
+    return load_split(demo_data.main(OUTPUT / "data")[split], opened.compiled_task()).examples
 
 
 def random_rows(opened: Bundle, batch: int, tokens: int, seed: int = 0) -> dict[str, np.ndarray]:

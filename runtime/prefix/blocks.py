@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from seedtune.runtime.bundle.manifest import PREFIX_TYPES, PrefixLayout
 
+ORDER = ("keys", "values", "key_scales", "value_scales")
 Block = Mapping[str, npt.NDArray[Any]]
 
 
@@ -39,7 +40,7 @@ def parse_block(raw: memoryview | bytes, layout: PrefixLayout, tokens: int) -> B
 
 def block_bytes(block: Block) -> bytes:
     """The bytes of ``block``, as :func:`parse_block` reads them."""
-    return b"".join(np.ascontiguousarray(array).tobytes() for array in block.values())
+    return b"".join(np.ascontiguousarray(block[name]).tobytes() for name in ORDER if name in block)
 
 
 def side_by_side(blocks: Sequence[Block], layout: PrefixLayout) -> dict[str, npt.NDArray[Any]]:

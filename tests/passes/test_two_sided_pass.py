@@ -5,7 +5,7 @@ import onnx_ir as ir
 from export_lab import FLOAT, INT64, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import set_outputs
-from seedtune.exporter.passes.perturbed_rows import side_signs
+from seedtune.exporter.passes.perturbed_rows import signs_of_doubled_rows
 from seedtune.exporter.passes.two_sided import double_rows
 
 
@@ -61,7 +61,7 @@ def signs_graph() -> ir.Model:
     ids, epsilon = make_value("ids", INT64, ["batch", "tokens"]), make_value("epsilon", FLOAT, [1])
     unused = ir.node("Identity", [ids])
     model = make_graph([ids, epsilon], [], [unused], [])
-    signs = side_signs(model.graph, ids, epsilon)
+    signs = signs_of_doubled_rows(model.graph, ids, epsilon)
     set_outputs(model.graph, {"signs": (signs, FLOAT, ["rows", 1])})
     return model
 

@@ -1,0 +1,145 @@
+"""Rows that are split into prefix and suffix, and what graphs of scope "suffix" are fed for them.
+
+Feeds are put together here with numpy and the prefix graph alone, not with the runtime's own code for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+from export_lab import VOCABULARY, WORDS, Export
+
+PADDING = 1
+
+
+@dataclass(frozen=True, eq=False)
+class SplitRow:
+    """``ids`` [T]; ``suffix`` [S] places, ascending; ``position``, which is one of them, is scored against ``label``."""
+
+    ids: np.ndarray
+    suffix: np.ndarray
+    position: int
+    label: int
+
+    @property
+    def prefix(self) -> np.ndarray:
+        """The other places, ascending, [P]."""
+        return np.setdiff1d(np.arange(len(self.ids)), self.suffix)
+
+
+# (prefix tokens, suffix tokens): all differ, one row is all suffix, and one is all prefix but the scored token.
+SIZES = ((8, 3), (5, 2), (0, 4), (6, 1))
+
+
+def split_rows(family: str, sizes: Sequence[tuple[int, int]] = SIZES, seed: int = 5) -> list[SplitRow]:
+    """Random rows. A causal suffix is the end of its row; places of a masked one stand anywhere, scored place too."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for prefix, suffix in sizes:
+        tokens = prefix + suffix
+        places = np.arange(prefix, tokens)
+        position = tokens - 1
+        if family == "masked":
+            places = np.sort(generator.choice(tokens, suffix, replace=False))
+            position = int(generator.choice(places))
+        ids, label = generator.integers(5, VOCABULARY, tokens), int(generator.integers(0, len(WORDS)))
+        rows.append(SplitRow(ids, places, position, label))
+    return rows
+
+
+def prefixes_of(
+    session: onnxruntime.InferenceSession, family: str, rows: Sequence[SplitRow]
+) -> list[dict[str, np.ndarray]]:
+    """What the prefix graph returns for each row, alone and at the places of its prefix: [layers, heads, P, ...]."""
+    names = [output.name for output in session.get_outputs()]
+    found = []
+    for row in rows:
+        # Of a causal row only the prefix is read: it cannot see the suffix. A masked prefix sees all of the row.
+        read = row.prefix if family == "causal" else np.arange(len(row.ids))
+        if not len(row.prefix):
+            read = np.arange(1)
+        ids = row.ids[read][None]
+        outputs = dict(zip(names, session.run(names, {"ids": ids, "mask": np.ones_like(ids)}), strict=True))
+        found.append({name: array[:, 0][:, :, row.prefix] for name, array in outputs.items()})
+    return found
+
+
+def suffix_feeds(
+    session: onnxruntime.InferenceSession,
+    family: str,
+    rows: Sequence[SplitRow],
+    *,
+    prefix_padding: int = 0,
+    suffix_padding: int = 0,
+    filler: np.random.Generator | None = None,
+) -> dict[str, np.ndarray]:
+    """What the eval graph reads besides the state.
+
+    Args:
+        session: over the prefix graph.
+        family: "causal" or "masked".
+        rows: of one batch.
+        prefix_padding: places more than the longest prefix needs.
+        suffix_padding: tokens more than the longest suffix needs.
+        filler: fills padding with random content; None for zeros and the padding token.
+    """
+    blocks = prefixes_of(session, family, rows)
+    length = max(1, *(len(row.prefix) for row in rows)) + prefix_padding
+    tokens = max(len(row.suffix) for row in rows) + suffix_padding
+    feeds = {}
+    for name, sample in blocks[0].items():
+        shape = (sample.shape[0], len(rows), sample.shape[1], length, sample.shape[3])
+        whole = np.zeros(shape, sample.dtype)
+        if filler is not None:
+            whole = (5 * filler.standard_normal(shape)).astype(sample.dtype)
+        for index, block in enumerate(blocks):
+            whole[:, index, :, : block[name].shape[2]] = block[name]
+        feeds[name] = whole
+    shape = (len(rows), tokens)
+    ids, positions = np.full(shape, PADDING), np.zeros(shape, np.int64)
+    if filler is not None:
+        ids, positions = filler.integers(0, VOCABULARY, shape), filler.integers(0, tokens, shape)
+    mask = np.zeros(shape, np.int64)
+    for index, row in enumerate(rows):
+        count = len(row.suffix)
+        ids[index, :count], positions[index, :count], mask[index, :count] = row.ids[row.suffix], row.suffix, 1
+    scored = [int(np.searchsorted(row.suffix, row.position)) for row in rows]
+    return feeds | {
+        "ids": ids.astype(np.int64),
+        "mask": mask,
+        "positions": positions.astype(np.int64),
+        "position": np.array(scored, np.int64),
+        "label": np.array([row.label for row in rows], np.int64),
+        "prefix_length": np.array([len(row.prefix) for row in rows], np.int64),
+    }
+
+
+class SplitGraphs:
+    """The graphs of a suffix export as sessions, opened when first used."""
+
+    def __init__(self, export: Export) -> None:
+        assert export.prefix is not None
+        self.export = export
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+
+    def session(self, name: str) -> onnxruntime.InferenceSession:
+        """A session over "prefix", "eval" or "probe"."""
+        if name not in self._sessions:
+            self._sessions[name] = self.export.session(name)
+        return self._sessions[name]
+
+    def feeds(self, rows: Sequence[SplitRow], **padding: object) -> dict[str, np.ndarray]:
+        """See :func:`suffix_feeds`."""
+        return suffix_feeds(self.session("prefix"), self.export.family, rows, **padding)
+
+    def evaluate(self, feeds: dict[str, np.ndarray], state: np.ndarray) -> np.ndarray:
+        """Log-probabilities by the eval graph, [B, L]."""
+        return self.session("eval").run(["log_probabilities"], feeds | {"state": state})[0]
+
+    def probe(self, feeds: dict[str, np.ndarray], state: np.ndarray, seed: int, epsilon: float) -> np.ndarray:
+        """Both sides' losses by the probe graph, [2, B]."""
+        step = {"state": state, "seed": np.array([seed], np.uint32), "epsilon": np.array([epsilon], np.float32)}
+        return np.stack(self.session("probe").run(["loss_plus", "loss_minus"], feeds | step))
