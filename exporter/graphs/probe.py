@@ -3,6 +3,7 @@
 Inputs   ids, mask [B, T] int64; position, label [B] int64; state [n] float32; seed [1] uint32; epsilon [1] float32
          scope "suffix" also: positions [B, T] int64 (the T tokens are the suffix), prefix_length [B] int64, keys,
          values [layers, B, key heads, P, head size] as stored, int8 with key_scales, value_scales [..., P, 1] float16
+         completion tasks: target [B, T] int64 in place of position and label
 Outputs  loss_plus, loss_minus [B] float32
 """
 
@@ -10,10 +11,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from seedtune.exporter.graphs.scope import Traced, by_side, two_sides
+from seedtune.exporter.graphs.scope import Traced, two_sides
+from seedtune.exporter.graphs.scoring import score
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
-from seedtune.exporter.passes.label_loss import add_label_loss
-from seedtune.exporter.passes.label_rows import keep_label_rows
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import Perturbation, attach_targets
 from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
@@ -21,16 +21,15 @@ from seedtune.runtime.bundle.manifest import StateLayout, Target
 
 
 def build_probe(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> ir.Model:
-    """The probe graph over a clone of the trunk; ``words`` are the token ids of the label words, [L]."""
+    """The probe graph over a clone of the trunk; ``words`` are the token ids of the label words, [L], or none."""
     model = traced.model.clone()
     graph = model.graph
-    label = add_input(graph, "label", ir.DataType.INT64, ["batch"])
     state = add_input(graph, "state", ir.DataType.FLOAT, [layout.parameters])
     seed = add_input(graph, "seed", ir.DataType.UINT32, [1])
     epsilon = add_input(graph, "epsilon", ir.DataType.FLOAT, [1])
 
     linears = normalise_linears(graph)
-    signs = two_sides(graph, traced, epsilon)
+    signs = two_sides(graph, traced, epsilon, every_token=not words)
     emit = Emitter(graph)
     noise = emit.op("Squeeze", noise_halves(emit, seed, layout.parameters), emit.integers(0))
     table = sign_table(emit)
@@ -40,13 +39,9 @@ def build_probe(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> 
         return signs_of(inner, noise, table, target.offset, (target.out_features, target.rank))
 
     attach_targets(graph, linears, layout.targets, state, Perturbation(signs, noise_of))
-    scores = by_side(graph, traced, keep_label_rows(graph, linears, words), len(words))
+    losses = score(graph, traced, linears, words, 2).losses
     emit = Emitter(graph)
-    labels = emit.op("Concat", label, label, axis=0)
-    emit.append()
-    loss = add_label_loss(graph, scores, labels)
-    emit = Emitter(graph)
-    plus, minus = emit.op_many("Split", loss.losses, outputs=2, axis=0, num_outputs=2)
+    plus, minus = emit.op_many("Split", losses, outputs=2, axis=0, num_outputs=2)
     emit.append()
     set_outputs(
         graph,

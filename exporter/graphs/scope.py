@@ -32,26 +32,27 @@ class Traced:
     prefix: PrefixLayout | None = None
 
 
-def one_side(graph: ir.Graph, traced: Traced) -> None:
-    """Gives a clone of the trunk the inputs of a graph without perturbation."""
+def one_side(graph: ir.Graph, traced: Traced, *, every_token: bool = False) -> None:
+    """Gives a clone of the trunk the inputs of a graph without perturbation; see :func:`two_sides`."""
     if traced.prefix is not None:
-        present_suffix(graph, traced.family, 1)
+        present_suffix(graph, traced.family, 1, every_token=every_token)
         load(graph, traced.prefix)
 
 
-def two_sides(graph: ir.Graph, traced: Traced, epsilon: ir.Value) -> ir.Value:
+def two_sides(graph: ir.Graph, traced: Traced, epsilon: ir.Value, *, every_token: bool = False) -> ir.Value:
     """Gives a clone of the trunk the inputs of a graph with both sides, and returns the sign of each token row.
 
     Args:
         graph: its linears are in 2-D row layout.
         traced: what it is a clone of.
         epsilon: half the distance between the sides, [1] float32.
+        every_token: score every token of the suffix, not one; for scope "suffix" only.
     """
     ids = next(value for value in graph.inputs if value.name == "ids")
     if traced.prefix is None:
         double_rows(graph)
         return signs_of_doubled_rows(graph, ids, epsilon)
-    present_suffix(graph, traced.family, 2)
+    present_suffix(graph, traced.family, 2, every_token=every_token)
     load(graph, traced.prefix)
     return signs_of_doubled_tokens(graph, ids, epsilon)
 

@@ -12,24 +12,8 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from seedtune.exporter.passes.emitter import Emitter, zero_at_run_time
+from seedtune.exporter.passes.head import find_head
 from seedtune.exporter.passes.linear_layout import Linear
-from seedtune.runtime.errors import SeedTuneError
-
-ELEMENTWISE = {
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Tanh",
-    "Neg",
-    "Cast",
-    "Identity",
-    "Reshape",
-    "Gather",
-    "Slice",
-    "Squeeze",
-    "Clip",
-}
 
 
 def keep_label_rows(graph: ir.Graph, linears: Sequence[Linear], words: Sequence[int]) -> ir.Value:
@@ -43,49 +27,23 @@ def keep_label_rows(graph: ir.Graph, linears: Sequence[Linear], words: Sequence[
     Raises:
         SeedTuneError: the logits do not come from one linear layer through elementwise operators.
     """
-    logits = next(value for value in graph.outputs if value.name == "logits")
-    produced = {linear.output: linear for linear in linears}
-    chain: list[ir.Node] = []
-    value: ir.Value | None = logits
-    while value is not None and value not in produced:
-        node = value.producer()
-        if node is None or node.op_type not in ELEMENTWISE:
-            raise SeedTuneError(
-                "the language-model head is not a linear layer over the vocabulary",
-                value="graph input" if node is None else f"{node.op_type} node {node.name!r}",
-                rule=f"between the last linear layer and the logits only {', '.join(sorted(ELEMENTWISE))} may stand",
-                remedy="this architecture needs a head pass of its own",
-            )
-        chain.append(node)
-        value = node.inputs[0]
-    assert value is not None
-    linear = produced[value]
-    gemm = linear.output.producer()
-    assert gemm is not None
-    vocabulary = linear.out_features
+    head = find_head(graph, linears)
+    vocabulary = head.linear.out_features
     emit = Emitter(graph)
     # With constant indices ONNX Runtime would fold the Gather when the session is created, and read the whole table
     # into anonymous memory for it.
     indices = emit.op("Add", zero_at_run_time(emit, graph.inputs[0]), emit.integers(*words))
-    for position in range(1, len(gemm.inputs)):
-        whole = gemm.inputs[position]
+    for position in range(1, len(head.gemm.inputs)):
+        whole = head.gemm.inputs[position]
         if whole is not None:
-            axis = _vocabulary_axis(whole, vocabulary, gemm)
-            gemm.replace_input_with(position, emit.op("Gather", whole, indices, axis=axis))
-    emit.insert_before(gemm)
-    linear.output.shape = None
-    for node in chain:
+            assert whole.shape is not None
+            axis = 0 if len(whole.shape) == 1 else head.vocabulary_axis
+            head.gemm.replace_input_with(position, emit.op("Gather", whole, indices, axis=axis))
+    emit.insert_before(head.gemm)
+    head.linear.output.shape = None
+    for node in head.chain:
         _narrow(graph, node, vocabulary, indices, len(words))
-    return logits
-
-
-def _vocabulary_axis(value: ir.Value, vocabulary: int, gemm: ir.Node) -> int:
-    """The axis of a weight or bias along which the vocabulary runs."""
-    assert value.shape is not None
-    if len(value.shape) == 1:
-        return 0
-    transposed = gemm.attributes.get("transB")
-    return 0 if transposed is not None and transposed.as_int() == 1 else 1
+    return head.logits
 
 
 def _narrow(graph: ir.Graph, node: ir.Node, vocabulary: int, indices: ir.Value, labels: int) -> None:

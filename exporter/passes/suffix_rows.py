@@ -19,7 +19,9 @@ from seedtune.exporter.passes.emitter import Emitter, add_input
 HIDDEN = -1e30
 
 
-def present_suffix(graph: ir.Graph, family: str, sides: int, *, with_prefix: bool = True) -> None:
+def present_suffix(
+    graph: ir.Graph, family: str, sides: int, *, with_prefix: bool = True, every_token: bool = False
+) -> None:
     """Rewrites the inputs of a clone of the suffix trunk; outputs then have K = ``sides`` scored tokens a row.
 
     Args:
@@ -27,6 +29,7 @@ def present_suffix(graph: ir.Graph, family: str, sides: int, *, with_prefix: boo
         family: "causal" (a token sees those before it) or "masked" (a token sees all).
         sides: how often every token runs, 1 or 2.
         with_prefix: False leaves ``prefix_mask`` as it is, for a graph that has no prefix.
+        every_token: score every token (K = ``sides`` * S) and have no input ``position``.
     """
     values = {value.name: value for value in graph.inputs}
     emit = Emitter(graph)
@@ -37,11 +40,17 @@ def present_suffix(graph: ir.Graph, family: str, sides: int, *, with_prefix: boo
     _replace(values["positions"], _side_by_side(emit, values["positions"], sides))
     _replace(values["self_mask"], _self_mask(emit, _side_by_side(emit, mask, sides), tokens, family, sides))
     _drop(graph, values["self_mask"])
-    scored = add_input(graph, "position_of_row", ir.DataType.INT64, ["batch"])
-    starts = emit.op("Mul", tokens, emit.constant(np.arange(sides, dtype=np.int64)))
-    _replace(values["position"], emit.op("Add", emit.op("Unsqueeze", scored, emit.integers(1)), starts))
-    _drop(graph, values["position"])
-    scored.name = "position"
+    position = values["position"]
+    _drop(graph, position)
+    if every_token:
+        every = _range(emit, emit.op("Mul", tokens, emit.integers(sides)))
+        size = emit.op("Concat", emit.op("Shape", values["ids"], start=0, end=1), emit.op("Shape", every), axis=0)
+        _replace(position, emit.op("Expand", every, size))
+    else:
+        scored = add_input(graph, "position_of_row", ir.DataType.INT64, ["batch"])
+        starts = emit.op("Mul", tokens, emit.constant(np.arange(sides, dtype=np.int64)))
+        _replace(position, emit.op("Add", emit.op("Unsqueeze", scored, emit.integers(1)), starts))
+        position.name, scored.name = None, "position"
     if with_prefix:
         length = add_input(graph, "prefix_length", ir.DataType.INT64, ["batch"])
         size = emit.op("Shape", values["keys"], start=3, end=4)

@@ -26,8 +26,8 @@ from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.half_storage import store_half
 from seedtune.exporter.passes.linear_layout import normalise_linears
-from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.suffix_trunk import trace_suffix
+from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import PrefixLayout, StateLayout
 from seedtune.runtime.noise import rademacher

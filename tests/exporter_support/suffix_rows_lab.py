@@ -17,7 +17,7 @@ PADDING = 1
 
 @dataclass(frozen=True, eq=False)
 class SplitRow:
-    """``ids`` [T]; ``suffix`` [S] places, ascending; ``position``, which is one of them, is scored against ``label``."""
+    """``ids`` [T]; ``suffix`` [S] places, ascending; ``position``, one of them, is scored against ``label``."""
 
     ids: np.ndarray
     suffix: np.ndarray

@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "exporter_support"))
 
 from export_lab import VOCABULARY, Export, export_in_memory, random_model
+from suffix_rows_lab import SplitGraphs
 from transformers import LlamaConfig, RobertaConfig
 
 SHAPE = {
@@ -37,3 +38,10 @@ def roberta() -> Export:
 def export(request: pytest.FixtureRequest) -> Export:
     """Both of them."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session", params=["llama", "roberta"])
+def suffix_graphs(request: pytest.FixtureRequest) -> SplitGraphs:
+    """The same models, split: state at the suffix of a row, prefixes stored as they are."""
+    export = request.getfixturevalue(request.param)
+    return SplitGraphs(export_in_memory(export.model, export.family, targets="all", prefix_storage="fp32"))

@@ -1,0 +1,52 @@
+"""From logits to losses: over the label words of a classification task, or over the response of a completion task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from seedtune.exporter.graphs.scope import Traced, by_side
+from seedtune.exporter.passes.completion_loss import add_completion_loss
+from seedtune.exporter.passes.emitter import Emitter, add_input
+from seedtune.exporter.passes.label_loss import add_label_loss
+from seedtune.exporter.passes.label_rows import keep_label_rows
+from seedtune.exporter.passes.linear_layout import Linear
+
+Described = tuple[ir.Value, ir.DataType, list[int | str]]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """``losses`` [sides * B] float32, the plus side first, and what else an evaluation gives out."""
+
+    losses: ir.Value
+    more: dict[str, Described] = field(default_factory=dict)
+
+
+def score(graph: ir.Graph, traced: Traced, linears: Sequence[Linear], words: tuple[int, ...], sides: int) -> Scores:
+    """Adds the input that says what is right, and the loss.
+
+    Args:
+        graph: with the output ``logits``, and the targets of the state attached.
+        traced: what the graph is a clone of.
+        linears: what `normalise_linears` returned for this graph.
+        words: the token ids of the label words, [L]; none for a completion task.
+        sides: 1 or 2.
+
+    Inputs added   label [B] int64, or target [B, S] int64 for a completion task
+    """
+    if not words:
+        target = add_input(graph, "target", ir.DataType.INT64, ["batch", "tokens"])
+        mask = next(value for value in graph.inputs if value.name == "mask")
+        loss = add_completion_loss(graph, linears, target, mask, sides)
+        return Scores(loss.losses, {"token_accuracy": (loss.token_accuracy, ir.DataType.FLOAT, ["batch"])})
+    label = add_input(graph, "label", ir.DataType.INT64, ["batch"])
+    scores = by_side(graph, traced, keep_label_rows(graph, linears, words), len(words))
+    emit = Emitter(graph)
+    labels = label if sides == 1 else emit.op("Concat", *[label] * sides, axis=0)
+    emit.append()
+    of_labels = add_label_loss(graph, scores, labels)
+    shape: list[int | str] = ["batch", len(words)]
+    return Scores(of_labels.losses, {"log_probabilities": (of_labels.log_probabilities, ir.DataType.FLOAT, shape)})

@@ -1,0 +1,189 @@
+"""An export of scope "suffix" as a whole: what the bundle says and holds, and what its check sees."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+from export_lab import random_model, random_state, save_folder
+from suffix_families import config_of
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+from seedtune.exporter.check import check_bundle, random_rows
+from seedtune.exporter.checkpoint import open_checkpoint
+from seedtune.exporter.pipeline import export_bundle
+from seedtune.exporter.suffix_model import SuffixTunedModel
+from seedtune.runtime.bundle.manifest import PREFIX_TYPES, PrefixLayout, describe
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.run.feeders import open_feeder
+
+GRAPH_TYPES = {"float32": "tensor(float)", "float16": "tensor(float16)", "int8": "tensor(int8)"}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the saved model of a case, with tokenizer and task; read-only by contract."""
+    root = tmp_path_factory.mktemp("split")
+
+    def give(case: str) -> Path:
+        if not (root / case).exists():
+            family, config = config_of(case)
+            save_folder(root / case, random_model(config, family))
+        return root / case
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def llama_bundle(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checked bundle as it is made when nobody says how; read-only by contract."""
+    out = tmp_path_factory.mktemp("bundles") / "llama"
+    export_bundle(str(folder("llama")), str(folder("llama") / "task.toml"), out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("case", "storage", "prefix_storage"),
+    [
+        ("llama", "fp32", "fp32"),
+        ("llama", "fp32", "int8"),
+        ("llama", "fp16", "fp16"),
+        ("roberta", "fp32", "fp16"),
+        ("roberta", "fp16", "int8"),
+    ],
+)
+def test_a_bundle_says_and_holds_what_was_asked_for(
+    folder: Callable[[str], Path], tmp_path: Path, case: str, storage: str, prefix_storage: str
+) -> None:
+    source, out = folder(case), tmp_path / "out"
+    options = {"scope": "suffix", "storage": storage, "prefix_storage": prefix_storage, "targets": "all"}
+    manifest = export_bundle(str(source), str(source / "task.toml"), out, **options)
+    assert manifest.prefix == PrefixLayout(2, 2 if case == "llama" else 4, 8, prefix_storage)
+    assert (manifest.scope, manifest.storage) == ("suffix", storage)
+    # The measured differences, not the margin that the check allows: rounding by storage.
+    allowed = {"fp32": 1e-4, "fp16": 2e-2}[storage] + {"fp32": 0, "fp16": 2e-3, "int8": 5e-2}[prefix_storage]
+    assert max(manifest.check.log_probability_error, manifest.check.perturbed_loss_error) < allowed
+    bundle = Bundle.open(out)
+    assert bundle.manifest == manifest
+    assert {path.name for path in out.iterdir()} == {*manifest.files, "manifest.json"}
+    assert "prefix.onnx" in manifest.files
+    expected = GRAPH_TYPES[PREFIX_TYPES[prefix_storage]]
+    for graph in ("probe", "eval"):
+        inputs = {value.name: value.type for value in bundle.session(graph, 1).get_inputs()}
+        assert inputs["keys"] == inputs["values"] == expected
+        assert ("key_scales" in inputs) is (prefix_storage == "int8")
+    assert {value.name: value.type for value in bundle.session("prefix", 1).get_outputs()}["keys"] == expected
+    assert bundle.compiled_task().encode({"text": "something good"}).suffix is not None
+
+
+def test_suffix_and_half_precision_prefixes_are_the_default(llama_bundle: Path) -> None:
+    manifest = Bundle.open(llama_bundle).manifest
+    assert manifest.scope == "suffix"
+    assert manifest.prefix.storage == "fp16"
+
+
+def test_scope_all_has_no_prefix(folder: Callable[[str], Path], tmp_path: Path) -> None:
+    source, notices = folder("llama"), []
+    manifest = export_bundle(
+        str(source), str(source / "task.toml"), tmp_path / "out", scope="all", notice=notices.append
+    )
+    assert (manifest.scope, manifest.prefix) == ("all", None)
+    assert "prefix.onnx" not in manifest.files
+    assert notices == []
+
+
+@pytest.mark.parametrize("case", ["llama", "roberta"])
+def test_the_module_of_a_state_gives_what_the_bundle_gives(
+    folder: Callable[[str], Path], tmp_path: Path, case: str
+) -> None:
+    """A user's way from a tuned state back to transformers: own model class, own weights, and `SuffixTunedModel`."""
+    source = folder(case)
+    export_bundle(
+        str(source), str(source / "task.toml"), tmp_path / "out", scope="suffix", prefix_storage="fp32", check=False
+    )
+    bundle = Bundle.open(tmp_path / "out")
+    manifest, rows = bundle.manifest, random_rows(bundle.manifest)
+    state = random_state(manifest.state, 5e-2)
+    (batch,) = open_feeder(bundle, rows).batches(range(len(rows)), 1000)
+    (found,) = bundle.session("eval", 1).run(["log_probabilities"], {**batch.feeds, "state": state})
+    kind = AutoModelForCausalLM if case == "llama" else AutoModelForMaskedLM
+    tuned = SuffixTunedModel(kind.from_pretrained(source), manifest.model.family, manifest.state, state)
+    for place, index in enumerate(batch.index):
+        row = rows[index]
+        suffix = np.isin(np.arange(len(row.ids)), row.suffix)
+        with torch.no_grad():
+            logits = tuned(*(torch.from_numpy(part[None]) for part in (row.ids, np.ones_like(row.ids), suffix)))
+        expected = torch.log_softmax(logits[0, row.position, list(manifest.label_word_ids)], dim=-1).numpy()
+        np.testing.assert_allclose(found[place], expected, atol=1e-4)
+
+
+def altered(bundle: Path, out: Path, change: Callable[[ir.Graph], None], *, hide: bool) -> Path:
+    """A copy of ``bundle`` with another prefix graph; ``hide`` makes the manifest agree with it."""
+    shutil.copytree(bundle, out)
+    model = ir.load(out / "prefix.onnx")
+    change(model.graph)
+    ir.save(model, out / "prefix.onnx")
+    if hide:
+        manifest = json.loads((out / "manifest.json").read_text())
+        entry = describe(out / "prefix.onnx")
+        manifest["files"]["prefix.onnx"] = {"size_bytes": entry.size_bytes, "sha256": entry.sha256}
+        (out / "manifest.json").write_text(json.dumps(manifest))
+    return out
+
+
+def swap_keys_and_values(graph: ir.Graph) -> None:
+    keys, values = graph.outputs
+    keys.name, values.name = "other", "keys"
+    keys.name = "values"
+
+
+def shift_positions(graph: ir.Graph) -> None:
+    """Positions from 1 instead of 0: a prefix that stands in another place."""
+    node = next(node for node in graph if node.op_type == "Range")
+    start = ir.Value(
+        name="one",
+        type=ir.TensorType(ir.DataType.INT64),
+        shape=ir.Shape([]),
+        const_value=ir.tensor(np.array(1, np.int64), name="one"),
+    )
+    later = ir.node("Add", [node.outputs[0], start])
+    ir.convenience.replace_all_uses_with(node.outputs[0], later.outputs[0])
+    later.replace_input_with(0, node.outputs[0])
+    graph.register_initializer(start)
+    graph.insert_after(node, later)
+
+
+def change_nothing(graph: ir.Graph) -> None:
+    graph.doc_string = "the same"
+
+
+@pytest.mark.parametrize("change", [swap_keys_and_values, shift_positions])
+def test_the_check_sees_an_altered_prefix_graph(
+    folder: Callable[[str], Path], llama_bundle: Path, tmp_path: Path, change: Callable[[ir.Graph], None]
+) -> None:
+    checkpoint = open_checkpoint(str(folder("llama")))
+    with pytest.raises(SeedTuneError, match=r"truncated|longer|altered") as caught:
+        check_bundle(altered(llama_bundle, tmp_path / "open", change, hide=False), checkpoint)
+    assert caught.value.file.name == "prefix.onnx"
+    check_bundle(altered(llama_bundle, tmp_path / "same", change_nothing, hide=True), checkpoint)
+    with pytest.raises(SeedTuneError, match="do not compute what transformers computes"):
+        check_bundle(altered(llama_bundle, tmp_path / "hidden", change, hide=True), checkpoint)
+
+
+@pytest.mark.parametrize("family", ["causal", "masked"])
+def test_the_rows_of_the_check_split_everywhere(llama_bundle: Path, family: str) -> None:
+    manifest = Bundle.open(llama_bundle).manifest
+    model = msgspec.structs.replace(manifest.model, family=family)
+    rows = random_rows(msgspec.structs.replace(manifest, model=model))
+    assert len({len(row.suffix) for row in rows}) > 1
+    for row in rows:
+        assert row.position in row.suffix
+        assert 0 < len(row.suffix) < len(row.ids)
+    at_end = [list(row.suffix) == list(range(len(row.ids) - len(row.suffix), len(row.ids))) for row in rows]
+    assert all(at_end) is (family == "causal")
