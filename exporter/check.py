@@ -50,8 +50,10 @@ def check_bundle(path: Path, checkpoint: Checkpoint) -> CheckResult:
     rows = [rows[index] for index in batch.index]
 
     session = bundle.session("eval")
-    (log_probabilities,) = session.run(["log_probabilities"], {**batch.feeds, "state": zero})
-    plain_error = _difference(log_probabilities, _reference_scores(reference, manifest, rows, None))
+    output = "log_probabilities" if manifest.label_word_ids else "loss"
+    (found,) = session.run([output], {**batch.feeds, "state": zero})
+    scores, of_rows = _reference(reference, manifest, rows, None)
+    plain_error = _difference(found, scores if manifest.label_word_ids else of_rows)
     del session
 
     session = bundle.session("probe")
@@ -61,8 +63,7 @@ def check_bundle(path: Path, checkpoint: Checkpoint) -> CheckResult:
     noise = rademacher(SEED, layout.parameters)
     perturbed_error = 0.0
     for losses, sign in zip(sides, (1.0, -1.0), strict=True):
-        scores = _reference_scores(reference, manifest, rows, state + np.float32(sign * EPSILON) * noise)
-        expected = -scores[np.arange(ROWS), [row.label for row in rows]]
+        _, expected = _reference(reference, manifest, rows, state + np.float32(sign * EPSILON) * noise)
         perturbed_error = max(perturbed_error, _difference(losses, expected))
 
     prefix_storage = manifest.prefix.storage if manifest.prefix else None
@@ -97,15 +98,24 @@ def random_rows(manifest: Manifest) -> list[Example]:
             # Of a masked row any place may be in the suffix.
             places = np.arange(length - count, length) if causal else generator.choice(length, count, replace=False)
             suffix = np.union1d(places, [position]).astype(np.int64)
+        if not manifest.label_word_ids:
+            assert suffix is not None
+            targets = generator.integers(0, manifest.model.vocabulary_size, len(suffix))
+            rows.append(Example(ids.astype(np.int64), int(position), 0, suffix, targets))
+            continue
         label = generator.integers(0, len(manifest.label_word_ids))
         rows.append(Example(ids.astype(np.int64), int(position), int(label), suffix))
     return rows
 
 
-def _reference_scores(
+def _reference(
     model: torch.nn.Module, manifest: Manifest, rows: Sequence[Example], state: np.ndarray | None
-) -> np.ndarray:
-    """Log-softmax over the label words at the label position, [B, L], by transformers; ``state`` None for none."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and losses by transformers; ``state`` None for none.
+
+    Log-softmax over the label words at the label position [B, L] and its losses [B]; of a completion task an empty
+    array, and the mean loss of each response [B].
+    """
     ids, mask = (torch.from_numpy(array) for array in padded([row.ids for row in rows], manifest.model.padding_id))
     with torch.no_grad():
         if state is not None and manifest.scope == "suffix":
@@ -121,9 +131,13 @@ def _reference_scores(
                 model.get_submodule(name).weight = weight
         else:
             logits = model(input_ids=ids, attention_mask=mask).logits
+    if not manifest.label_word_ids:
+        every = torch.log_softmax(logits.float(), dim=-1).numpy()
+        losses = [-every[place, row.suffix, row.targets].mean() for place, row in enumerate(rows)]
+        return np.empty(0), np.array(losses)
     at_position = logits[torch.arange(len(rows)), torch.tensor([row.position for row in rows])]
-    scores = at_position[:, list(manifest.label_word_ids)].float()
-    return torch.log_softmax(scores, dim=-1).numpy()
+    scores = torch.log_softmax(at_position[:, list(manifest.label_word_ids)].float(), dim=-1).numpy()
+    return scores, -scores[np.arange(len(rows)), [row.label for row in rows]]
 
 
 def _set_weights(

@@ -103,7 +103,7 @@ def export_bundle(
     phase("opening the checkpoint")
     checkpoint = open_checkpoint(source)
     task = load_task(task_name).for_family(checkpoint.family)
-    splits = has_fixed_end(task.template)
+    splits = task.kind == "completion" or has_fixed_end(task.template)
     compiled = CompiledTask(
         task,
         checkpoint.tokenizer,
@@ -112,6 +112,7 @@ def export_bundle(
         checkpoint.unknown_token,
         checkpoint.max_positions,
         scope or ("suffix" if splits else "all"),
+        checkpoint.end_token,
     )
     if scope is None and not splits:
         notice("scope all: the template ends with a field, so there is no suffix for the state to act at")
@@ -225,12 +226,12 @@ def _traced(
         try:
             trunk = trace_suffix(skeleton, checkpoint.family, compiled.task.max_tokens)
         except UnsupportedAttention as error:
-            if scope == "suffix":
+            if scope == "suffix" or compiled.task.kind == "completion":
                 raise SeedTuneError(
                     f"{type(skeleton).__name__} cannot be tuned at the suffix of rows only: {error}",
                     value=scope,
                     rule="attention whose keys and values can be cached",
-                    remedy="use --scope all",
+                    remedy="choose another model" if compiled.task.kind == "completion" else "use --scope all",
                 ) from error
             notice(f"scope all: {type(skeleton).__name__} cannot be split, because {error}")
         else:
@@ -289,6 +290,7 @@ def _model_of(checkpoint: Checkpoint, skeleton: torch.nn.Module) -> Model:
         padding_id=checkpoint.padding_id,
         mask_token=checkpoint.mask_token,
         unknown_token=checkpoint.unknown_token,
+        end_token=checkpoint.end_token,
     )
 
 

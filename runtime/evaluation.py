@@ -17,31 +17,34 @@ class Evaluation:
     """Results in the order of the examples, E of them.
 
     Attributes:
-        losses: [E] float32, cross-entropy over the label words.
-        probabilities: [E, L] float32 over the label words.
-        labels: [E] int64.
+        losses: [E] float32: cross-entropy over the label words, or the mean over the tokens of the response.
+        scores: [E] float32: 1 where the label is the most probable one, else 0; of a completion task the share of the
+            response's tokens that are the most probable ones.
+        labels: [E] int64, zeros in a completion task.
+        probabilities: [E, L] float32 over the label words; None in a completion task.
         hidden: [E, H] float32 what the language-model head reads, or None if it was not asked for.
     """
 
     losses: npt.NDArray[np.float32]
-    probabilities: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32] | None
     hidden: npt.NDArray[np.float32] | None
 
     @property
-    def predictions(self) -> npt.NDArray[np.int64]:
-        """The most probable label of each example, [E]."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+    def predictions(self) -> npt.NDArray[np.int64] | None:
+        """The most probable label of each example, [E]; None in a completion task."""
+        return None if self.probabilities is None else self.probabilities.argmax(axis=1).astype(np.int64)
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Whether each prediction is the label, [E]."""
-        return self.predictions == self.labels
+        """Whether each example has the full score, [E]."""
+        return self.scores == 1
 
     @property
     def accuracy(self) -> float:
-        """Share of correct predictions."""
-        return float(self.correct.mean())
+        """Mean score."""
+        return float(self.scores.mean(dtype=np.float64))
 
     @property
     def loss(self) -> float:
@@ -68,7 +71,9 @@ def evaluate(
         want_hidden: also collect the hidden states.
         advance: told how many examples each call finished.
     """
-    outputs = ["loss", "log_probabilities", *(["hidden"] if want_hidden else [])]
+    offered = {output.name for output in session.get_outputs()}
+    completes = "token_accuracy" in offered
+    outputs = ["loss", "token_accuracy" if completes else "log_probabilities", *(["hidden"] if want_hidden else [])]
     collected: dict[str, npt.NDArray[np.float32]] = {}
     examples = feeder.examples
     for batch in feeder.batches(range(len(examples)), rows):
@@ -77,9 +82,14 @@ def evaluate(
             whole = collected.setdefault(name, np.empty((len(examples), *part.shape[1:]), np.float32))
             whole[batch.index] = part
         advance(len(batch.index))
+    labels = np.array([example.label for example in examples], np.int64)
+    probabilities = None if completes else np.exp(collected["log_probabilities"])
     return Evaluation(
         losses=collected["loss"],
-        probabilities=np.exp(collected["log_probabilities"]),
-        labels=np.array([example.label for example in examples], np.int64),
+        scores=collected["token_accuracy"]
+        if probabilities is None
+        else (probabilities.argmax(axis=1) == labels).astype(np.float32),
+        labels=labels,
+        probabilities=probabilities,
         hidden=collected.get("hidden"),
     )

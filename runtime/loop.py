@@ -155,3 +155,4 @@ class _Counted:
             self.prefix_tokens += batch.prefix_tokens
             self.prefix_padding_tokens += batch.prefix_padding_tokens
             yield batch
+            del batch

@@ -99,6 +99,11 @@ class Checkpoint(ABC):
         return self.pretrained_tokenizer.unk_token
 
     @property
+    def end_token(self) -> str | None:
+        """The text of the token that ends a text; None where the tokenizer names none."""
+        return self.pretrained_tokenizer.eos_token
+
+    @property
     def padding_id(self) -> int:
         """The id to pad with: the configuration's, else the tokenizer's, else end-of-sequence, else 0."""
         return padding_id_of(self.config, self.pretrained_tokenizer)

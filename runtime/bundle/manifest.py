@@ -82,6 +82,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     padding_id: int
     mask_token: str | None
     unknown_token: str | None
+    end_token: str | None = None
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

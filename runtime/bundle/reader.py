@@ -110,6 +110,7 @@ class Bundle:
             model.unknown_token,
             model.max_positions,
             self.manifest.scope,
+            model.end_token,
         )
         if tuple(compiled.label_word_ids) != self.manifest.label_word_ids:
             raise SeedTuneError(

@@ -20,7 +20,7 @@ from seedtune.runtime.cli.options import (
     parse_size,
     print_json,
 )
-from seedtune.runtime.evaluation import evaluate
+from seedtune.runtime.evaluation import Evaluation, evaluate
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.run.feeders import CacheOptions, open_feeder
 from seedtune.runtime.run.prepare import load_split
@@ -71,21 +71,13 @@ def evaluate_command(
             advance=bar_of(progress, "evaluating", len(split.examples)),
         )
     if predictions is not None:
-        lines = [
-            msgspec.json.encode(
-                {
-                    "fields": row.fields,
-                    "label": int(result.labels[index]),
-                    "prediction": int(result.predictions[index]),
-                    "probabilities": [float(value) for value in result.probabilities[index]],
-                }
-            )
-            for index, row in enumerate(split.rows)
-        ]
+        pairs = zip(split.rows, _each(result), strict=True)
+        lines = [msgspec.json.encode({"fields": row.fields} | about) for row, about in pairs]
         write_durably(predictions, b"\n".join(lines) + b"\n")
+    measure = "accuracy" if result.probabilities is not None else "token accuracy"
     of = f" (state after {tuned.step} steps)" if tuned.run else ""
     console.print(
-        f"{model}{of}: accuracy {result.accuracy:.2%}, loss {result.loss:.4f}, {len(split.examples)} examples",
+        f"{model}{of}: {measure} {result.accuracy:.2%}, loss {result.loss:.4f}, {len(split.examples)} examples",
         highlight=False,
         soft_wrap=True,
     )
@@ -106,3 +98,17 @@ def bar_of(progress: Progress, name: str, total: int) -> Callable[[int], None]:
     """A new bar of ``progress``; call the result with how many more units are done."""
     task = progress.add_task(name, total=total)
     return lambda count: progress.advance(task, count)
+
+
+def _each(result: Evaluation) -> list[dict[str, object]]:
+    """What is said of each row: its prediction, or how well its response was foreseen."""
+    predicted, probabilities = result.predictions, result.probabilities
+    if predicted is None or probabilities is None:
+        pairs = zip(result.scores.tolist(), result.losses.tolist(), strict=True)
+        return [{"token_accuracy": score, "loss": loss} for score, loss in pairs]
+    return [
+        {"label": label, "prediction": prediction, "probabilities": of_labels}
+        for label, prediction, of_labels in zip(
+            result.labels.tolist(), predicted.tolist(), probabilities.tolist(), strict=True
+        )
+    ]

@@ -22,12 +22,14 @@ class Example:
         label: its place in the task.
         suffix: [S] int64, the places of the tokens where the state acts, ascending, ``position`` among them; None
             where the task is not split.
+        targets: [S] int64, of a completion task: the token that is to follow each token of the suffix.
     """
 
     ids: Integers
     position: int
     label: int
     suffix: Integers | None = None
+    targets: Integers | None = None
 
 
 @dataclass(frozen=True, eq=False)

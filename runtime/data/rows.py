@@ -19,8 +19,8 @@ class Row:
     """One row of a data file.
 
     Attributes:
-        fields: the text of each field of the template.
-        label: the label's place in ``task.labels``, or None for a row without one.
+        fields: the text of each field of the template, and of the response.
+        label: the label's place in ``task.labels``, or None for a row without one and in a completion task.
         line: the physical line it begins at, or its row number in a Parquet file, from 1.
     """
 
@@ -82,7 +82,9 @@ def _row(
     require_label: bool,
 ) -> Row:
     where = f"{path}:{line}"
-    fields = {name: _text(record, name, where, task) for name in task.fields}
+    fields = {name: _text(record, name, where, task) for name in (*task.fields, *task.response_fields)}
+    if task.kind == "completion":
+        return Row(fields, None, line)
     if not require_label and record.get(task.label_field) in (None, ""):
         return Row(fields, None, line)
     given = _get(record, task.label_field, where)

@@ -39,11 +39,12 @@ class SuffixRows:
                 "ids": ids,
                 "mask": mask,
                 "positions": positions,
-                "position": np.array([np.searchsorted(_suffix(row), row.position) for row in rows], np.int64),
-                "label": np.array([row.label for row in rows], np.int64),
+                **_what_is_right(rows),
                 "prefix_length": lengths,
                 **cached,
             }
+            # Held here too, the last batch would still take its memory while the next one is made.
+            del cached
             yield Batch(
                 feeds,
                 group,
@@ -52,6 +53,18 @@ class SuffixRows:
                 prefix_tokens,
                 int(prefix_tokens - lengths.sum()),
             )
+            del feeds
+
+
+def _what_is_right(rows: Sequence[Example]) -> dict[str, Integers]:
+    """The label and where it is asked for, or the response."""
+    targets = [row.targets for row in rows if row.targets is not None]
+    if targets:
+        return {"target": padded(targets, 0)[0]}
+    return {
+        "position": np.array([np.searchsorted(_suffix(row), row.position) for row in rows], np.int64),
+        "label": np.array([row.label for row in rows], np.int64),
+    }
 
 
 def _suffix(example: Example) -> Integers:

@@ -67,6 +67,8 @@ class TwoSided:
         for batch in batches:
             sides.append(np.stack(self.session.run(["loss_plus", "loss_minus"], {**batch.feeds, **shared})))
             places.append(batch.index)
+            # Else its memory would be taken until the next one is there.
+            del batch
         losses = np.empty((2, sum(map(len, places))), np.float64)
         losses[:, np.concatenate(places)] = np.concatenate(sides, axis=1)
         plus_mean, minus_mean = losses.mean(axis=1).astype(np.float32)

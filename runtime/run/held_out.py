@@ -79,14 +79,17 @@ class HeldOut:
         progress.evaluation(record)
 
     def _write_predictions(self, path: Path, evaluation: Evaluation) -> None:
+        predictions, probabilities = evaluation.predictions, evaluation.probabilities
+        if predictions is None or probabilities is None:
+            return
         lines = [
             msgspec.json.encode(
                 PredictionRecord(
                     index=index,
                     fields=row.fields,
                     label=int(evaluation.labels[index]),
-                    prediction=int(evaluation.predictions[index]),
-                    probabilities=[float(value) for value in evaluation.probabilities[index]],
+                    prediction=int(predictions[index]),
+                    probabilities=[float(value) for value in probabilities[index]],
                     loss=float(evaluation.losses[index]),
                 )
             )

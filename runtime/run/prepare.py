@@ -60,8 +60,7 @@ def load_split(path: Path, task: CompiledTask) -> Split:
             raise SeedTuneError(
                 error.what, file=f"{path}:{row.line}", value=error.value, rule=error.rule, remedy=error.remedy
             ) from error
-        assert row.label is not None
-        examples.append(Example(encoded.ids, encoded.position, row.label, encoded.suffix))
+        examples.append(Example(encoded.ids, encoded.position, row.label or 0, encoded.suffix, encoded.targets))
     return Split(path, rows, examples, sha256_of(path))
 
 

@@ -31,12 +31,15 @@ class Encoded:
         truncated_tokens: how many tokens truncation cost, 0 if the row fitted.
         suffix: [S] int64, the places where a state of scope "suffix" acts, ascending, ``position`` among them; None for
             scope "all".
+        targets: [S] int64, the token that each of the suffix's tokens is to be followed by, in a completion task; else
+            None.
     """
 
     ids: npt.NDArray[np.int64]
     position: int
     truncated_tokens: int
     suffix: npt.NDArray[np.int64] | None = None
+    targets: npt.NDArray[np.int64] | None = None
 
 
 class CompiledTask:
@@ -50,11 +53,13 @@ class CompiledTask:
         unknown_token: the unknown token's text, if there is one.
         max_positions: tokens that the model can take.
         scope: "suffix" also splits every row.
+        end_token: the end-of-text token's text, which a response ends with, if there is one.
 
     Attributes:
         task: the task.
         family: the family.
-        label_word_ids: the token id of each label's word, in the order of the labels, L of them.
+        label_word_ids: the token id of each label's word, in the order of the labels, L of them; none for a completion
+            task.
 
     Raises:
         SeedTuneError: the template does not suit the family, max_tokens is more than the model takes, the tokenizer
@@ -71,6 +76,7 @@ class CompiledTask:
         unknown_token: str | None,
         max_positions: int,
         scope: Scope = "all",
+        end_token: str | None = None,
     ) -> None:
         self.task = task.for_family(family)
         self.scope = scope
@@ -82,23 +88,35 @@ class CompiledTask:
                 rule=f"max_tokens <= {max_positions}, the model's positions",
                 remedy=f"set max_tokens = {max_positions} or less in the task file",
             )
-        if scope == "suffix" and not has_fixed_end(self.task.template):
+        completes = task.kind == "completion"
+        if completes and scope == "all":
+            raise SeedTuneError(
+                "a completion task is tuned at its responses only",
+                value=scope,
+                rule="scope suffix",
+                remedy="leave --scope out; a model that cannot be split cannot be used for completion",
+            )
+        if scope == "suffix" and not completes and not has_fixed_end(self.task.template):
             raise SeedTuneError(
                 "the template ends with a field, so there is no suffix for the state to act at",
                 value=self.task.template,
                 rule="fixed text after the last field, or a {mask}",
                 remedy="add some to the template, or export with --scope all",
             )
-        self._encoder = Encoder(self.task.template, tokenizer, mask_token if family == "masked" else None)
+        mask = mask_token if family == "masked" else None
+        self._encoder = Encoder(self.task.template, tokenizer, mask, self.task.response)
+        self._end_id = self._encoder.special_id(end_token) if completes else None
         if family == "masked":
             _require_one_mask(self.task, self._encoder, mask_token)
-        self.label_word_ids: tuple[int, ...] = label_word_ids(self.task, self._encoder, family, unknown_token)
+        self.label_word_ids: tuple[int, ...] = ()
+        if not completes:
+            self.label_word_ids = label_word_ids(self.task, self._encoder, family, unknown_token)
 
     def encode(self, fields: Mapping[str, str]) -> Encoded:
         """Tokenises one row.
 
         Args:
-            fields: the text of each field of the template; others are ignored.
+            fields: the text of each field of the template, and of the response; others are ignored.
 
         Raises:
             SeedTuneError: a field is missing, or the row is longer than max_tokens even with the truncated field
@@ -125,27 +143,51 @@ class CompiledTask:
                 rule="at least one token to read the label from",
                 remedy="remove the row, or give the template some fixed text",
             )
-        suffix = self._suffix({**fields, name: text}, ids, position) if self.scope == "suffix" else None
+        fields = {**fields, name: text}
+        if self.task.kind == "completion":
+            return self._completion(fields, ids, whole - len(ids))
+        suffix = None
+        if self.scope == "suffix":
+            border = self._agreement(ids, self._encoder.render(fields, to_last_field=True))
+            suffix = np.union1d(np.arange(border, len(ids)), [position]).astype(np.int64)
         return Encoded(np.array(ids, np.int64), position, whole - len(ids), suffix)
 
-    def _suffix(self, fields: Mapping[str, str], ids: list[int], position: int) -> npt.NDArray[np.int64]:
-        """The places behind the last field, and the mask's.
+    def _completion(self, fields: Mapping[str, str], ids: list[int], truncated_tokens: int) -> Encoded:
+        """A row ``ids`` of prompt and response: what follows the prompt is learnt, from the prompt's last token on."""
+        border = self._agreement(ids, self._encoder.render(fields))
+        if not 0 < border < len(ids):
+            raise SeedTuneError(
+                "a row has no prompt" if border == 0 else "a row has no response",
+                value=self._encoder.render(fields) + self._encoder.render_response(fields),
+                rule="at least one token of each that does not depend on the other",
+                remedy="remove the row, or give the template some fixed text",
+            )
+        read = np.array(ids[:-1], np.int64)
+        suffix = np.arange(border - 1, len(read), dtype=np.int64)
+        return Encoded(read, len(read) - 1, truncated_tokens, suffix, np.array(ids[border:], np.int64))
 
-        The prefix ends where tokenising the text up to the last field alone would give other ids: a token that holds
-        both text and template is the suffix's, and the ids of the prefix do not depend on what follows it.
+    def _agreement(self, ids: list[int], beginning: str) -> int:
+        """How many of ``ids`` are those of ``beginning`` alone: where the part that never changes ends.
+
+        A token that holds both the end of ``beginning`` and what follows it belongs to what follows, and the ids
+        before it do not depend on what follows.
         """
-        alone, appended = self._encoder.ids(self._encoder.render(fields, to_last_field=True))
+        alone, appended = self._encoder.ids(beginning)
         border = 0
         for whole, apart in zip(ids, alone[: len(alone) - appended], strict=False):
             if whole != apart:
                 break
             border += 1
-        places = np.arange(border, len(ids), dtype=np.int64)
-        return np.union1d(places, [position]).astype(np.int64)
+        return border
 
     def _tokenise(self, fields: Mapping[str, str]) -> tuple[list[int], int]:
-        """Ids and label position of the row as it is, however long."""
-        ids, appended = self._encoder.ids(self._encoder.render(fields))
+        """Ids and label position of the row as it is, however long; of a completion task with its response."""
+        text = self._encoder.render(fields)
+        if self.task.kind == "completion":
+            ids, appended = self._encoder.ids(text + self._encoder.render_response(fields))
+            ids = ids[: len(ids) - appended] + ([self._end_id] if self._end_id is not None else [])
+            return ids, len(ids) - 1
+        ids, appended = self._encoder.ids(text)
         if self.family == "masked":
             assert self._encoder.mask_id is not None
             return ids, ids.index(self._encoder.mask_id)

@@ -8,7 +8,7 @@ from the post-processor, which the setting leaves alone. For rows without such t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tokenizers import AddedToken, Tokenizer
 
@@ -26,12 +26,13 @@ class Encoder:
         template: see template.py.
         tokenizer: copied; its truncation and padding settings stay as they are, and are off in the copy.
         mask_token: the text that ``{mask}`` stands for, or None if the template has none.
+        response: a second template, for what follows the first; empty for none.
 
     Attributes:
         mask_id: the id of the mask token, or None.
     """
 
-    def __init__(self, template: str, tokenizer: Tokenizer, mask_token: str | None) -> None:
+    def __init__(self, template: str, tokenizer: Tokenizer, mask_token: str | None, response: str = "") -> None:
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -42,7 +43,8 @@ class Encoder:
         self._stand_ins: dict[str, str] = {}
         self.mask_id = self._special[mask_token][0] if mask_token in self._special else None
         self._mask_text = self._stand_in(mask_token) if self.mask_id is not None and mask_token else ""
-        self._parts = [(self._protect(text), name) for text, name in template_parts(template)]
+        self._parts = self._protected(template)
+        self._response = self._protected(response)
 
     def render(self, fields: Mapping[str, str], *, to_last_field: bool = False) -> str:
         """The row as one string, with stand-ins for the template's special tokens.
@@ -54,9 +56,23 @@ class Encoder:
         Raises:
             SeedTuneError: a field is missing, or holds the character that stand-ins are made of.
         """
-        pieces = []
         data_fields = [place for place, (_, name) in enumerate(self._parts) if name not in (None, MASK_FIELD)]
-        for text, name in self._parts[: data_fields[-1] + 1] if to_last_field else self._parts:
+        return self._join(self._parts[: data_fields[-1] + 1] if to_last_field else self._parts, fields)
+
+    def render_response(self, fields: Mapping[str, str]) -> str:
+        """What follows the row in a completion task, as one string; errors as :meth:`render`."""
+        return self._join(self._response, fields)
+
+    def special_id(self, token: str | None) -> int | None:
+        """The id of the special token ``token``, or None if it is none."""
+        return self._special[token][0] if token in self._special else None
+
+    def _protected(self, template: str) -> list[tuple[str, str | None]]:
+        return [(self._protect(text), name) for text, name in template_parts(template)]
+
+    def _join(self, parts: Sequence[tuple[str, str | None]], fields: Mapping[str, str]) -> str:
+        pieces = []
+        for text, name in parts:
             pieces.append(text)
             if name == MASK_FIELD:
                 pieces.append(self._mask_text)

@@ -41,13 +41,14 @@ class MaskedVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A classification task by label words.
+    """A classification task by label words, or a completion task by prompts and responses.
 
     Attributes:
         name: for people.
-        kind: only "classification" so far.
-        template: fixed text with the data's fields in braces; see template.py.
-        labels: at least two; a label's place here is its number everywhere else.
+        kind: "classification" or "completion".
+        template: fixed text with the data's fields in braces; see template.py. Of a completion task, the prompt.
+        labels: at least two; a label's place here is its number everywhere else. A completion task has none.
+        response: what a completion task is to learn to say behind the prompt, such as " {answer}".
         truncate: the field that is shortened, from its right end, when a row is too long; may be left out when the
             template has one field only.
         max_tokens: tokens of a row, special tokens included.
@@ -60,9 +61,10 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: str
-    kind: Literal["classification"]
+    kind: Literal["classification", "completion"]
     template: str
-    labels: tuple[Label, ...]
+    labels: tuple[Label, ...] = ()
+    response: str = ""
     truncate: str = ""
     max_tokens: int = 128
     max_characters: int = 20_000
@@ -72,8 +74,12 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not self.truncate and len(self.fields) == 1:
             msgspec.structs.force_setattr(self, "truncate", self.fields[0])
-        _check_labels(self.labels)
+        if self.kind == "classification":
+            _check_labels(self.labels)
+            _require(not self.response, "a classification task has no response", self.response, "label words")
         _check_template(self)
+        if self.kind == "completion":
+            _check_completion(self)
         if self.masked is not None:
             _check_variant(self, self.masked)
 
@@ -82,12 +88,24 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The data fields of the template, in order of appearance, each once."""
         return template_fields(self.template)
 
+    @property
+    def response_fields(self) -> tuple[str, ...]:
+        """The data fields of the response, in order of appearance, each once; none in a classification task."""
+        return template_fields(self.response)
+
     def for_family(self, family: Family) -> Task:
         """The task as a model of ``family`` is asked it; the result has no ``masked`` variant.
 
         Raises:
             SeedTuneError: the template has no ``{mask}`` or several for a masked language model, or one for a causal.
         """
+        if self.kind == "completion" and family == "masked":
+            raise SeedTuneError(
+                f"task {self.name!r} completes prompts, which a masked language model cannot",
+                value=self.kind,
+                rule="a completion task needs a causal language model",
+                remedy="choose a causal model, or a classification task",
+            )
         changes: dict[str, Any] = {"masked": None}
         if family == "masked" and self.masked is not None:
             words = self.masked.words
@@ -158,6 +176,17 @@ def _check_template(task: Task) -> None:
         "the template shows the model the label",
         task.label_field,
         "the label field is not a field of the template",
+    )
+
+
+def _check_completion(task: Task) -> None:
+    _require(not task.labels, "a completion task has no labels", [label.value for label in task.labels], "none")
+    _require(task.masked is None, "a completion task has no [masked] variant", task.kind, "causal models only")
+    _require(bool(task.response_fields), "the response has no field", task.response, 'a template, such as " {answer}"')
+    _require(count_masks(task.response) == 0, "the response has a {mask}", task.response, "fields of the data")
+    shown = sorted(set(task.response_fields) & set(task.fields))
+    _require(
+        not shown, "the prompt shows the model the response", shown, "fields of the response are not in the prompt"
     )
 
 

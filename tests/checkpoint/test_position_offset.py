@@ -24,7 +24,9 @@ TOKENS = 9
 
 def model_of(kind: str, padding: int) -> PreTrainedModel:
     """A tiny random model of ``kind``."""
-    model = AutoModelForMaskedLM.from_config(AutoConfig.for_model(kind, **SHAPE, pad_token_id=padding)).eval()
+    small = {"entity_vocab_size": 10} if kind == "luke" else {}
+    config = AutoConfig.for_model(kind, **SHAPE, **small, pad_token_id=padding)
+    model = AutoModelForMaskedLM.from_config(config).eval()
     if kind == "xmod":
         model.set_default_language("en_XX")
     generator = torch.Generator().manual_seed(7)

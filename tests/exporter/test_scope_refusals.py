@@ -85,6 +85,32 @@ def test_a_masked_model_with_attention_of_its_own_is_refused(kind: str) -> None:
         trace_suffix(random_model(config, "masked"), "masked", 24)
 
 
+# Tokens reach each other there by other ways than keys and values, or by a mask that the model makes for itself.
+OTHER_WAYS = {
+    "Doge": {},
+    "FalconH1": {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8},
+    "Bamba": {"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "attn_layer_indices": [1]},
+    "MiniMax": {"head_dim": 8},
+    "Lfm2": {"layer_types": ["conv", "full_attention"]},
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_WAYS)
+def test_a_model_whose_tokens_meet_outside_attention_is_refused(kind: str) -> None:
+    """Without the exception its graphs would be built, and wrong."""
+    model = random_model(getattr(transformers, f"{kind}Config")(**(GROUPED | OTHER_WAYS[kind])), "causal")
+    with pytest.raises(UnsupportedAttention):
+        trace_suffix(model, "causal", 24)
+
+
+@pytest.mark.parametrize("kind", ["Falcon", "Mpt"])
+def test_a_model_that_fails_without_its_mask_is_refused(kind: str) -> None:
+    """Both add numbers to a mask that an exchanged attention does not get."""
+    options = BASE if kind == "Falcon" else SPECIAL | {"d_model": 32, "n_heads": 4, "n_layers": 2, "max_seq_len": 64}
+    with pytest.raises(UnsupportedAttention):
+        trace_suffix(random_model(getattr(transformers, f"{kind}Config")(**options), "causal"), "causal", 24)
+
+
 def open_ended(folder: Path) -> str:
     """A task whose template ends with its field."""
     path = folder / "open.toml"

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from export_lab import VOCABULARY, Export, largest_difference, op_types, random_rows
+from export_lab import VOCABULARY, Export, export_in_memory, largest_difference, op_types, random_model, random_rows
 from onnx_ir import DataType
+from suffix_families import config_of
 from suffix_rows_lab import SplitGraphs
 from transformers import DynamicCache
 
@@ -23,7 +24,7 @@ LAST_NAME = {"llama": "model.layers.1.", "roberta": "roberta.encoder.layer.1."}
 
 @pytest.fixture
 def kind(suffix_graphs: SplitGraphs) -> str:
-    """ "llama" or "roberta"."""
+    """Which of the two models it is."""
     return "llama" if suffix_graphs.export.family == "causal" else "roberta"
 
 
@@ -134,3 +135,13 @@ def test_int8_is_the_rounding_that_its_definition_says(suffix_graphs: SplitGraph
         np.testing.assert_array_equal(coded[name], code)
         # Half a step, and what clipping costs where the scale was rounded down.
         assert np.all(np.abs(code * scale.astype(np.float32) - array) <= scale.astype(np.float32) * 0.57)
+
+
+@pytest.mark.parametrize("storage", ["fp32", "int8"])
+def test_a_model_of_one_layer_has_a_prefix_too(storage: str) -> None:
+    """Its keys are not put together from those of several layers."""
+    family, config = config_of("llama", num_hidden_layers=1)
+    export = export_in_memory(random_model(config, family), family, prefix_storage=storage)
+    found = outputs(export, random_rows(family, rows=2))
+    assert found["keys"].shape == (1, 2, 2, 9, 8)
+    assert len(found) == (4 if storage == "int8" else 2)

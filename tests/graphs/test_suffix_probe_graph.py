@@ -1,4 +1,4 @@
-"""The probe graph of scope "suffix" against itself: sides that do not meet, padding that does not matter, one prefix."""
+"""The probe graph of scope "suffix" against itself: sides that do not meet, padding without effect, one prefix."""
 
 import numpy as np
 import onnx_ir as ir
@@ -8,6 +8,7 @@ from export_lab import Export, largest_difference, random_state
 from suffix_rows_lab import SplitGraphs, SplitRow, split_rows
 
 from seedtune.exporter.passes.finish import finish, used_parameters
+from seedtune.exporter.passes.prefix_storage import TYPES
 from seedtune.runtime.noise import rademacher
 
 EPSILON, SEED = 1e-2, 4_000_000_007
@@ -119,9 +120,7 @@ def test_a_prefix_goes_into_products_one_layer_at_a_time_and_never_twice(
     graph = finish(export.graph("probe")).graph
     for name in ("keys", "values"):
         stored = next(value for value in graph.inputs if value.name == name)
-        assert (
-            stored.dtype == {"fp32": ir.DataType.FLOAT, "fp16": ir.DataType.FLOAT16, "int8": ir.DataType.INT8}[storage]
-        )
+        assert stored.dtype == TYPES[storage]
         products = readers_behind_layout(stored)
         assert [node.op_type for node in products] == ["MatMul"] * layout.layers
         taken = [use.node for use in stored.uses() if use.node.op_type != "Shape"]
