@@ -1,4 +1,4 @@
-"""python scripts/bench_prefix_storage.py [--seeds 64] [--rows 32]: what storing cached keys and values in fewer bits does.
+"""python scripts/bench_prefix_storage.py [--seeds 64] [--rows 32]: what fewer bits for cached keys and values do.
 
 For fp32, fp16 and int8: bytes a token; log-probabilities of the untouched model against fp32 storage; projected
 gradients against fp32 storage (correlation over seeds, at the default epsilon); accuracy on the validation rows.

@@ -49,7 +49,9 @@ def run_command(
         typer.Option("--eval", help="Labelled rows to evaluate on; the best state is kept by them."),
     ] = None,
     steps: Annotated[int | None, typer.Option(help=f"Updates to make. [default: {DEFAULTS.steps}]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help=f"Examples a step. [default: {DEFAULTS.batch_size}]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Examples a step. [default: by a short measurement with scope suffix, else 32]")
+    ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(help=f"How far a typical step moves every parameter. [default: {DEFAULTS.learning_rate}]"),

@@ -71,5 +71,5 @@ class TwoSided:
             del batch
         losses = np.empty((2, sum(map(len, places))), np.float64)
         losses[:, np.concatenate(places)] = np.concatenate(sides, axis=1)
-        plus_mean, minus_mean = losses.mean(axis=1).astype(np.float32)
-        return estimate_from(float(plus_mean), float(minus_mean), self.epsilon)
+        plus, minus = losses.mean(axis=1).astype(np.float32)
+        return estimate_from(float(plus), float(minus), self.epsilon)

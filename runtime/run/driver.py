@@ -19,11 +19,12 @@ from seedtune.runtime.journal.file import JournalWriter, read_journal
 from seedtune.runtime.journal.format import Header
 from seedtune.runtime.loop import DivergedError, StepEvent, tune
 from seedtune.runtime.optimizers.normalised import Normalised
+from seedtune.runtime.run.choose_batch import choose_batch_size
 from seedtune.runtime.run.feeders import CacheOptions, open_feeder
 from seedtune.runtime.run.folder import RunFolder, read_description, recorded_settings
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.prepare import Split, catch_up, describe_run, load_split, require_same_run
-from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
 from seedtune.runtime.state import State
 from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
 from seedtune.runtime.telemetry.progress import RunProgress
@@ -65,7 +66,6 @@ class Run:
         self.state = State(bundle.session("update", 1), layout.parameters)
         self.optimizer = Normalised(settings.learning_rate, settings.steps, settings.schedule)
         self.held_out = HeldOut(folder, bundle, held_out, settings, threads) if held_out else None
-        self._header = Header(settings.seed, layout.parameters, bundle.sha256, settings.as_dict())
         self._threads = threads
         self._cache = cache or CacheOptions(folder.prefixes)
         self._losses: list[float] = []
@@ -85,13 +85,17 @@ class Run:
         """
         started = time.monotonic()
         with contextlib.ExitStack() as stack:
-            journal, first_step = self._open_journal()
-            stack.enter_context(journal)
             peak = stack.enter_context(PeakSampler())
-            log = stack.enter_context(JsonLinesWriter(self.folder.steps))
             feeder = self._feeder("train", self.train, progress)
             held_out_feeder = self._feeder("eval", self.held_out.split, progress) if self.held_out else None
             estimator = TwoSided(self.bundle.session("probe", self._threads), self.settings.epsilon)
+            if not self.folder.resume:
+                self._fix_batch_size(estimator, feeder, progress)
+                held_out = self.held_out.split if self.held_out else None
+                self.folder.write_description(describe_run(self.bundle, self.settings, self.train, held_out))
+            journal, first_step = self._open_journal()
+            stack.enter_context(journal)
+            log = stack.enter_context(JsonLinesWriter(self.folder.steps))
             if self.held_out and held_out_feeder and self._evaluation_due(first_step):
                 self.held_out.at_step(first_step, self.state, held_out_feeder, progress)
             events = tune(
@@ -104,7 +108,7 @@ class Run:
                 run_seed=self.settings.seed,
                 first_step=first_step,
                 steps=self.settings.steps,
-                tokens_per_call=max(1, self.settings.rows_per_call // 2),
+                tokens_per_call=self._tokens_per_call,
             )
             interrupted, done, diverged = False, first_step, None
             try:
@@ -129,6 +133,31 @@ class Run:
         if diverged is not None:
             raise diverged
         return result
+
+    def _fix_batch_size(self, estimator: TwoSided, feeder: Feeder, progress: RunProgress) -> None:
+        """Puts a number in place of a batch size of 0."""
+        if self.settings.batch_size:
+            return
+        size = BATCH_SIZE_OF_WHOLE_ROWS
+        if self.bundle.manifest.scope == "suffix":
+            with progress.phase("choosing the batch size") as phase:
+                parameters = self.bundle.manifest.state.parameters
+                choice = choose_batch_size(
+                    estimator, feeder, parameters, self._tokens_per_call, self.settings.seed, phase.advance
+                )
+            progress.notice(str(choice))
+            size = choice.batch_size
+        self.settings = msgspec.structs.replace(self.settings, batch_size=size)
+
+    @property
+    def _tokens_per_call(self) -> int:
+        """Tokens of one side."""
+        return max(1, self.settings.rows_per_call // 2)
+
+    @property
+    def _header(self) -> Header:
+        layout = self.bundle.manifest.state
+        return Header(self.settings.seed, layout.parameters, self.bundle.sha256, self.settings.as_dict())
 
     def _feeder(self, name: str, split: Split, progress: RunProgress) -> Feeder:
         with contextlib.ExitStack() as stack:
@@ -238,8 +267,6 @@ def start_or_resume(
     eval_split = load_split(held_out, task) if held_out else None
     if description:
         require_same_run(description, bundle, settings, train_split, eval_split, folder.path)
-    else:
-        folder.write_description(describe_run(bundle, settings, train_split, eval_split))
     return Run(folder, bundle, settings, train_split, eval_split, threads, cache)
 
 

@@ -11,6 +11,8 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.optimizers.schedule import Schedule
 
 MAX_SEED = 2**32 - 1
+# Examples a step with scope "all", where each costs so much time that more do not pay.
+BATCH_SIZE_OF_WHOLE_ROWS = 32
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,7 +20,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         steps: updates to make.
-        batch_size: examples a step.
+        batch_size: examples a step; 0 for a choice when the run begins, by measurement with scope "suffix" and 32 with
+            scope "all". A run that has begun has a number above 0.
         learning_rate: how far a typical step moves every parameter of the state, at the start.
         epsilon: half the distance between the two sides of a probe.
         seed: the run seed, 32 bits; everything random follows from it.
@@ -28,7 +31,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     steps: int = 300
-    batch_size: int = 32
+    batch_size: int = 0
     learning_rate: float = 3e-2
     epsilon: float = 1e-2
     seed: int = 0
@@ -38,8 +41,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def check(self) -> None:
         """Raises SeedTuneError for a value that no run can have."""
-        for name in ("steps", "batch_size", "eval_every", "rows_per_call"):
+        for name in ("steps", "eval_every", "rows_per_call"):
             self._require(name, getattr(self, name) >= 1, ">= 1")
+        self._require("batch_size", self.batch_size >= 0, ">= 1, or 0 for a choice by measurement")
         for name in ("learning_rate", "epsilon"):
             value = getattr(self, name)
             self._require(name, math.isfinite(value) and value > 0, "a finite number above 0")

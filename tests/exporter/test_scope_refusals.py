@@ -103,6 +103,13 @@ def test_a_model_whose_tokens_meet_outside_attention_is_refused(kind: str) -> No
         trace_suffix(model, "causal", 24)
 
 
+def test_a_model_that_counts_the_masks_of_a_row_is_refused() -> None:
+    """ESM scales its embeddings by the share of masks in the whole row, of which a suffix shows a part only."""
+    config = transformers.EsmConfig(**BASE, position_embedding_type="rotary", token_dropout=True, mask_token_id=4)
+    with pytest.raises(UnsupportedAttention):
+        trace_suffix(random_model(config, "masked"), "masked", 24)
+
+
 @pytest.mark.parametrize("kind", ["Falcon", "Mpt"])
 def test_a_model_that_fails_without_its_mask_is_refused(kind: str) -> None:
     """Both add numbers to a mask that an exchanged attention does not get."""
