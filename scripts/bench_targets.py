@@ -20,13 +20,14 @@ import onnx_ir as ir
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.probe import build_probe
+from seedtune.exporter.graphs.scope import Traced
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trunk import trace
 from seedtune.exporter.weights import WeightsFile
 from seedtune.runtime.bundle.manifest import StateLayout
-from seedtune.runtime.data.batches import Example, micro_batches
+from seedtune.runtime.data.batches import Example, WholeRows
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.evaluation import evaluate
 from seedtune.runtime.run.prepare import load_split
@@ -71,7 +72,8 @@ def main() -> None:
 
 def graphs_for(trunk: ir.Model, layout: StateLayout, words: tuple[int, ...], checkpoint: Checkpoint) -> Path:
     """Probe and eval graphs of one target set, in a folder that the next set overwrites."""
-    graphs = {"probe": build_probe(trunk, layout, words), "eval": build_eval(trunk, layout, words)}
+    traced = Traced(trunk, checkpoint.family)
+    graphs = {"probe": build_probe(traced, layout, words), "eval": build_eval(traced, layout, words)}
     needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
     for graph in graphs.values():
         needed |= used_parameters(finish(graph))
@@ -90,9 +92,10 @@ def measure(
 ) -> tuple[float, float, float]:
     """Merit, mean squared projected gradient and mean curvature of a target set at the untouched model."""
     state = np.zeros(layout.parameters, np.float32)
-    middle = evaluate(open_session(folder / "eval.onnx"), state, examples, rows=512, padding_id=padding_id).loss
+    feeder = WholeRows(examples, padding_id)
+    middle = evaluate(open_session(folder / "eval.onnx"), state, feeder, rows=512).loss
     estimator = TwoSided(open_session(folder / "probe.onnx"), EPSILON)
-    batches = list(micro_batches(examples, 512, padding_id))
+    batches = list(feeder.batches(range(len(examples)), 512))
     estimates = [estimator.measure(state, seed, batches) for seed in range(1, seeds + 1)]
     gradient = float(np.mean([estimate.projected_gradient**2 for estimate in estimates]))
     trace_of_hessian = float(np.mean([2 * (estimate.loss - middle) / EPSILON**2 for estimate in estimates]))

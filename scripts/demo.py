@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from seedtune.runtime.evaluation import Evaluation, evaluate
 from seedtune.runtime.report.statistics import paired_comparison, wilson_interval
+from seedtune.runtime.run.feeders import CacheOptions, open_feeder
 from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.tuned import Tuned, open_tuned
@@ -39,7 +40,7 @@ def main() -> None:
     """Runs the whole demo."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for everything that is made")
-    parser.add_argument("--steps", type=int, default=100, help="updates to make")
+    parser.add_argument("--steps", type=int, default=400, help="updates to make")
     parser.add_argument("--seed", type=int, default=0, help="run seed")
     parser.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -50,13 +51,13 @@ def main() -> None:
         console.print(f"{path}  {demo_data.SIZES[name]} rows", highlight=False)
 
     heading("2  Export: SmolLM2-135M-Instruct becomes forward-only ONNX graphs")
-    bundle, run = options.out / "bundle", options.out / "run"
+    bundle, run, cache = options.out / "bundle", options.out / "run", options.out / "prefixes"
     seedtune("export", "smollm2-135m-instruct", "--task", "sentiment", "--out", bundle, "--overwrite")
 
     heading("3  Before: zero-shot accuracy, and a linear probe on the frozen hidden state")
     before = open_tuned(bundle)
     zero_shot = score(before, data["test"])
-    features = score(before, data["train"], PROBE_ROWS)
+    features = score(before, data["train"], PROBE_ROWS, cache)
     probe_accuracy = linear_probe(features, zero_shot)
     del before
 
@@ -64,7 +65,7 @@ def main() -> None:
     shutil.rmtree(run, ignore_errors=True)
     seedtune(
         "run", bundle, "--train", data["train"], "--eval", data["validation"], "--out", run,
-        "--steps", options.steps, "--seed", options.seed, "--eval-every", 50,
+        "--steps", options.steps, "--seed", options.seed, "--eval-every", 50, "--cache", cache,
     )  # fmt: skip
 
     heading("5  After: the best state by validation loss, on the same test rows")
@@ -104,17 +105,12 @@ def seedtune(*arguments: object) -> None:
         sys.exit(done.returncode)
 
 
-def score(tuned: Tuned, path: Path, rows: int | None = None) -> Evaluation:
-    """Evaluates the first ``rows`` rows of ``path``, with hidden states."""
-    split = load_split(path, tuned.bundle.compiled_task())
-    return evaluate(
-        tuned.bundle.session("eval"),
-        tuned.state.values,
-        split.examples[:rows],
-        rows=Settings().rows_per_call,
-        padding_id=tuned.bundle.manifest.model.padding_id,
-        want_hidden=True,
-    )
+def score(tuned: Tuned, path: Path, rows: int | None = None, cache: Path | None = None) -> Evaluation:
+    """Evaluates the first ``rows`` rows of ``path``, with hidden states; keeps their prefixes in the folder ``cache``."""
+    examples = load_split(path, tuned.bundle.compiled_task()).examples[:rows]
+    feeder = open_feeder(tuned.bundle, examples, name=path.stem, cache=CacheOptions(cache))
+    session = tuned.bundle.session("eval")
+    return evaluate(session, tuned.state.values, feeder, rows=Settings().rows_per_call, want_hidden=True)
 
 
 def linear_probe(train: Evaluation, test: Evaluation) -> float:

@@ -48,8 +48,9 @@ def export(folder: Path, out: Path, **options: object) -> object:
 def test_a_bundle_is_complete_and_opens(bundle: Path) -> None:
     opened = Bundle.open(bundle)
     assert {path.name for path in bundle.iterdir()} == {*opened.manifest.files, "manifest.json"}
-    assert opened.manifest.check.log_probability_error < 1e-4
-    assert opened.manifest.check.perturbed_loss_error < 1e-4
+    # Prefixes are stored in half precision.
+    assert opened.manifest.check.log_probability_error < 1e-3
+    assert opened.manifest.check.perturbed_loss_error < 1e-3
     opened.compiled_task()
     for graph in opened.manifest.graphs:
         opened.session(graph, 1)
