@@ -104,6 +104,8 @@ def attend(
     Raises:
         UnsupportedAttention: the layer asks for something that is not computed here.
     """
+    if attention_mask is not None:
+        raise UnsupportedAttention("its attention has a mask of its own")
     if options.get("s_aux") is not None:
         raise UnsupportedAttention("its attention has sinks")
     if options.get("position_bias") is not None or options.get("alibi") is not None:

@@ -76,6 +76,11 @@ class SuffixScores(torch.nn.Module):
             ).logits
         if not prefix.new_keys:
             raise UnsupportedAttention("transformers does not let its attention be exchanged")
+        if getattr(self.model.config, "token_dropout", False):
+            raise UnsupportedAttention("its embeddings depend on how much of the whole row is masked")
+        layers = self.model.config.get_text_config().num_hidden_layers
+        if len(prefix.new_keys) != layers or any(isinstance(part, torch.nn.Conv1d) for part in self.model.modules()):
+            raise UnsupportedAttention("its tokens reach each other by other ways than attention")
         if len({(key.shape[1], key.shape[3]) for key in (*prefix.new_keys, *prefix.new_values)}) > 1:
             raise UnsupportedAttention("its keys and values do not have one shape in all layers")
         self.seen.window = prefix.window
@@ -128,8 +133,14 @@ def _example(shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, ...]:
 
 def _cache_shape(wrapper: SuffixScores) -> tuple[int, int, int]:
     """Layers, key heads and head size, from a forward pass that computes shapes only."""
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-        _, _, keys, _ = wrapper(*_example(None))
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+            _, _, keys, _ = wrapper(*_example(None))
+    except UnsupportedAttention:
+        raise
+    except Exception as error:
+        # Typically a model that computes with the mask it was not given.
+        raise UnsupportedAttention(f"its forward pass stops with {type(error).__name__} when it is") from error
     layers, _, heads, _, size = keys.shape
     return int(layers), int(heads), int(size)
 

@@ -106,7 +106,7 @@ def seedtune(*arguments: object) -> None:
 
 
 def score(tuned: Tuned, path: Path, rows: int | None = None, cache: Path | None = None) -> Evaluation:
-    """Evaluates the first ``rows`` rows of ``path``, with hidden states; keeps their prefixes in the folder ``cache``."""
+    """Evaluates the first ``rows`` rows of ``path``, with hidden states; keeps prefixes in the folder ``cache``."""
     examples = load_split(path, tuned.bundle.compiled_task()).examples[:rows]
     feeder = open_feeder(tuned.bundle, examples, name=path.stem, cache=CacheOptions(cache))
     session = tuned.bundle.session("eval")

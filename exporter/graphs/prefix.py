@@ -49,8 +49,9 @@ def _stored_by_layer(emit: Emitter, new: ir.Value, storage: str) -> tuple[ir.Val
     """`store` on each layer before they are put together: float32 values of all layers at once would cost memory."""
     stack = new.producer()
     assert stack is not None
-    assert stack.op_type == "Concat"
-    layers = [store(emit, value, storage) for value in stack.inputs if value is not None]
+    # A model of one layer has nothing to put together.
+    parts = stack.inputs if stack.op_type == "Concat" else [new]
+    layers = [store(emit, value, storage) for value in parts if value is not None]
     kept = emit.op("Concat", *(codes for codes, _ in layers), axis=0)
     scales = [scale for _, scale in layers if scale is not None]
     return kept, emit.op("Concat", *scales, axis=0) if scales else None

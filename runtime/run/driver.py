@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from seedtune.runtime.run.choose_batch import choose_batch_size
 from seedtune.runtime.run.feeders import CacheOptions, open_feeder
 from seedtune.runtime.run.folder import RunFolder, read_description, recorded_settings
 from seedtune.runtime.run.held_out import HeldOut
+from seedtune.runtime.run.outcome import Outcome
 from seedtune.runtime.run.prepare import Split, catch_up, describe_run, load_split, require_same_run
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
 from seedtune.runtime.state import State
@@ -30,9 +30,6 @@ from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult, StepRecord
 from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
-
-# Share of the steps whose training losses stand for start and end when there are no held-out rows.
-EDGE_SHARE = 0.1
 
 
 class Run:
@@ -68,9 +65,7 @@ class Run:
         self.held_out = HeldOut(folder, bundle, held_out, settings, threads) if held_out else None
         self._threads = threads
         self._cache = cache or CacheOptions(folder.prefixes)
-        self._losses: list[float] = []
-        self._probe_ms: list[float] = []
-        self._seconds_before = 0.0
+        self._outcome = Outcome()
 
     def execute(self, progress: RunProgress, stop: Callable[[], bool] = lambda: False) -> RunResult:
         """Makes the remaining steps and writes every file of the RUN folder.
@@ -86,14 +81,15 @@ class Run:
         started = time.monotonic()
         with contextlib.ExitStack() as stack:
             peak = stack.enter_context(PeakSampler())
+            journal, first_step = self._resume_journal() if self.folder.resume else (None, 0)
             feeder = self._feeder("train", self.train, progress)
             held_out_feeder = self._feeder("eval", self.held_out.split, progress) if self.held_out else None
             estimator = TwoSided(self.bundle.session("probe", self._threads), self.settings.epsilon)
-            if not self.folder.resume:
+            if journal is None:
                 self._fix_batch_size(estimator, feeder, progress)
                 held_out = self.held_out.split if self.held_out else None
                 self.folder.write_description(describe_run(self.bundle, self.settings, self.train, held_out))
-            journal, first_step = self._open_journal()
+                journal = JournalWriter.create(self.folder.journal, self._header)
             stack.enter_context(journal)
             log = stack.enter_context(JsonLinesWriter(self.folder.steps))
             if self.held_out and held_out_feeder and self._evaluation_due(first_step):
@@ -114,12 +110,11 @@ class Run:
             try:
                 for event in events:
                     done = event.step
-                    elapsed = self._seconds_before + time.monotonic() - started
+                    elapsed = self._outcome.seconds_before + time.monotonic() - started
                     record = _step_record(event, elapsed, peak)
                     log.write(record)
                     progress.step(record)
-                    self._losses.append(event.estimate.loss)
-                    self._probe_ms.append(event.probe_ms)
+                    self._outcome.add(record)
                     if stop() and done < self.settings.steps:
                         interrupted = True
                         break
@@ -127,8 +122,16 @@ class Run:
                         self.held_out.at_step(done, self.state, held_out_feeder, progress)
             except DivergedError as error:
                 diverged, interrupted = error, True
-            seconds = self._seconds_before + time.monotonic() - started
-            result = self._result(done, interrupted, seconds, peak.peak.rss_anon_bytes)
+            result = self._outcome.result(
+                steps=done,
+                held_out=self.held_out,
+                state_sha256=self.state.sha256(),
+                journal=str(self.folder.journal),
+                seconds=self._outcome.seconds_before + time.monotonic() - started,
+                rss_anon_peak_bytes=peak.peak.rss_anon_bytes,
+                interrupted=interrupted,
+                batch_size=self.settings.batch_size,
+            )
             self.folder.write_result(result)
         if diverged is not None:
             raise diverged
@@ -175,10 +178,8 @@ class Run:
         """Whether the state after ``step`` steps is evaluated; the same however often a run is stopped and resumed."""
         return step % self.settings.eval_every == 0 or step == self.settings.steps
 
-    def _open_journal(self) -> tuple[JournalWriter, int]:
+    def _resume_journal(self) -> tuple[JournalWriter, int]:
         """The journal to append to and the steps already made; the state then holds them."""
-        if not self.folder.resume:
-            return JournalWriter.create(self.folder.journal, self._header), 0
         journal = read_journal(self.folder.journal)
         if journal.header != self._header:
             raise SeedTuneError(
@@ -192,41 +193,8 @@ class Run:
         # The step log is telemetry: a run can be resumed without it.
         logged = read_json_lines(self.folder.steps, StepRecord) if self.folder.steps.exists() else []
         steps = [record for record in logged if record.step <= len(journal)]
-        self._losses = [record.loss for record in steps if record.loss is not None]
-        self._probe_ms = [record.probe_ms for record in steps]
-        self._seconds_before = steps[-1].elapsed_seconds if steps else 0.0
+        self._outcome = Outcome(steps)
         return JournalWriter.resume(self.folder.journal, journal), len(journal)
-
-    def _result(self, done: int, interrupted: bool, seconds: float, anon_peak: int | None) -> RunResult:
-        evaluations = self.held_out.records if self.held_out else []
-        best = self.held_out.best if self.held_out else None
-        edge = max(1, round(len(self._losses) * EDGE_SHARE))
-        loss_start: float | None
-        loss_end: float | None
-        if evaluations:
-            loss_start, loss_end = evaluations[0].loss, evaluations[-1].loss
-        elif self._losses:
-            loss_start, loss_end = (
-                statistics.fmean(self._losses[:edge]),
-                statistics.fmean(self._losses[-edge:]),
-            )
-        else:
-            loss_start = loss_end = None
-        return RunResult(
-            steps=done,
-            loss_start=loss_start,
-            loss_end=loss_end,
-            state_sha256=self.state.sha256(),
-            journal=str(self.folder.journal),
-            probe_ms_median=statistics.median(self._probe_ms) if self._probe_ms else None,
-            rss_anon_peak_bytes=anon_peak,
-            best_step=best.step if best else None,
-            accuracy_start=evaluations[0].accuracy if evaluations else None,
-            accuracy_best=best.accuracy if best else None,
-            accuracy_end=evaluations[-1].accuracy if evaluations else None,
-            seconds_total=seconds,
-            interrupted=interrupted,
-        )
 
 
 def start_or_resume(

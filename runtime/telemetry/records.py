@@ -163,7 +163,11 @@ class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``result.json``: what came out. Accuracies are ``None`` without held-out rows."""
+    """``result.json``: what came out. Accuracies are ``None`` without held-out rows.
+
+    ``padding_share`` is the part of the computed tokens that was padding, ``prefix_padding_share`` that of the cached
+    ones.
+    """
 
     steps: int
     loss_start: float | None
@@ -178,3 +182,6 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_end: float | None
     seconds_total: float
     interrupted: bool
+    batch_size: int | None = None
+    padding_share: float | None = None
+    prefix_padding_share: float | None = None
