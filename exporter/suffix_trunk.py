@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import onnx_ir as ir
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import PretrainedConfig
 
 from seedtune.exporter.attention import Prefix, UnsupportedAttention, attending_to
 from seedtune.exporter.checkpoint.limits import position_offset
@@ -47,7 +48,10 @@ class SuffixScores(torch.nn.Module):
         super().__init__()
         self.model = model
         self.options = {"use_cache": False} if family == "causal" else {}
-        self.offset = position_offset(model.config)
+        config = model.config
+        assert isinstance(config, PretrainedConfig)
+        self.config = config.get_text_config()
+        self.offset = position_offset(self.config)
         self.seen = SimpleNamespace(position=None, hidden=None, window=None)
         self.hook = head_of(model).register_forward_pre_hook(self._narrow)
 
@@ -76,9 +80,9 @@ class SuffixScores(torch.nn.Module):
             ).logits
         if not prefix.new_keys:
             raise UnsupportedAttention("transformers does not let its attention be exchanged")
-        if getattr(self.model.config, "token_dropout", False):
+        if getattr(self.config, "token_dropout", False):
             raise UnsupportedAttention("its embeddings depend on how much of the whole row is masked")
-        layers = self.model.config.get_text_config().num_hidden_layers
+        layers = self.config.num_hidden_layers
         if len(prefix.new_keys) != layers or any(isinstance(part, torch.nn.Conv1d) for part in self.model.modules()):
             raise UnsupportedAttention("its tokens reach each other by other ways than attention")
         if len({(key.shape[1], key.shape[3]) for key in (*prefix.new_keys, *prefix.new_values)}) > 1:
