@@ -108,7 +108,7 @@ def run_command(
         run = start_or_resume(bundle, folder, train, held_out, options, threads, caches)
         with _clean_stop() as stop, RunProgress(run.settings.steps) as progress:
             result = run.execute(progress, stop)
-    _summarise(result, out)
+    _summarise(result, out, cache)
     if json:
         print_json(msgspec.structs.asdict(result))
     if result.interrupted:
@@ -140,7 +140,7 @@ class _StopFlag:
         return self._wanted
 
 
-def _summarise(result: RunResult, out: Path) -> None:
+def _summarise(result: RunResult, out: Path, cache: Path | None) -> None:
     console = Console(stderr=True)
     parts = [
         f"{'stopped' if result.interrupted else 'done'} after {result.steps} steps in {result.seconds_total:.0f} s"
@@ -160,4 +160,6 @@ def _summarise(result: RunResult, out: Path) -> None:
     console.print("; ".join(parts), highlight=False, soft_wrap=True)
     console.print(f"seedtune report {out}", highlight=False, soft_wrap=True)
     if result.interrupted:
-        console.print(f"go on with: seedtune run BUNDLE --out {out} --resume", highlight=False, soft_wrap=True)
+        same_cache = f" --cache {cache}" if cache else ""
+        again = f"go on with: seedtune run BUNDLE --out {out} --resume{same_cache}"
+        console.print(again, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ may round differently in another batch; after rounding to the stored type, few v
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class CachePlan:
 
 
 class Prefixes:
-    """See the module docstring; a context manager.
+    """See the module docstring. Call :meth:`close` when done, or leave it to the end of the process.
 
     Args:
         bundle: of scope "suffix".
@@ -151,7 +151,7 @@ class Prefixes:
             found[index] = parse_block(block_bytes(block), self.layout, self.lengths[index])
         return [found[index] for index in indices]
 
-    def _make(self, indices: Sequence[int]):  # type: ignore[no-untyped-def]
+    def _make(self, indices: Sequence[int]) -> Iterator[tuple[int, Block]]:
         if not indices:
             return iter(())
         if self._maker is None:
@@ -164,7 +164,7 @@ class Prefixes:
             return set()
         kept: set[bytes] = set()
         used = 0
-        for key in sorted(self._first, key=lambda key: (key not in self._file, self._first[key])):  # type: ignore[operator]
+        for key in sorted(self._first, key=lambda key: (not self._has(key), self._first[key])):
             size = entry_bytes(self.layout, self.lengths[self._first[key]])
             if limit_bytes is None or used + size <= limit_bytes:
                 kept.add(key)
@@ -172,8 +172,10 @@ class Prefixes:
         return kept
 
     def _missing(self) -> list[int]:
-        assert self._file is not None or not self._kept
-        return [self._first[key] for key in self._first if key in self._kept and key not in self._file]  # type: ignore[operator]
+        return [place for key, place in self._first.items() if key in self._kept and not self._has(key)]
+
+    def _has(self, key: bytes) -> bool:
+        return self._file is not None and key in self._file
 
 
 def _require_space(path: Path, plan: CachePlan) -> None:

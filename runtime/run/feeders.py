@@ -20,7 +20,7 @@ Bar = Callable[[str, int], Callable[[int], None]]
 
 @dataclass(frozen=True)
 class CacheOptions:
-    """Where prefixes are kept, and how many bytes of them for each split; None for nowhere, and for no limit."""
+    """Where prefixes are kept (None for nowhere), and how many bytes of them for each split (None for all)."""
 
     folder: Path | None = None
     limit_bytes: int | None = None
@@ -54,7 +54,7 @@ def open_feeder(
     if bundle.manifest.scope == "all":
         return WholeRows(examples, padding_id)
     path = None
-    if cache is not None and cache.folder is not None:
+    if cache is not None and cache.folder is not None and cache.limit_bytes != 0:
         path = cache.folder / f"{name}-{bundle.sha256[:12]}.prefixes"
     prefixes = Prefixes(bundle, examples, path, cache.limit_bytes if cache else None, threads)
     if path is not None:
