@@ -1,4 +1,4 @@
-"""What the tests of the runtime share: one tiny checkpoint, one bundle made of it, and rows it can be tuned on.
+"""What the tests of the runtime share: two tiny checkpoints, bundles made of them, and rows they can be tuned on.
 
 Everything is made once a session and read-only by contract; a test that spoils a bundle copies it first.
 """
@@ -13,9 +13,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 SEED = 20_240_229
 NEGATIVE = ("awful", "boring", "dull", "bad")
@@ -38,6 +42,9 @@ word = " negative"
 value = "1"
 name = "positive"
 word = " positive"
+
+[masked]
+template = "Review: {text}\\nSentiment:{mask}."
 """
 
 
@@ -69,10 +76,21 @@ def tiny_tokenizer() -> Tokenizer:
     return byte_level_tokenizer()
 
 
+def randomised(model: PreTrainedModel) -> PreTrainedModel:
+    """``model`` with weights from a seed, large enough that every layer matters to what it says."""
+    import torch
+
+    generator = torch.Generator().manual_seed(SEED)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(1 + 0.05 * noise if "norm" in name.lower() else 0.2 * noise)
+    return model
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two layers with random weights and the tokenizer beside it."""
-    import torch
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = byte_level_tokenizer()
@@ -89,14 +107,8 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token_id=2,
         tie_word_embeddings=True,
     )
-    model = LlamaForCausalLM(config)
-    generator = torch.Generator().manual_seed(SEED)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
-            parameter.copy_(1 + 0.05 * noise if "norm" in name else 0.2 * noise)
     folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
-    model.save_pretrained(folder)
+    randomised(LlamaForCausalLM(config)).save_pretrained(folder)
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
     ).save_pretrained(folder)
@@ -104,21 +116,74 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_masked_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A RoBERTa of two layers with random weights; its tokenizer also has ``</s>`` behind a text, and ``<mask>``."""
+    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
+
+    tokenizer = byte_level_tokenizer()
+    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    pairs = [("<s>", 0), ("</s>", 1)]
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=pairs)
+    config = RobertaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=64,
+        type_vocab_size=1,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    folder = tmp_path_factory.mktemp("tiny_masked") / "checkpoint"
+    randomised(RobertaForMaskedLM(config)).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", mask_token="<mask>"
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The task file that ``tiny_bundle`` was exported for."""
+    """The task file that every bundle here was exported for."""
     path = tmp_path_factory.mktemp("task") / "tiny.toml"
     path.write_text(TASK, encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tiny_checkpoint: Path, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle of ``tiny_checkpoint``, exported once."""
-    from seedtune.exporter.pipeline import export_bundle
+def bundle_of(
+    request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """``bundle_of(family, scope, prefix_storage)``: the bundle of a tiny checkpoint, exported when first asked for."""
+    made: dict[tuple[str, str, str], Path] = {}
 
-    out = tmp_path_factory.mktemp("bundle") / "bundle"
-    export_bundle(str(tiny_checkpoint), str(tiny_task_file), out, targets="all", rank=4, check=False)
-    return out
+    def give(family: str, scope: str, prefix_storage: str = "fp32") -> Path:
+        from seedtune.exporter.pipeline import export_bundle
+
+        case = (family, scope, prefix_storage)
+        if case not in made:
+            source = request.getfixturevalue("tiny_checkpoint" if family == "causal" else "tiny_masked_checkpoint")
+            out = tmp_path_factory.mktemp("-".join(case)) / "bundle"
+            options = {"targets": "all", "rank": 4, "scope": scope, "prefix_storage": prefix_storage}
+            export_bundle(str(source), str(tiny_task_file), out, check=False, **options)
+            made[case] = out
+        return made[case]
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(bundle_of: Callable[..., Path]) -> Path:
+    """The bundle of ``tiny_checkpoint`` with scope "all"."""
+    return bundle_of("causal", "all")
+
+
+@pytest.fixture(scope="session")
+def suffix_bundle(bundle_of: Callable[..., Path]) -> Path:
+    """The bundle of ``tiny_checkpoint`` with scope "suffix" and prefixes stored as they are by default."""
+    return bundle_of("causal", "suffix", "fp16")
 
 
 def synthetic_rows(count: int, seed: int) -> list[dict[str, str]]:

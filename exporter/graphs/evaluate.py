@@ -14,6 +14,7 @@ from seedtune.exporter.graphs.scoring import Described, score
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import attach_targets
+from seedtune.exporter.tracing import last_dimension
 from seedtune.runtime.bundle.manifest import StateLayout
 
 
@@ -22,8 +23,8 @@ def build_eval(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> i
     model = traced.model.clone()
     graph = model.graph
     hidden = next(value for value in graph.outputs if value.name == "hidden")
-    assert hidden.shape is not None
-    width = int(hidden.shape[-1])
+    width = last_dimension(hidden, "hidden")
+    assert isinstance(width, int)
     state = add_input(graph, "state", ir.DataType.FLOAT, [layout.parameters])
 
     one_side(graph, traced, every_token=not words)

@@ -52,7 +52,7 @@ def evaluate_command(
     console = Console(stderr=True)
     tuned = open_tuned(model, bundle=bundle, step=step)
     split = load_split(data, tuned.bundle.compiled_task())
-    limit_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit else None
+    limit_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit is not None else None
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         feeder = open_feeder(
             tuned.bundle,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,11 +45,12 @@ def parse_size(text: str, option: str) -> int:
         SeedTuneError: ``text`` is no size.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", text.upper())
-    if found is None or found[2] == "I":
+    size = float("inf") if found is None or found[2] == "I" else float(found[1]) * UNITS[found[2]]
+    if math.isinf(size):
         raise SeedTuneError(
             f"{option} is not a size",
             value=text,
             rule="a number of bytes, such as 500M, 2G or 1.5Gi",
             remedy="write 1G",
         )
-    return int(float(found[1]) * UNITS[found[2]])
+    return int(size)

@@ -103,7 +103,7 @@ def run_command(
     }
     options = {name: value for name, value in given.items() if value is not None}
     with RunFolder(out, resume=resume) as folder:
-        limit_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit else None
+        limit_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit is not None else None
         caches = CacheOptions(cache or folder.prefixes, limit_bytes)
         run = start_or_resume(bundle, folder, train, held_out, options, threads, caches)
         with _clean_stop() as stop, RunProgress(run.settings.steps) as progress:

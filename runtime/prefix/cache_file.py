@@ -20,6 +20,7 @@ Entries are only ever appended. A file that was cut short in the middle of one l
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -72,17 +73,17 @@ class CacheFile:
         start = _encode_start(header)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("r+b" if path.exists() else "x+b")
+            # Unbuffered: what a full disk did not take must not be written later, where another entry may stand.
+            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
         except OSError as error:
             raise _unusable(path, error) from error
         try:
-            size = path.stat().st_size
-            if size == 0:
+            if os.fstat(self._file.fileno()).st_size == 0:
                 self._write(0, start)
             self._end = _padded(len(start))
-            if size:
-                _require_start(self._file.read(MAX_HEADER_BYTES + START.size), header, path)
-                self._scan(size)
+            self._file.seek(0)
+            _require_start(self._file.read(MAX_HEADER_BYTES + START.size), header, path)
+            self._scan(os.fstat(self._file.fileno()).st_size)
         except BaseException:
             self._file.close()
             raise
@@ -138,7 +139,6 @@ class CacheFile:
         tokens = self.tokens[key]
         size = tokens * self.header.layout.bytes_per_token
         if self._map is None or len(self._map) < offset + size:
-            self._file.flush()
             self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         raw = memoryview(self._map)[offset : offset + size]
         if key not in self._verified:
@@ -177,10 +177,13 @@ class CacheFile:
 
     def _write(self, offset: int, raw: bytes) -> None:
         try:
-            self._file.truncate(offset)
+            # Not for the header: another process may be writing the same bytes, and entries behind them.
+            if offset:
+                self._file.truncate(offset)
             self._file.seek(offset)
-            self._file.write(raw)
-            self._file.flush()
+            left = memoryview(raw)
+            while left:
+                left = left[self._file.write(left) :]
         except OSError as error:
             raise _unusable(self.path, error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,13 @@ import pytest
 from rich.console import Console
 
 from seedtune.runtime.run.driver import start_or_resume
+from seedtune.runtime.run.feeders import CacheOptions
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult
+
+# Pytest's importlib mode does not put a test's own folder on the path.
+sys.path.insert(0, str(Path(__file__).parent))
 
 DEFAULTS = {"steps": 8, "batch_size": 8, "learning_rate": 0.1, "eval_every": 3, "seed": 5}
 UNSET = object()
@@ -32,6 +37,7 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
         train: object = UNSET,
         held_out: object = UNSET,
         prepare: Callable[[object], None] = lambda _run: None,
+        cache: CacheOptions | None = None,
         **options: object,
     ) -> RunResult:
         if train is UNSET:
@@ -40,7 +46,7 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
             held_out = None if resume else tiny_data.eval
         with RunFolder(out, resume=resume) as folder:
             settings = options if resume else DEFAULTS | options
-            run = start_or_resume(bundle, folder, train, held_out, settings, threads=1)
+            run = start_or_resume(bundle, folder, train, held_out, settings, 1, cache)
             prepare(run)
             with RunProgress(run.settings.steps, console=Console(file=io.StringIO())) as progress:
                 return run.execute(progress, stop)
@@ -48,18 +54,16 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
     return call
 
 
-def stop_after(steps: int) -> Callable[[], bool]:
-    """A ``stop`` that is true when asked for the time ``steps``."""
-    asked = [0]
-
-    def stop() -> bool:
-        asked[0] += 1
-        return asked[0] >= steps
-
-    return stop
-
-
 @pytest.fixture(scope="session")
 def stop_when() -> Callable[[int], Callable[[], bool]]:
     """``stop_when(k)``: a ``stop`` that ends a run after ``k`` steps."""
+    from run_lab import stop_after
+
     return stop_after
+
+
+@pytest.fixture
+def whole(tune_tiny: Callable[..., RunResult], tmp_path: Path) -> SimpleNamespace:
+    """An uninterrupted run of eight steps, in a folder that may be spoilt."""
+    result = tune_tiny(tmp_path / "whole")
+    return SimpleNamespace(path=tmp_path / "whole", result=result)

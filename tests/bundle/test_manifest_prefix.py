@@ -1,0 +1,136 @@
+"""Where the state acts, as a manifest says it: older bundles, and prefix layouts that no bundle has."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seedtune.runtime.bundle.manifest import FORMAT_VERSION, PrefixLayout, decode_manifest, encode_manifest
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.run.feeders import open_feeder
+
+
+def edited(bundle: Path, tmp_path: Path, change: Callable[[dict], object]) -> Path:
+    """A copy of ``bundle`` whose manifest ``change`` has edited."""
+    out = Path(shutil.copytree(bundle, tmp_path / "edited"))
+    manifest = json.loads((out / "manifest.json").read_text())
+    change(manifest)
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    return out
+
+
+def as_version_1(manifest: dict) -> None:
+    """What version 1 wrote: no prefix, no end token, no response."""
+    manifest["format_version"] = 1
+    del manifest["prefix"]
+    del manifest["model"]["end_token"]
+    del manifest["task"]["response"]
+
+
+def test_a_bundle_of_version_1_opens_with_scope_all(tiny_bundle: Path, tmp_path: Path) -> None:
+    assert json.loads((tiny_bundle / "manifest.json").read_text())["format_version"] == FORMAT_VERSION
+    bundle = Bundle.open(edited(tiny_bundle, tmp_path, as_version_1))
+    assert (bundle.manifest.scope, bundle.manifest.prefix) == ("all", None)
+    assert set(bundle.manifest.graphs) == {"probe", "eval", "update"}
+    encoded = bundle.compiled_task().encode({"text": "a good film"})
+    assert encoded.suffix is None
+    newer = Bundle.open(tiny_bundle)
+    assert encoded.ids.tolist() == newer.compiled_task().encode({"text": "a good film"}).ids.tolist()
+    with pytest.raises(KeyError):
+        bundle.session("prefix")
+
+
+def test_a_suffix_bundle_lists_its_prefix_graph_and_survives_a_round_trip(suffix_bundle: Path) -> None:
+    raw = (suffix_bundle / "manifest.json").read_bytes()
+    manifest = decode_manifest(raw, suffix_bundle)
+    assert encode_manifest(manifest) == raw
+    assert manifest.scope == "suffix"
+    assert manifest.prefix == PrefixLayout(layers=2, key_heads=2, head_size=8, storage="fp16")
+    assert manifest.graphs["prefix"] == "prefix.onnx"
+    assert "prefix.onnx" in manifest.files
+
+
+@pytest.mark.parametrize("family", ["causal", "masked"])
+@pytest.mark.parametrize("storage", ["fp32", "int8"])
+def test_bytes_per_token_are_those_of_what_the_prefix_graph_returns(
+    bundle_of: Callable[..., Path], family: str, storage: str
+) -> None:
+    bundle = Bundle.open(bundle_of(family, "suffix", storage))
+    session = bundle.session("prefix", 1)
+    ids = np.array([[0, 5, 6, 7, 8]], np.int64)
+    outputs = session.run(None, {"ids": ids, "mask": np.ones_like(ids)})
+    assert sum(array.nbytes for array in outputs) == 5 * bundle.manifest.prefix.bytes_per_token
+
+
+@pytest.mark.parametrize(
+    ("storage", "expected"), [("fp32", 2 * 3 * 5 * 7 * 4), ("fp16", 2 * 3 * 5 * 7 * 2), ("int8", 2 * 3 * 5 * (7 + 2))]
+)
+def test_bytes_per_token_by_hand(storage: str, expected: int) -> None:
+    assert PrefixLayout(layers=3, key_heads=5, head_size=7, storage=storage).bytes_per_token == expected
+
+
+@pytest.mark.parametrize("name", ["layers", "key_heads", "head_size"])
+@pytest.mark.parametrize("value", [0, -1, (1 << 16) + 1, 2**62, 10**30])
+def test_an_absurd_prefix_layout_is_refused(suffix_bundle: Path, tmp_path: Path, name: str, value: int) -> None:
+    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: manifest["prefix"].update({name: value}))
+    with pytest.raises(SeedTuneError, match="prefix layout is out of range") as caught:
+        Bundle.open(spoilt)
+    assert str(value) in str(caught.value)
+    assert str(spoilt / "manifest.json") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda prefix: prefix.update(storage="int4"), "int4"),
+        (lambda prefix: prefix.update(storage=None), "storage"),
+        (lambda prefix: prefix.pop("layers"), "layers"),
+        (lambda prefix: prefix.update(layers="2"), "layers"),
+        (lambda prefix: prefix.update(head_size=8.5), "head_size"),
+        (lambda prefix: prefix.update(surprise=1), "surprise"),
+    ],
+)
+def test_a_prefix_layout_that_breaks_its_format_says_where(
+    suffix_bundle: Path, tmp_path: Path, change: Callable[[dict], object], message: str
+) -> None:
+    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: change(manifest["prefix"]))
+    with pytest.raises(SeedTuneError, match=message) as caught:
+        Bundle.open(spoilt)
+    assert caught.value.file == str(spoilt / "manifest.json")
+
+
+def test_scope_and_files_must_agree(suffix_bundle: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    """A prefix layout without the graph, and the graph without a layout."""
+    layout = json.loads((suffix_bundle / "manifest.json").read_text())["prefix"]
+    for bundle, prefix in ((tiny_bundle, layout), (suffix_bundle, None)):
+        spoilt = edited(bundle, tmp_path / bundle.parent.name, lambda manifest, new=prefix: manifest.update(prefix=new))
+        with pytest.raises(SeedTuneError, match="lists other files") as caught:
+            Bundle.open(spoilt)
+        assert caught.value.value == ["prefix.onnx"]
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_a_spoilt_prefix_graph_is_named(suffix_bundle: Path, tmp_path: Path, damage: str) -> None:
+    spoilt = edited(suffix_bundle, tmp_path, lambda _manifest: None)
+    raw = bytearray((spoilt / "prefix.onnx").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (spoilt / "prefix.onnx").unlink()
+    if damage != "missing":
+        (spoilt / "prefix.onnx").write_bytes(raw if damage == "flipped" else raw[:-1])
+    with pytest.raises(SeedTuneError, match=r"prefix\.onnx"):
+        Bundle.open(spoilt)
+
+
+def test_a_bundle_of_scope_all_is_fed_whole_rows_and_has_no_prefixes(tiny_bundle: Path) -> None:
+    from seedtune.runtime.prefix.prefixes import Prefixes
+
+    bundle = Bundle.open(tiny_bundle)
+    assert type(open_feeder(bundle, [])).__name__ == "WholeRows"
+    with pytest.raises(ValueError, match='scope "all"'):
+        Prefixes(bundle, [])

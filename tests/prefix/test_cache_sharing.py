@@ -1,0 +1,147 @@
+"""Several processes on one cache file: whoever comes first makes it, and nobody spoils it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
+
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.batches import Example
+from seedtune.runtime.prefix.cache_file import CacheFile
+from seedtune.runtime.prefix.prefixes import Prefixes
+
+LAYOUT = LAYOUTS["fp16"]
+# Builds a cache of the texts on stdin, once the file argv[4] is there; says how many rows it computed itself.
+SCRIPT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from prefix_lab import encoded_rows, without_prefix
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.prefix.prefixes import Prefixes
+
+bundle = Bundle.open(Path(sys.argv[2]))
+first, *others = encoded_rows(bundle, sys.stdin.read().split("|"))
+rows = [without_prefix(first), *others]
+print("ready", flush=True)
+while not Path(sys.argv[4]).exists():
+    time.sleep(0.001)
+prefixes = Prefixes(bundle, rows, Path(sys.argv[3]), threads=1)
+made = [0]
+prefixes.build(lambda count: made.__setitem__(0, made[0] + count))
+prefixes.blocks(range(len(rows)))
+print(made[0])
+"""
+
+
+def test_processes_that_build_the_same_cache_at_once_build_it_once(
+    suffix_bundle: Path, causal: Bundle, rows: list[Example], texts: list[str], cache_path: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", SCRIPT, Path(__file__).parent, suffix_bundle, cache_path, tmp_path / "go"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            list(map(str, command)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        process.stdin.write("|".join(texts))
+        process.stdin.close()
+        process.stdin = None
+    for process in processes:
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    (tmp_path / "go").touch()
+    made = []
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+        made.append(int(stdout))
+    assert sorted(made) == [0, 0, 39]
+    assert len(read_by_hand(cache_path.read_bytes())[1]) == 39
+    alone = Prefixes(causal, rows, tmp_path / "alone", threads=1)
+    alone.build()
+    shared = Prefixes(causal, rows, cache_path)
+    for one, other in zip(shared.blocks(range(40)), alone.blocks(range(40)), strict=True):
+        assert same_block(one, other)
+
+
+def test_what_another_process_added_meanwhile_is_kept_and_not_computed_again(
+    causal: Bundle, rows: list[Example], cache_path: Path
+) -> None:
+    late = Prefixes(causal, rows, cache_path, threads=1)
+    assert late.plan().missing_rows == 39
+    Prefixes(causal, rows[:30], cache_path, threads=1).build()
+    raw = cache_path.read_bytes()
+    added: list[int] = []
+    late.build(added.append)
+    assert sum(added) == 10
+    assert cache_path.read_bytes()[: len(raw)] == raw
+    assert len(read_by_hand(cache_path.read_bytes())[1]) == 39
+
+
+def test_a_reader_is_not_disturbed_by_what_is_appended(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
+    Prefixes(causal, rows[:10], cache_path, threads=1).build()
+    reader = Prefixes(causal, rows[:10], cache_path)
+    before = [{name: array.copy() for name, array in block.items()} for block in reader.blocks(range(5))]
+    Prefixes(causal, rows, cache_path, threads=1).build()
+    assert all(same_block(one, other) for one, other in zip(reader.blocks(range(5)), before, strict=True))
+    assert len(reader.blocks(range(10))) == 10
+
+
+def test_the_lock_is_free_again_after_a_build(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
+    Prefixes(causal, rows[:3], cache_path, threads=1).build()
+    with FileLock(f"{cache_path}.lock", timeout=0):
+        pass
+
+
+def test_a_file_that_another_process_makes_at_the_same_moment_is_shared(
+    filled: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process makes the file after this one saw that there is none."""
+    exists, cache_path = Path.exists, filled(LAYOUT, ()).with_name("new.prefixes")
+
+    def late(path: Path, **options: bool) -> bool:
+        found = exists(path, **options)
+        if path == cache_path and not found:
+            path.write_bytes((path.parent / "train.prefixes").read_bytes())
+        return found
+
+    monkeypatch.setattr(Path, "exists", late)
+    CacheFile(cache_path, header_for(LAYOUT)).close()
+
+
+def test_entries_of_a_process_that_made_the_file_at_the_same_moment_are_kept(
+    filled: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process writes header and an entry after this one found the file empty; both then go on."""
+    shared = filled(LAYOUT, ()).with_name("new.prefixes")
+    shared.touch()
+    write, others = CacheFile._write, []
+
+    def late(self: CacheFile, offset: int, raw: bytes) -> None:
+        if not others:
+            others.append(None)
+            others[0] = CacheFile(shared, header_for(LAYOUT))
+            others[0].append(key_of(0), 3, made_up_block(LAYOUT, 3, 0))
+        write(self, offset, raw)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CacheFile, "_write", late)
+        CacheFile(shared, header_for(LAYOUT)).close()
+    if others:
+        others[0].append(key_of(1), 2, made_up_block(LAYOUT, 2, 1))
+        others[0].close()
+        assert [entry.key for entry in read_by_hand(shared.read_bytes())[1]] == [key_of(0), key_of(1)]
