@@ -5,39 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from bundle_lab import edit, refused
 from tokenizers import Tokenizer
 
-from seedtune.runtime.bundle.manifest import FORMAT_VERSION, decode_manifest, describe, encode_manifest
+from seedtune.runtime.bundle.manifest import decode_manifest, describe, encode_manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 
 FILES = ("probe.onnx", "eval.onnx", "update.onnx", "weights.safetensors", "tokenizer.json")
-
-
-@pytest.fixture
-def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
-    """A copy that may be spoilt."""
-    return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
-
-
-def edit(bundle: Path, change: Callable[[dict], object]) -> None:
-    """Lets ``change`` edit the manifest in place."""
-    path = bundle / "manifest.json"
-    manifest = json.loads(path.read_text())
-    change(manifest)
-    path.write_text(json.dumps(manifest))
-
-
-def refused(bundle: Path) -> str:
-    with pytest.raises(SeedTuneError) as caught:
-        Bundle.open(bundle)
-    return str(caught.value)
 
 
 def test_a_bundle_is_six_files_that_open(tiny_bundle: Path) -> None:
@@ -116,77 +95,6 @@ def test_a_named_pipe_for_a_manifest_does_not_hang(bundle: Path) -> None:
     (bundle / "manifest.json").unlink()
     os.mkfifo(bundle / "manifest.json")
     assert "manifest.json" in refused(bundle)
-
-
-@pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, 999])
-def test_another_format_version_is_refused(bundle: Path, version: int) -> None:
-    edit(bundle, lambda manifest: manifest.update(format_version=version))
-    message = refused(bundle)
-    assert str(bundle / "manifest.json") in message
-    assert str(version) in message
-    assert "upgrade" in message
-
-
-def test_a_newer_version_with_new_fields_is_called_newer_not_broken(bundle: Path) -> None:
-    edit(bundle, lambda manifest: manifest.update(format_version=FORMAT_VERSION + 1, brand_new={"a": 1}, state=""))
-    assert "upgrade seedtune" in refused(bundle)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda m: m.update(surprise=1), "surprise"),
-        (lambda m: m["model"].update(surprise=1), "surprise"),
-        (lambda m: m["state"].update(surprise=1), "surprise"),
-        (lambda m: m["state"]["targets"][0].update(surprise=1), "surprise"),
-        (lambda m: m.pop("task"), "task"),
-        (lambda m: m["model"].pop("hidden_size"), "hidden_size"),
-        (lambda m: m.update(storage="int4"), "int4"),
-        (lambda m: m["model"].update(family="diffusion"), "diffusion"),
-        (lambda m: m.update(label_word_ids=["a"]), "label_word_ids"),
-        (lambda m: m.pop("format_version"), "format_version"),
-        (lambda m: m.update(format_version="1"), "format_version"),
-        (lambda m: m["task"].update(max_tokens=0), "max_tokens"),
-        (lambda m: m["task"].update(labels=[]), "labels"),
-        (lambda m: m["files"]["probe.onnx"].update(size_bytes="x"), "size_bytes"),
-    ],
-)
-def test_a_manifest_that_breaks_its_format_says_where(
-    bundle: Path, change: Callable[[dict], object], message: str
-) -> None:
-    edit(bundle, change)
-    found = refused(bundle)
-    assert message in found
-    assert str(bundle / "manifest.json") in found
-
-
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff\xfe{", b"{}" * 2, b"[" * 100_000])
-def test_a_manifest_that_is_no_json_object_is_refused(bundle: Path, raw: bytes) -> None:
-    (bundle / "manifest.json").write_bytes(raw)
-    assert "manifest.json" in refused(bundle)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda s: s.update(parameters=s["parameters"] + 1),
-        lambda s: s.update(parameters=32),
-        lambda s: s.update(parameters=0),
-        lambda s: s.update(targets=[]),
-        lambda s: s["targets"][0].update(offset=-32),
-        lambda s: s["targets"][1].update(offset=1),
-        lambda s: s["targets"][1].update(offset=0),
-        lambda s: s["targets"][0].update(out_features=0),
-        lambda s: s["targets"][0].update(rank=-4),
-        lambda s: s["targets"][-1].update(out_features=10**9),
-        lambda s: s["targets"].reverse(),
-    ],
-)
-def test_an_inconsistent_layout_is_refused(bundle: Path, change: Callable[[dict], object]) -> None:
-    edit(bundle, lambda manifest: change(manifest["state"]))
-    message = refused(bundle)
-    assert "state layout" in message
-    assert str(bundle / "manifest.json") in message
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "extra.bin", "", ".", "sub/weights.safetensors"])

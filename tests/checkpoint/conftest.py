@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-# pytest's importlib mode, unlike its older ones, does not let a test import the helper beside it.
-sys.path.insert(0, str(Path(__file__).parent))
-
 from tiny_models import make_model, save_folder
 
 

@@ -1,16 +1,13 @@
-"""Puts the helpers of these tests on the path: pytest's importlib mode does not. And a finished run."""
+"""A finished run."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

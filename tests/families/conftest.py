@@ -1,12 +1,7 @@
-"""Puts the exporter's shared test helpers on the path: pytest's importlib mode does not."""
-
-import sys
-from pathlib import Path
+"""Tiny models run in one thread."""
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "exporter_support"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,12 +1,6 @@
-"""Puts the exporter's shared test helpers on the path (pytest's importlib mode does not); exports tiny models once."""
-
-import sys
-from pathlib import Path
+"""Tiny models, exported once."""
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "exporter_support"))
-
 from export_lab import VOCABULARY, Export, export_in_memory, random_model
 from suffix_rows_lab import SplitGraphs
 from transformers import LlamaConfig, RobertaConfig

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-# Pytest's importlib mode does not put a test's own folder on the path.
-sys.path.insert(0, str(Path(__file__).parent))
-
 from prefix_lab import LAYOUTS, encoded_rows, header_for, key_of, made_up_block, without_prefix
 
 from seedtune.runtime.bundle.manifest import PrefixLayout

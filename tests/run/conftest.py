@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +15,6 @@ from seedtune.runtime.run.feeders import CacheOptions
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult
-
-# Pytest's importlib mode does not put a test's own folder on the path.
-sys.path.insert(0, str(Path(__file__).parent))
 
 DEFAULTS = {"steps": 8, "batch_size": 8, "learning_rate": 0.1, "eval_every": 3, "seed": 5}
 UNSET = object()
