@@ -11,7 +11,7 @@ from seedtune.runtime.prefix.blocks import side_by_side
 from seedtune.runtime.prefix.prefixes import Prefixes
 
 # Keys and values of one call: what a batch may copy out of the cache at once.
-PREFIX_BYTES_PER_CALL = 16 << 20
+PREFIX_BYTES_PER_CALL = 32 << 20
 
 
 class SuffixRows:
