@@ -6,7 +6,6 @@ Everything is written into a folder beside the destination and renamed when it i
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -19,14 +18,15 @@ import torch
 from seedtune.exporter.attention import UnsupportedAttention
 from seedtune.exporter.check import check_bundle
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
+from seedtune.exporter.destination import refuse_existing, require_space, staging_folder
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
-from seedtune.exporter.graphs.scope import Traced
+from seedtune.exporter.graphs.scope import Traced, pair_shape
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
-from seedtune.exporter.passes.half_storage import store_half
 from seedtune.exporter.passes.linear_layout import normalise_linears
+from seedtune.exporter.passes.storage import Storage, store
 from seedtune.exporter.suffix_trunk import trace_suffix
 from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trunk import head_of, trace
@@ -57,7 +57,6 @@ Phase = Callable[[str], None]
 PrefixStorage = Literal["fp32", "fp16", "int8"]
 # Buffers up to this size stay inside the graph file; larger ones go to the weights file.
 INLINE_BYTES = 4096
-GRAPH_ALLOWANCE_BYTES = 16 << 20
 FILES = GRAPHS | PREFIX_GRAPH
 
 
@@ -66,7 +65,7 @@ def export_bundle(
     task_name: str,
     out: Path,
     *,
-    storage: Literal["fp32", "fp16"] = "fp32",
+    storage: Storage = "fp32",
     targets: str = "default",
     rank: int = 8,
     adapter_seed: int = 0,
@@ -82,7 +81,7 @@ def export_bundle(
     Args:
         source: an embedded name, a folder, a GGUF file or a hub id.
         task_name: a built-in task or the path of a task file.
-        storage: how matrices are stored; arithmetic is float32 either way.
+        storage: how matrices are stored, see `encodings.py`; int8 also multiplies in 8 bits, the others in float32.
         targets: see `targets.select`.
         rank: r, the columns of every B.
         adapter_seed: the seed of every A.
@@ -99,7 +98,7 @@ def export_bundle(
     """
     if rank < 1:
         raise SeedTuneError("the rank is too small", value=rank, rule="rank >= 1", remedy="use --rank 4 to 16")
-    _refuse_existing(out, overwrite)
+    refuse_existing(out, overwrite)
     phase("opening the checkpoint")
     checkpoint = open_checkpoint(source)
     task = load_task(task_name).for_family(checkpoint.family)
@@ -126,21 +125,23 @@ def export_bundle(
     if traced.prefix is not None:
         graphs["prefix"] = build_prefix(traced)
     buffers = _lift_large_buffers(graphs)
-    if storage == "fp16":
-        # Every A stays float32: it is small, and what a state means must not depend on the storage.
-        lora_a = {target.lora_a for target in layout.targets}
-        for graph in graphs.values():
-            store_half(graph.graph, keep=lora_a)
+    # Every A stays float32: it is small, and what a state means must not depend on the storage.
+    # Buffers stay as they are too: a rotary table is no weight.
+    keep = {target.lora_a for target in layout.targets} | buffers.keys()
+    pairs = {"probe": pair_shape(graphs["probe"].graph, traced)}
+    encodings = store(
+        ((graph.graph, pairs.get(name)) for name, graph in graphs.items()), storage, keep, _head_parameters(skeleton)
+    )
     graphs["update"] = build_update(layout)
     needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
     for graph in graphs.values():
         needed |= used_parameters(finish(graph))
 
-    staging, weights_bytes = _staging_folder(out), 0
+    staging, weights_bytes = staging_folder(out), 0
     try:
-        weights = WeightsFile(staging / WEIGHTS, needed)
+        weights = WeightsFile(staging / WEIGHTS, needed, encodings)
         weights_bytes = weights.total_bytes
-        _require_space(out.parent, weights_bytes)
+        require_space(out.parent, weights_bytes)
         phase("writing the weights")
         weights.write(_all_tensors(checkpoint, layout, buffers))
         external = weights.external_tensors()
@@ -163,7 +164,7 @@ def export_bundle(
         write_durably(staging / MANIFEST, encode_manifest(manifest))
         if check:
             phase("comparing with transformers")
-            manifest = _checked(staging, manifest, check_bundle(staging, checkpoint))
+            manifest = _checked(staging, manifest, check_bundle(staging, checkpoint, encodings))
         if out.exists():
             shutil.rmtree(out)
         staging.chmod(0o755)
@@ -180,37 +181,11 @@ def export_bundle(
     return manifest
 
 
-def _staging_folder(out: Path) -> Path:
-    """A new folder beside ``out``, so that the finished bundle only has to be renamed."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    except OSError as error:
-        raise SeedTuneError(
-            f"the output folder cannot be made ({error.strerror})", file=out, remedy="choose another --out"
-        ) from error
-
-
 def _checked(staging: Path, manifest: Manifest, result: CheckResult) -> Manifest:
     fields = {name: getattr(manifest, name) for name in manifest.__struct_fields__}
     manifest = Manifest(**(fields | {"check": result}))
     write_durably(staging / MANIFEST, encode_manifest(manifest))
     return manifest
-
-
-def _refuse_existing(out: Path, overwrite: bool) -> None:
-    if not out.exists():
-        return
-    is_bundle = (out / MANIFEST).is_file()
-    is_empty = out.is_dir() and not any(out.iterdir())
-    if is_empty or (overwrite and is_bundle):
-        return
-    raise SeedTuneError(
-        "the output folder already exists",
-        file=out,
-        rule="a new folder, or with --overwrite a folder that holds a bundle",
-        remedy="choose another --out" + (", or add --overwrite" if is_bundle else ""),
-    )
 
 
 def _traced(
@@ -244,17 +219,22 @@ def _state_layout(
     trunk: ir.Model, skeleton: torch.nn.Module, checkpoint: Checkpoint, targets: str, rank: int, adapter_seed: int
 ) -> StateLayout:
     """Selects among the linears of the trunk; those of the head see one row a side and are left out."""
+    linears = normalise_linears(trunk.clone().graph)
+    vocabulary = checkpoint.config.get_text_config().vocab_size
+    inside_head = _head_parameters(skeleton)
+    usable = [linear for linear in linears if linear.weight not in inside_head and linear.out_features != vocabulary]
+    return lay_out(select(usable, targets), rank, adapter_seed)
+
+
+def _head_parameters(skeleton: torch.nn.Module) -> set[str]:
+    """Names of the parameters of the language-model head."""
     head = head_of(skeleton)
-    inside_head = {
+    return {
         f"{prefix}{'.' if inner else ''}{inner}"
         for prefix, module in skeleton.named_children()
         if module is head
-        for inner, _ in head.named_modules()
+        for inner, _ in head.named_parameters()
     }
-    linears = normalise_linears(trunk.clone().graph)
-    vocabulary = checkpoint.config.get_text_config().vocab_size
-    usable = [linear for linear in linears if linear.name not in inside_head and linear.out_features != vocabulary]
-    return lay_out(select(usable, targets), rank, adapter_seed)
 
 
 def _lift_large_buffers(graphs: dict[str, ir.Model]) -> dict[str, np.ndarray]:
@@ -292,16 +272,3 @@ def _model_of(checkpoint: Checkpoint, skeleton: torch.nn.Module) -> Model:
         unknown_token=checkpoint.unknown_token,
         end_token=checkpoint.end_token,
     )
-
-
-def _require_space(folder: Path, weights_bytes: int) -> None:
-    needed = weights_bytes + GRAPH_ALLOWANCE_BYTES
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise SeedTuneError(
-            "the disk has too little room for the bundle",
-            file=folder,
-            value=f"{free / 1e6:,.0f} MB free",
-            rule=f"{needed / 1e6:,.0f} MB",
-            remedy="free space, choose another --out, or use --storage fp16",
-        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +16,21 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
+from seedtune.exporter.encodings import Encoding
 from seedtune.runtime.errors import SeedTuneError
 
 PAGE_BYTES = 4096
 SAFETENSORS_NAMES = {
     ir.DataType.FLOAT: "F32",
     ir.DataType.FLOAT16: "F16",
+    ir.DataType.BFLOAT16: "BF16",
+    ir.DataType.INT8: "I8",
+    # The format has no 4-bit type: two values a byte along the last axis.
+    ir.DataType.INT4: "U8",
     ir.DataType.INT64: "I64",
     ir.DataType.INT32: "I32",
     ir.DataType.BOOL: "BOOL",
 }
-HALF_MAXIMUM = 65504.0
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,20 @@ class Placed:
     @property
     def size_bytes(self) -> int:
         """Length of the tensor in the file."""
-        return int(np.prod(self.shape, dtype=np.int64)) * int(self.dtype.itemsize)
+        return int(np.prod(self.shape, dtype=np.int64) * self.dtype.itemsize)
 
 
 class WeightsFile:
     """The plan of a weights file, and the writer that fills it."""
 
-    def __init__(self, path: Path, needed: Mapping[str, tuple[ir.DataType, tuple[int, ...]]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        needed: Mapping[str, tuple[ir.DataType, tuple[int, ...]]],
+        encodings: Mapping[str, Encoding] | None = None,
+    ) -> None:
         self.path = path
+        self.encodings = dict(encodings or {})
         # Wide types first, so that every tensor starts at a multiple of its own item size.
         names = sorted(needed, key=lambda name: -needed[name][0].itemsize)
         header: dict[str, object] = {"__metadata__": {"format": "pt"}}
@@ -56,10 +66,11 @@ class WeightsFile:
             dtype, shape = needed[name]
             if dtype not in SAFETENSORS_NAMES:
                 raise SeedTuneError("a parameter has a type that cannot be stored", value=f"{name}: {dtype}")
-            end = start + int(np.prod(shape, dtype=np.int64)) * int(dtype.itemsize)
+            end = start + Placed(dtype, shape, 0).size_bytes
+            packed = dtype == ir.DataType.INT4
             header[name] = {
                 "dtype": SAFETENSORS_NAMES[dtype],
-                "shape": list(shape),
+                "shape": [*shape[:-1], shape[-1] // 2] if packed else list(shape),
                 "data_offsets": [start, end],
             }
             spans[name] = start
@@ -97,14 +108,13 @@ class WeightsFile:
             file.write(self.header)
             file.truncate(self.total_bytes)
             for name, tensor in tensors:
-                place = self.placed.get(name)
-                if place is None or name not in missing:
+                if name not in missing:
                     continue
-                array = _stored(name, tensor, place)
-                file.seek(place.offset)
-                file.write(array.data)
-                missing.discard(name)
-                count += array.size
+                count += tensor.numel() if isinstance(tensor, torch.Tensor) else tensor.size
+                for part, array in self._parts(name, tensor):
+                    file.seek(self.placed[part].offset)
+                    file.write(array.data)
+                    missing.discard(part)
             file.flush()
             os.fsync(file.fileno())
         if missing:
@@ -116,27 +126,34 @@ class WeightsFile:
             )
         return count
 
+    def _parts(self, name: str, tensor: torch.Tensor | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        encoding = self.encodings.get(name)
+        if encoding is None:
+            yield name, _stored(name, tensor, self.placed[name])
+            return
+        first, second = self.placed[name].shape
+        _require_shape(name, tensor, (second, first) if encoding.transposed else (first, second))
+        for suffix, array in encoding.encode(name, tensor):
+            yield name + suffix, array
+
+
+def _require_shape(name: str, tensor: torch.Tensor | np.ndarray, shape: tuple[int, ...]) -> None:
+    if tuple(tensor.shape) != shape:
+        raise SeedTuneError(
+            f"the tensor {name} does not have the shape that the configuration implies",
+            value=tuple(tensor.shape),
+            rule=f"{shape}",
+            remedy="use the config.json that belongs to this checkpoint",
+        )
+
 
 def _stored(name: str, tensor: torch.Tensor | np.ndarray, place: Placed) -> np.ndarray:
     """``tensor`` in its storage type, contiguous; checked."""
     if isinstance(tensor, torch.Tensor):
         tensor = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().contiguous().numpy()
-    if tuple(tensor.shape) != place.shape:
-        raise SeedTuneError(
-            f"the tensor {name} does not have the shape that the configuration implies",
-            value=tuple(tensor.shape),
-            rule=f"{place.shape}",
-            remedy="use the config.json that belongs to this checkpoint",
-        )
+    _require_shape(name, tensor, place.shape)
     if np.issubdtype(tensor.dtype, np.floating):
         largest = float(np.abs(tensor).max(initial=0))
         if not np.isfinite(largest):
             raise SeedTuneError(f"the tensor {name} holds values that are not finite", value=largest)
-        if place.dtype == ir.DataType.FLOAT16 and largest > HALF_MAXIMUM:
-            raise SeedTuneError(
-                f"the tensor {name} does not fit half precision",
-                value=largest,
-                rule=f"absolute values up to {HALF_MAXIMUM:.0f}",
-                remedy="export with --storage fp32",
-            )
     return np.ascontiguousarray(tensor, dtype=place.dtype.numpy())

@@ -65,3 +65,14 @@ def by_side(graph: ir.Graph, traced: Traced, scored: ir.Value, width: int) -> ir
     flat = emit.op("Reshape", emit.op("Transpose", scored, perm=[1, 0, 2]), emit.integers(-1, width))
     emit.append()
     return flat
+
+
+def pair_shape(graph: ir.Graph, traced: Traced) -> ir.Value:
+    """[a, 2, b], int64: into which the token rows of a graph by :func:`two_sides` can be reshaped, side second."""
+    emit = Emitter(graph)
+    if traced.prefix is None:
+        return emit.integers(1, 2, -1)
+    ids = next(value for value in graph.inputs if value.name == "ids")
+    shape = emit.op("Concat", emit.integers(-1, 2), emit.op("Shape", ids, start=1, end=2), axis=0)
+    emit.prepend()
+    return shape

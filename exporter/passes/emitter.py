@@ -75,6 +75,15 @@ def zero_at_run_time(emit: Emitter, x: ir.Value) -> ir.Value:
     return emit.op("Min", emit.op("Shape", x, start=0, end=1), emit.integers(0))
 
 
+def after_input(emit: Emitter, weight: ir.Value, x: ir.Value) -> ir.Value:
+    """``weight``, of unchanged shape, but neither folded nor touched before ``x`` exists.
+
+    A Reshape to ``[o, i] + zero``. Not a Concat of sizes: ONNX Runtime's reshape fusion would put -1 for its unknown
+    part, and fold the rest.
+    """
+    return emit.op("Reshape", weight, emit.op("Add", zero_at_run_time(emit, x), emit.integers(*static_shape(weight))))
+
+
 def static_shape(value: ir.Value) -> tuple[int, ...]:
     """The shape of a parameter, all of whose dimensions are numbers."""
     assert value.shape is not None

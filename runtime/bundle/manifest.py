@@ -114,7 +114,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Model
     task: Task
     label_word_ids: tuple[int, ...]
-    storage: Literal["fp32", "fp16"]
+    storage: Literal["fp32", "fp16", "bf16", "int8", "int4"]
     state: StateLayout
     files: dict[str, FileEntry]
     check: CheckResult | None = None

@@ -15,10 +15,13 @@ from seedtune.runtime.errors import SeedTuneError
 
 
 class Storage(enum.StrEnum):
-    """How matrices are stored; arithmetic is float32 either way."""
+    """How matrices are stored; int8 also multiplies in 8 bits, the others in float32."""
 
     FP32 = "fp32"
     FP16 = "fp16"
+    BF16 = "bf16"
+    INT8 = "int8"
+    INT4 = "int4"
 
 
 class ScopeName(enum.StrEnum):

@@ -34,7 +34,7 @@ def test_a_newer_version_with_new_fields_is_called_newer_not_broken(bundle: Path
         (lambda m: m["state"]["targets"][0].update(surprise=1), "surprise"),
         (lambda m: m.pop("task"), "task"),
         (lambda m: m["model"].pop("hidden_size"), "hidden_size"),
-        (lambda m: m.update(storage="int4"), "int4"),
+        (lambda m: m.update(storage="int2"), "int2"),
         (lambda m: m["model"].update(family="diffusion"), "diffusion"),
         (lambda m: m.update(label_word_ids=["a"]), "label_word_ids"),
         (lambda m: m.pop("format_version"), "format_version"),

@@ -22,7 +22,7 @@ SHAPE = {
     "hidden_size": 32,
     "num_hidden_layers": 1,
     "num_attention_heads": 4,
-    "intermediate_size": 48,
+    "intermediate_size": 64,
     "max_position_embeddings": 64,
 }
 
@@ -57,14 +57,29 @@ def test_a_bundle_is_complete_and_opens(bundle: Path) -> None:
     assert {path.name for path in bundle.parent.iterdir()} == {"llama"}
 
 
-@pytest.mark.parametrize("storage", ["fp32", "fp16"])
-def test_a_masked_model_exports_checked(tmp_path: Path, storage: str) -> None:
+@pytest.mark.parametrize("scope", ["all", "suffix"])
+@pytest.mark.parametrize("storage", ["fp32", "fp16", "bf16", "int8", "int4"])
+def test_a_masked_model_exports_checked(tmp_path: Path, storage: str, scope: str) -> None:
     model = random_model(RobertaConfig(**SHAPE, type_vocab_size=1, pad_token_id=1), "masked")
     folder = save_folder(tmp_path / "model", model)
-    manifest = export(folder, tmp_path / "out", storage=storage)
+    manifest = export(folder, tmp_path / "out", storage=storage, scope=scope)
     assert manifest.storage == storage
     assert manifest.check is not None
     Bundle.open(tmp_path / "out")
+
+
+@pytest.mark.parametrize("scope", ["all", "suffix"])
+@pytest.mark.parametrize("storage", ["fp16", "bf16", "int8", "int4"])
+def test_a_stored_model_is_smaller_and_computes_what_its_stored_weights_stand_for(
+    llama: Path, bundle: Path, tmp_path: Path, storage: str, scope: str
+) -> None:
+    manifest = export(llama, tmp_path / "out", storage=storage, scope=scope, targets="all", prefix_storage="fp32")
+    # The reference of the check holds the rounded weights, so what is left is float32, and int8 inputs of layers.
+    allowed = 2e-3 if storage == "int8" else 1e-5
+    assert manifest.check.log_probability_error < allowed
+    assert manifest.check.perturbed_loss_error < allowed
+    whole = (bundle / "weights.safetensors").stat().st_size
+    assert (tmp_path / "out" / "weights.safetensors").stat().st_size < whole
 
 
 def test_an_existing_folder_is_refused_and_left_alone(llama: Path, tmp_path: Path) -> None:
@@ -137,10 +152,10 @@ def test_the_check_sees_one_wrong_tensor(llama: Path, bundle: Path, tmp_path: Pa
     new = torch.roll(tensors[name] * 2, 1).numpy().tobytes()
     start = bytes(raw).index(old)
     raw[start : start + len(old)] = new
-    check_bundle(out, open_checkpoint(str(llama)))
+    check_bundle(out, open_checkpoint(str(llama)), {})
     (out / "weights.safetensors").write_bytes(raw)
     with pytest.raises(SeedTuneError, match="do not compute what transformers computes"):
-        check_bundle(out, open_checkpoint(str(llama)))
+        check_bundle(out, open_checkpoint(str(llama)), {})
 
 
 def test_a_state_layout_reaches_the_graphs(bundle: Path) -> None:

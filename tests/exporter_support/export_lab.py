@@ -24,8 +24,8 @@ from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.scope import Traced
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
-from seedtune.exporter.passes.half_storage import store_half
 from seedtune.exporter.passes.linear_layout import normalise_linears
+from seedtune.exporter.passes.storage import store
 from seedtune.exporter.suffix_trunk import trace_suffix
 from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trunk import head_of, trace
@@ -72,9 +72,13 @@ def session_of(
     """A session, with SeedTune's own settings, over a clone of ``model`` that holds ``tensors``."""
     whole = finish(model.clone())
     for name, (dtype, shape) in used_parameters(whole).items():
-        array = np.ascontiguousarray((tensors or {})[name], dtype=dtype.numpy())
-        assert array.shape == shape, (name, array.shape, shape)
-        whole.graph.initializers[name].const_value = ir.tensor(array, name=name)
+        array = np.ascontiguousarray((tensors or {})[name], dtype=dtype.numpy() if dtype.itemsize >= 1 else None)
+        if dtype.itemsize >= 1:
+            assert array.shape == shape, (name, array.shape, shape)
+            whole.graph.initializers[name].const_value = ir.tensor(array, name=name)
+        else:
+            packed = ir.PackedTensor(array.reshape(-1), dtype, shape=ir.Shape(shape), name=name)
+            whole.graph.initializers[name].const_value = packed
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.enable_mem_pattern = False
@@ -127,8 +131,8 @@ class Export:
         build = build_probe if name == "probe" else build_eval
         traced = Traced(self.trunk, self.family, self.prefix)
         model = build_prefix(traced) if name == "prefix" else build(traced, self.layout, self.words)
-        if self.storage == "fp16":
-            store_half(model.graph, keep={target.lora_a for target in self.layout.targets})
+        if self.storage != "fp32":
+            store([(model.graph, None)], self.storage, keep={target.lora_a for target in self.layout.targets})
         return model
 
     def tensors(self) -> dict[str, np.ndarray]:

@@ -10,12 +10,17 @@ from export_lab import FLOAT, INT64, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import finish, used_parameters
-from seedtune.exporter.passes.half_storage import store_half
+from seedtune.exporter.passes.storage import store
 from seedtune.runtime.session import CONFIG
 
 ROWS, WIDE, IDS = 12, 16, 20
 GENERATOR = np.random.default_rng(9)
 HALF = ir.DataType.FLOAT16
+
+
+def store_half(graph: ir.Graph, keep: set[str] | None = None) -> set[str]:
+    """Names of the parameters that are stored in half precision afterwards."""
+    return set(store([(graph, None)], "fp16", keep or ()))
 
 
 def normal(*shape: int) -> np.ndarray:

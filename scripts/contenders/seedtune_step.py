@@ -1,0 +1,39 @@
+"""A SeedTune step: one probe and one update, through the classes of ``seedtune run``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.estimators.two_sided import TwoSided
+from seedtune.runtime.run.feeders import CacheOptions, open_feeder
+from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.state import State
+
+COEFFICIENT = 1e-4
+
+
+def prepare(options: dict[str, Any]) -> Callable[[], None]:
+    """Options: bundle, rows (JSONL), threads, folder (for a prefix cache)."""
+    # bench_step.py has hashed the weights already.
+    bundle = Bundle.open(Path(options["bundle"]), verify_weights=False)
+    examples = load_split(Path(options["rows"]).with_suffix(".jsonl"), bundle.compiled_task()).examples
+    cache = CacheOptions(Path(options["folder"]))
+    feeder = open_feeder(bundle, examples, name="bench", cache=cache, threads=options["threads"])
+    # A run's update graph has one thread, too: `run/driver.py`.
+    state = State(bundle.session("update", 1), bundle.manifest.state.parameters)
+    estimator = TwoSided(bundle.session("probe", options["threads"]), Settings().epsilon)
+    tokens = sum(len(example.ids) for example in examples)
+    seeds = iter(range(1 << 31))
+
+    def step() -> None:
+        seed = next(seeds)
+        estimator.measure(state.values, seed, feeder.batches(np.arange(len(examples)), tokens))
+        state.apply([seed], [COEFFICIENT])
+
+    return step
