@@ -16,6 +16,8 @@ from seedtune.runtime.bundle.manifest import StateLayout, Target
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import BITS_PER_WORD, derive_seed, rademacher
 
+# What the A of a linear is called, behind the name of the linear; PEFT calls it so.
+LORA_A = ".lora_A.weight"
 # The first role with a matching pattern is a layer's role: BERT's "attention.output.dense" must not count as "down".
 ROLES: dict[str, tuple[str, ...]] = {
     "query": ("*.q_proj", "*.query", "*.q_lin", "*.query_proj"),
@@ -97,7 +99,7 @@ def lay_out(linears: Sequence[Linear], rank: int, adapter_seed: int) -> StateLay
         if linear.name in seen:
             continue
         seen.add(linear.name)
-        name = lora_a.setdefault(linear.rows, f"{linear.name}.lora_A.weight")
+        name = lora_a.setdefault(linear.rows, linear.name + LORA_A)
         targets.append(Target(linear.name, name, offset, linear.out_features, linear.in_features, rank))
         size = linear.out_features * rank
         offset += -(-size // BITS_PER_WORD) * BITS_PER_WORD

@@ -1,0 +1,45 @@
+"""From the finished graphs of a bundle to stage graphs and their plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from seedtune.exporter.stages.assign import assign
+from seedtune.exporter.stages.cut import cut
+from seedtune.exporter.stages.layers import split_layers
+from seedtune.exporter.stages.reads import roles
+from seedtune.exporter.stages.twins import merge
+from seedtune.exporter.stages.types import infer
+from seedtune.runtime.stages.plan import Role, Stage, StagePlan
+
+
+def build_stages(graphs: Mapping[str, ir.Model]) -> tuple[StagePlan, dict[str, ir.Model]]:
+    """The plan, and file -> stage graph.
+
+    Args:
+        graphs: name -> finished graph, which is not changed. Those without parameters are left out.
+    """
+    plans: dict[str, tuple[Stage, ...]] = {}
+    files: dict[str, ir.Model] = {}
+    merged: dict[str, Role] = {}
+    packed: set[str] = set()
+    for name, original in graphs.items():
+        model = original.clone()
+        graph = model.graph
+        found = roles(graph)
+        if not found:
+            continue
+        layers = split_layers(graph)
+        types = infer(model)
+        stages = assign(graph, found, {value: kind.width_bytes for value, kind in types.items()})
+        stages_of_graph, models = merge(cut(graph, stages, types), layers, name, graph.opset_imports)
+        plans[name] = tuple(stages_of_graph)
+        files |= models
+        for parameter, role in found.items():
+            # A table in one graph stays one, even where another graph reads all of it.
+            merged[parameter] = "mapped" if "mapped" in (role, merged.get(parameter)) else role
+            if graph.initializers[parameter].dtype == ir.DataType.INT4:
+                packed.add(parameter)
+    return StagePlan(plans, merged, tuple(sorted(packed))), files
