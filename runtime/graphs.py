@@ -1,0 +1,52 @@
+"""Graphs as the rest of the runtime sees them: given batches, they return arrays, however their weights are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from seedtune.runtime.data.batches import Batch
+from seedtune.runtime.session import open_session
+
+Array = npt.NDArray[Any]
+
+
+class Graph(Protocol):
+    """A graph that is ready to run."""
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """The names of what it can return."""
+        ...
+
+    def run(
+        self, names: Sequence[str], batches: Iterable[Batch], shared: Mapping[str, Array]
+    ) -> Iterator[tuple[Batch, list[Array]]]:
+        """Each batch, in order, with the outputs ``names``.
+
+        Args:
+            names: which outputs.
+            batches: taken one by one, or some at once, as memory allows.
+            shared: inputs that are the same for all batches (state, seed, epsilon).
+        """
+        ...
+
+
+class MappedGraph:
+    """:class:`Graph` in one session, over weights that ONNX Runtime maps from their file."""
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.session = open_session(path, threads)
+        self.outputs = [output.name for output in self.session.get_outputs()]
+
+    def run(
+        self, names: Sequence[str], batches: Iterable[Batch], shared: Mapping[str, Array]
+    ) -> Iterator[tuple[Batch, list[Array]]]:
+        """See :class:`Graph`."""
+        for batch in batches:
+            yield batch, self.session.run(list(names), {**batch.feeds, **shared})
+            # Else its memory would be taken until the next one is there.
+            del batch

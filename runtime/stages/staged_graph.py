@@ -1,0 +1,113 @@
+"""Runs a graph stage by stage: each stage for all batches in flight, then the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from seedtune.runtime.data.batches import Batch
+from seedtune.runtime.graphs import Array
+from seedtune.runtime.session import open_session
+from seedtune.runtime.stages.plan import LAYERED, Stage
+from seedtune.runtime.stages.weights import Addresses, StreamedWeights
+
+Values = dict[str, onnxruntime.OrtValue]
+
+
+class StagedGraph:
+    """:class:`~seedtune.runtime.graphs.Graph` whose weights are streamed.
+
+    Args:
+        folder: of the bundle.
+        stages: of the graph, in order.
+        weights: shared by the graphs of a bundle; one of them runs at a time.
+        tokens_in_flight: tokens of one side of all batches that go through the stages together. Weights are read once
+            for them; what passes from stage to stage is held for all of them.
+        threads: of ONNX Runtime.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stages: Sequence[Stage],
+        weights: StreamedWeights,
+        tokens_in_flight: int,
+        threads: int | None = None,
+    ) -> None:
+        self._stages = stages
+        self._weights = weights
+        self._tokens_in_flight = tokens_in_flight
+        self._sessions = {file: open_session(folder / file, threads) for file in {stage.graph for stage in stages}}
+        self._last_use = {name: number for number, stage in enumerate(stages) for name in stage.values.values()}
+        self.outputs = [
+            name for stage in stages for name in stage.outputs.values() if name not in self._last_use
+        ]  # what no stage reads is what the graph returns
+
+    def run(
+        self, names: Sequence[str], batches: Iterable[Batch], shared: Mapping[str, Array]
+    ) -> Iterator[tuple[Batch, list[Array]]]:
+        """See :class:`~seedtune.runtime.graphs.Graph`."""
+        for group in self._in_flight(batches):
+            yield from zip(group, self._run_group(names, group, shared), strict=True)
+
+    def _in_flight(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+        group: list[Batch] = []
+        tokens = 0
+        for batch in batches:
+            if group and tokens + batch.tokens > self._tokens_in_flight:
+                yield group
+                group, tokens = [], 0
+            group.append(batch)
+            tokens += batch.tokens
+        if group:
+            yield group
+
+    def _run_group(
+        self, names: Sequence[str], group: Sequence[Batch], shared: Mapping[str, Array]
+    ) -> list[list[Array]]:
+        common = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in shared.items()}
+        held: list[Values] = [
+            {
+                name: onnxruntime.OrtValue.ortvalue_from_numpy(array)
+                for name, array in batch.feeds.items()
+                if name not in LAYERED
+            }
+            for batch in group
+        ]
+        wanted = set(names)
+        tensors = [list(dict.fromkeys(stage.weights.values())) for stage in self._stages]
+        for number, addresses in enumerate(self._weights.passes(tensors)):
+            stage = self._stages[number]
+            for batch, values in zip(group, held, strict=True):
+                made = self._run_stage(stage, batch, {**common, **values}, addresses)
+                values.update((name, made[name]) for name in made if name in wanted or name in self._last_use)
+                for name in stage.values.values():
+                    if self._last_use[name] == number and name not in wanted:
+                        values.pop(name, None)
+        return [[values[name].numpy() for name in names] for values in held]
+
+    def _run_stage(self, stage: Stage, batch: Batch, values: Values, addresses: Addresses) -> Values:
+        session = self._sessions[stage.graph]
+        binding = session.io_binding()
+        for key, name in stage.values.items():
+            binding.bind_ortvalue_input(key, values[name])
+        # The binding points into these arrays.
+        alive: list[Array] = []
+        for key, (name, layer) in stage.layers.items():
+            array = np.ascontiguousarray(batch.feeds[name][layer])
+            alive.append(array)
+            binding.bind_cpu_input(key, array)
+        for key, integers in stage.numbers.items():
+            array = np.array(integers.values, np.int64).reshape(integers.shape)
+            alive.append(array)
+            binding.bind_cpu_input(key, array)
+        for key, name in stage.weights.items():
+            tensor = self._weights.tensors[name]
+            binding.bind_input(key, "cpu", 0, tensor.element_type, tensor.shape, addresses[name])
+        for key in stage.outputs:
+            binding.bind_output(key)
+        session.run_with_iobinding(binding)
+        return dict(zip(stage.outputs.values(), binding.get_outputs(), strict=True))

@@ -1,0 +1,164 @@
+"""Weights for stages: matrices streamed through a small buffer ahead of their use, the rest mapped or kept.
+
+One thread reads what the coming stages need while the calling thread computes. Every matrix is read once a pass, with
+plain reads that pass by the page cache: under a memory cap, pages of a mapped file would be dropped and read again in
+small pieces (docs/log.md, "Memory limit"). Matrices in ``kept`` stay in memory after their first reading.
+"""
+
+from __future__ import annotations
+
+import mmap
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from seedtune.runtime.stages.direct_file import DirectFile, span_of
+from seedtune.runtime.stages.plan import Role
+from seedtune.runtime.stages.ring import ClosedError, Ring
+from seedtune.runtime.stages.tensors import Tensor
+
+# Tensor -> the address of its bytes.
+Addresses = Mapping[str, int]
+
+
+class StreamedWeights:
+    """The weights file of a bundle, read stage by stage. One pass at a time; call :meth:`close` when done.
+
+    Args:
+        path: the weights file.
+        tensors: its header.
+        roles: of every tensor.
+        buffer_bytes: what streamed matrices share; at least what the largest stage needs, see `stage_bytes`.
+        kept: streamed matrices that stay in memory on top of that.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tensors: Mapping[str, Tensor],
+        roles: Mapping[str, Role],
+        buffer_bytes: int,
+        kept: Sequence[str] = (),
+    ) -> None:
+        self.tensors = tensors
+        self._roles = roles
+        self._file = DirectFile(path)
+        self._buffer = _Pages(buffer_bytes)
+        self._kept = frozenset(kept)
+        # What stays: name -> address, and the memory behind the addresses.
+        self._fixed: dict[str, int] = {}
+        self._memory: list[_Pages] = []
+        self._map: np.ndarray | None = None
+        self._path = path
+
+    @property
+    def bytes_read(self) -> int:
+        """From the file, so far, except through the mapping."""
+        return self._file.bytes_read
+
+    def passes(self, stages: Sequence[Sequence[str]]) -> Iterator[Addresses]:
+        """The addresses of the tensors of each stage; valid until the next stage is asked for.
+
+        Args:
+            stages: per stage, the tensors it reads.
+
+        Raises:
+            SeedTuneError: the file was changed, or cannot be read.
+        """
+        self._file.require_unchanged()
+        fixed = {name for stage in stages for name in stage if self._roles[name] != "streamed" or name in self._kept}
+        for name in sorted(fixed - self._fixed.keys(), key=lambda name: self.tensors[name].offset):
+            if self._roles[name] != "streamed":
+                self._fix(name)
+        ring = Ring(self._buffer.size_bytes)
+        # None ends the pass; an error is raised where the stage would have been used.
+        ready: queue.Queue[dict[str, int] | BaseException] = queue.Queue()
+        reader = threading.Thread(target=self._read_ahead, args=(stages, ring, ready), name="seedtune-weights", daemon=True)
+        reader.start()
+        try:
+            for _stage in stages:
+                found = ready.get()
+                if isinstance(found, BaseException):
+                    raise found
+                yield found
+                ring.give_back()
+        finally:
+            ring.close()
+            reader.join()
+
+    def close(self) -> None:
+        """Closes the file and frees all memory."""
+        self._file.close()
+        self._fixed.clear()
+        self._memory.clear()
+        self._map = None
+
+    def _read_ahead(
+        self, stages: Sequence[Sequence[str]], ring: Ring, ready: queue.Queue[dict[str, int] | BaseException]
+    ) -> None:
+        try:
+            for stage in stages:
+                streamed = sorted(
+                    {name for name in stage if name not in self._fixed}, key=lambda name: self.tensors[name].offset
+                )
+                moving = [name for name in streamed if name not in self._kept]
+                # A stage without matrices takes a page, so that each stage gives one piece back.
+                offset = ring.take(max(sum(self._span_bytes(name) for name in moving), mmap.PAGESIZE))
+                addresses = {name: self._fixed[name] for name in stage if name in self._fixed}
+                for name in streamed:
+                    if name in self._kept:
+                        addresses[name] = self._fix(name)
+                        continue
+                    addresses[name] = self._read(name, self._buffer, offset)
+                    offset += self._span_bytes(name)
+                ready.put(addresses)
+        except ClosedError:
+            return
+        except BaseException as error:
+            ready.put(error)
+
+    def _span_bytes(self, name: str) -> int:
+        return span_of(self.tensors[name].offset, self.tensors[name].size_bytes)[1]
+
+    def _read(self, name: str, pages: _Pages, offset: int) -> int:
+        tensor = self.tensors[name]
+        start, size = span_of(tensor.offset, tensor.size_bytes)
+        self._file.read(start, pages.view[offset : offset + size])
+        return pages.address + offset + tensor.offset - start
+
+    def _fix(self, name: str) -> int:
+        """Makes ``name`` stay: a table mapped, everything else read into memory of its own."""
+        if self._roles[name] == "mapped":
+            if self._map is None:
+                self._map = np.memmap(self._path, np.uint8, "r")
+                # Rows of a table are looked up here and there: what lies beside them is not wanted.
+                self._map._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]
+            self._fixed[name] = self._map.ctypes.data + self.tensors[name].offset
+        else:
+            pages = _Pages(self._span_bytes(name))
+            self._memory.append(pages)
+            self._fixed[name] = self._read(name, pages, 0)
+        return self._fixed[name]
+
+
+class _Pages:
+    """Anonymous memory that starts on a page."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = max(size_bytes, mmap.PAGESIZE)
+        self._map = mmap.mmap(-1, self.size_bytes)
+        self.view = memoryview(self._map)
+        self.address = int(np.frombuffer(self._map, np.uint8).ctypes.data)
+
+
+def stage_bytes(names: Sequence[str], tensors: Mapping[str, Tensor], roles: Mapping[str, Role]) -> int:
+    """What the streamed matrices among ``names`` need of the buffer."""
+    return sum(
+        span_of(tensors[name].offset, tensors[name].size_bytes)[1] for name in set(names) if roles[name] == "streamed"
+    )
