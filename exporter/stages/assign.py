@@ -24,21 +24,21 @@ GROUP_BYTES = 32 << 20
 LAYER = re.compile(r"\.(\d+)\.")
 
 
-def assign(graph: ir.Graph, roles: Mapping[str, Role], widths: Mapping[str, int]) -> dict[ir.Node, int]:
+def assign(graph: ir.Graph, roles: Mapping[str, Role], sizes: Mapping[str, int]) -> dict[ir.Node, int]:
     """Node -> stage, stages in the order in which they run.
 
     Args:
         graph: finished, in topological order.
         roles: by `reads.roles`.
-        widths: value -> bytes of its last axis, 0 where unknown; what crosses a border is weighed by it.
+        sizes: value -> bytes, for some batch; what crosses a border is weighed by it.
     """
     nodes = list(graph)
     matrices = _matrices_in_order(nodes, roles)
     finest = {name: place + 1 for place, name in enumerate(matrices)}
-    crossing = _crossing_bytes(nodes, _levels(nodes, roles, finest, widths), len(matrices), widths)
+    crossing = _crossing_bytes(nodes, _levels(nodes, roles, finest, sizes), len(matrices), sizes)
     groups = _groups(list(matrices.values()), crossing)
     stage_of = {name: number + 1 for number, group in enumerate(groups) for name in group}
-    return _levels(nodes, roles, stage_of, widths)
+    return _levels(nodes, roles, stage_of, sizes)
 
 
 def _matrices_in_order(nodes: Sequence[ir.Node], roles: Mapping[str, Role]) -> dict[str, ir.Value]:
@@ -83,7 +83,7 @@ def _cheapest_cuts(sizes: Sequence[int], crossing: Sequence[int]) -> list[int]:
 
 
 def _crossing_bytes(
-    nodes: Sequence[ir.Node], levels: Mapping[ir.Node, int], matrices: int, widths: Mapping[str, int]
+    nodes: Sequence[ir.Node], levels: Mapping[ir.Node, int], matrices: int, sizes: Mapping[str, int]
 ) -> list[int]:
     """Place of a matrix -> bytes per row that cross a border right before it."""
     crossing = [0] * matrices
@@ -91,12 +91,12 @@ def _crossing_bytes(
         for output in node.outputs:
             last = max((levels[use.node] for use in output.uses() if use.node in levels), default=0)
             for level in range(levels[node] + 1, last + 1):
-                crossing[level - 1] += widths.get(output.name or "", 0)
+                crossing[level - 1] += sizes[output.name or ""]
     return crossing
 
 
 def _levels(
-    nodes: Sequence[ir.Node], roles: Mapping[str, Role], stage_of: Mapping[str, int], widths: Mapping[str, int]
+    nodes: Sequence[ir.Node], roles: Mapping[str, Role], stage_of: Mapping[str, int], sizes: Mapping[str, int]
 ) -> dict[ir.Node, int]:
     levels: dict[ir.Node, int] = {}
     # What depends on a weight.
@@ -117,7 +117,7 @@ def _levels(
     users = users_of(nodes)
     _slice_late(nodes, levels, users, anchored)
     with_matrix = {user for value, readers in users.items() if value.name in stage_of for user in readers}
-    run_late(levels, users, widths, anchored - with_matrix)
+    run_late(levels, users, sizes, anchored - with_matrix)
     return levels
 
 

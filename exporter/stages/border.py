@@ -15,8 +15,6 @@ from seedtune.exporter.stages.reads import reads
 
 Users = Mapping[ir.Value, list[ir.Node]]
 SOURCE, SINK = "source", "sink"
-# For values whose last axis has no fixed size (attention scores, masks): far more than any hidden state.
-UNKNOWN_BYTES = 1 << 24
 
 
 def users_of(nodes: Iterable[ir.Node]) -> dict[ir.Value, list[ir.Node]]:
@@ -29,20 +27,20 @@ def users_of(nodes: Iterable[ir.Node]) -> dict[ir.Value, list[ir.Node]]:
 
 
 def run_late(
-    levels: dict[ir.Node, int], users: Users, widths: Mapping[str, int], movable: Collection[ir.Node]
+    levels: dict[ir.Node, int], users: Users, sizes: Mapping[str, int], movable: Collection[ir.Node]
 ) -> None:
     """Changes ``levels`` (node -> stage, in topological order) so that less crosses the borders.
 
     Args:
         levels: changed in place.
         users: of every value.
-        widths: value -> bytes of its last axis, 0 where unknown.
+        sizes: value -> bytes, for some batch.
         movable: the nodes that may be moved.
     """
     for level in range(max(levels.values())):
         candidates = _only_read_later(levels, users, level, movable)
         if candidates:
-            for node in _after_cut(candidates, levels, users, widths, level):
+            for node in _after_cut(candidates, levels, users, sizes, level):
                 levels[node] = level + 1
 
 
@@ -62,7 +60,7 @@ def _after_cut(
     candidates: Collection[ir.Node],
     levels: Mapping[ir.Node, int],
     users: Users,
-    widths: Mapping[str, int],
+    sizes: Mapping[str, int],
     level: int,
 ) -> list[ir.Node]:
     graph = networkx.DiGraph()
@@ -73,8 +71,8 @@ def _after_cut(
         if producer not in levels:
             continue
         start = producer if producer in candidates else SOURCE
-        width = widths.get(value.name or "", 0) or UNKNOWN_BYTES
-        graph.add_edge(start, value, capacity=width)
+        size = sizes[value.name or ""]
+        graph.add_edge(start, value, capacity=size)
         for user in users.get(value, ()):
             if user in candidates:
                 graph.add_edge(value, user)

@@ -9,10 +9,14 @@ import onnx_ir as ir
 from seedtune.exporter.stages.assign import assign
 from seedtune.exporter.stages.cut import cut
 from seedtune.exporter.stages.layers import split_layers
+from seedtune.exporter.stages.memory import batches_to_infer, measure
 from seedtune.exporter.stages.reads import roles
 from seedtune.exporter.stages.twins import merge
 from seedtune.exporter.stages.types import infer
-from seedtune.runtime.stages.plan import Role, Stage, StagePlan
+from seedtune.runtime.stages.plan import GraphMemory, Role, Stage, StagePlan
+
+# Borders are laid where little crosses for rows of this kind.
+WEIGHED_BY = {"batch": 4, "tokens": 64, "prefix": 64}
 
 
 def build_stages(graphs: Mapping[str, ir.Model]) -> tuple[StagePlan, dict[str, ir.Model]]:
@@ -24,6 +28,7 @@ def build_stages(graphs: Mapping[str, ir.Model]) -> tuple[StagePlan, dict[str, i
     plans: dict[str, tuple[Stage, ...]] = {}
     files: dict[str, ir.Model] = {}
     merged: dict[str, Role] = {}
+    memory: dict[str, GraphMemory] = {}
     packed: set[str] = set()
     for name, original in graphs.items():
         model = original.clone()
@@ -32,8 +37,9 @@ def build_stages(graphs: Mapping[str, ir.Model]) -> tuple[StagePlan, dict[str, i
         if not found:
             continue
         layers = split_layers(graph)
-        types = infer(model)
-        stages = assign(graph, found, {value: kind.width_bytes for value, kind in types.items()})
+        types, *others = infer(model, [WEIGHED_BY, *batches_to_infer(model)])
+        stages = assign(graph, found, {value: kind.size_bytes for value, kind in types.items()})
+        memory[name] = measure(model, stages, others)
         stages_of_graph, models = merge(cut(graph, stages, types), layers, name, graph.opset_imports)
         plans[name] = tuple(stages_of_graph)
         files |= models
@@ -42,4 +48,4 @@ def build_stages(graphs: Mapping[str, ir.Model]) -> tuple[StagePlan, dict[str, i
             merged[parameter] = "mapped" if "mapped" in (role, merged.get(parameter)) else role
             if graph.initializers[parameter].dtype == ir.DataType.INT4:
                 packed.add(parameter)
-    return StagePlan(plans, merged, tuple(sorted(packed))), files
+    return StagePlan(plans, merged, memory, tuple(sorted(packed))), files

@@ -1,7 +1,8 @@
-"""Types of the values inside a finished graph, as ONNX Runtime infers them (it also knows its contributed operators)."""
+"""Types and sizes of the values inside a finished graph, as ONNX Runtime infers them (it knows its own operators too)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -26,16 +27,22 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Inferred:
-    """``dtype`` of a value, and the bytes of its last axis, 0 where that axis has no fixed size."""
+    """``dtype`` of a value, and its bytes for the sizes that were asked for."""
 
     dtype: ir.DataType
-    width_bytes: int
+    size_bytes: int
 
 
-def infer(model: ir.Model) -> dict[str, Inferred]:
-    """Name -> type of every value that a node of the outermost graph makes.
+def infer(model: ir.Model, batches: Sequence[Mapping[str, int]]) -> list[dict[str, Inferred]]:
+    """Name -> type and size of every value that a node of the outermost graph makes, for each of ``batches``.
 
-    Nothing is read from the weights file: in the copy that ONNX Runtime is shown, parameters are inputs.
+    Nothing is read from the weights file: in the copy that ONNX Runtime is shown, parameters are inputs. It folds what
+    depends on shapes only, so that every shape becomes known.
+
+    Args:
+        model: a finished graph.
+        batches: sizes of the axes that have names ("batch", "tokens", "prefix"). An axis that is still unknown counts
+            as 1.
     """
     copy = model.clone()
     graph = copy.graph
@@ -47,15 +54,22 @@ def infer(model: ir.Model) -> dict[str, Inferred]:
     kept = {id(value) for value in graph.outputs}
     for node in graph:
         graph.outputs.extend(output for output in node.outputs if id(output) not in kept)
+    serialized = ir.to_proto(copy).SerializeToString()
+    return [_infer(serialized, sizes) for sizes in batches]
+
+
+def _infer(model: bytes, sizes: Mapping[str, int]) -> dict[str, Inferred]:
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        ir.to_proto(copy).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    for name, size in sizes.items():
+        options.add_free_dimension_override_by_name(name, size)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     found = {}
     for output in session.get_outputs():
         dtype = TYPES[output.type]
-        last = output.shape[-1] if output.shape else None
-        found[output.name] = Inferred(dtype, int(last * dtype.itemsize) if isinstance(last, int) else 0)
+        size_bytes = dtype.itemsize
+        for dimension in output.shape or ():
+            size_bytes *= dimension if isinstance(dimension, int) else 1
+        found[output.name] = Inferred(dtype, int(size_bytes))
     return found

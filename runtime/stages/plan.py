@@ -48,6 +48,28 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outputs: dict[str, str]
 
 
+class BatchBytes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bytes of B rows of T tokens with prefixes of P tokens: fixed + B (T token + T^2 pair + T P reach + P prefix)."""
+
+    fixed: float
+    token: float
+    pair: float
+    reach: float
+    prefix: float
+
+    def of(self, rows: int, tokens: int, prefix: int = 0) -> int:
+        """Bytes of ``rows`` rows of ``tokens`` tokens with prefixes of ``prefix`` tokens."""
+        of_row = tokens * self.token + tokens * tokens * self.pair + tokens * prefix * self.reach + prefix * self.prefix
+        return int(self.fixed + rows * of_row)
+
+
+class GraphMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a batch takes: ``held`` between stages, and ``running`` on top while the most demanding stage runs."""
+
+    held: BatchBytes
+    running: BatchBytes
+
+
 class StagePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All stages of a bundle.
 
@@ -55,11 +77,13 @@ class StagePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         graphs: graph ("probe", "eval", "prefix") -> its stages in order.
         roles: tensor of the weights file -> "streamed" (a matrix, read when its stage runs), "mapped" (a table, of
             which rows are looked up), "resident" (small, read once).
+        memory: graph -> what batches take.
         packed: tensors that hold two 4-bit values a byte.
     """
 
     graphs: dict[str, tuple[Stage, ...]]
     roles: dict[str, Role]
+    memory: dict[str, GraphMemory]
     packed: tuple[str, ...] = ()
 
     @property
