@@ -27,6 +27,7 @@ from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.storage import Storage, store
+from seedtune.exporter.stages.build import build_stages
 from seedtune.exporter.suffix_trunk import trace_suffix
 from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trunk import head_of, trace
@@ -48,6 +49,7 @@ from seedtune.runtime.bundle.manifest import (
 )
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
+from seedtune.runtime.stages.plan import STAGES, encode_plan
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
 from seedtune.runtime.task.structure import Scope
@@ -136,10 +138,11 @@ def export_bundle(
     needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
     for graph in graphs.values():
         needed |= used_parameters(finish(graph))
+    plan, stage_graphs = build_stages(graphs)
 
     staging, weights_bytes = staging_folder(out), 0
     try:
-        weights = WeightsFile(staging / WEIGHTS, needed, encodings)
+        weights = WeightsFile(staging / WEIGHTS, needed, encodings, plan.streamed)
         weights_bytes = weights.total_bytes
         require_space(out.parent, weights_bytes)
         phase("writing the weights")
@@ -148,6 +151,9 @@ def export_bundle(
         for name, graph in graphs.items():
             bind(graph, external)
             ir.save(graph, staging / FILES[name])
+        for name, graph in stage_graphs.items():
+            ir.save(graph, staging / name)
+        write_durably(staging / STAGES, encode_plan(plan))
         write_durably(staging / TOKENIZER, checkpoint.tokenizer.to_str().encode())
         manifest = Manifest(
             format_version=FORMAT_VERSION,
@@ -157,7 +163,7 @@ def export_bundle(
             label_word_ids=tuple(words),
             storage=storage,
             state=layout,
-            files={name: describe(staging / name) for name in (*map(FILES.__getitem__, graphs), WEIGHTS, TOKENIZER)},
+            files={file.name: describe(file) for file in sorted(staging.iterdir())},
             prefix=traced.prefix,
         )
         del skeleton

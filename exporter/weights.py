@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +55,14 @@ class WeightsFile:
         path: Path,
         needed: Mapping[str, tuple[ir.DataType, tuple[int, ...]]],
         encodings: Mapping[str, Encoding] | None = None,
+        first: Sequence[str] = (),
     ) -> None:
         self.path = path
         self.encodings = dict(encodings or {})
-        # Wide types first, so that every tensor starts at a multiple of its own item size.
-        names = sorted(needed, key=lambda name: -needed[name][0].itemsize)
+        # Of the first ones, those that fill whole pages start on a page and lie in the order in which they are read.
+        paged = [name for name in dict.fromkeys(first) if Placed(*needed[name], 0).size_bytes % PAGE_BYTES == 0]
+        # Then wide types first, so that every tensor starts at a multiple of its own item size.
+        names = paged + sorted(needed.keys() - set(paged), key=lambda name: (-needed[name][0].itemsize, name))
         header: dict[str, object] = {"__metadata__": {"format": "pt"}}
         start, spans = 0, {}
         for name in names:

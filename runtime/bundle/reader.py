@@ -7,6 +7,7 @@ contents are hashed, and graphs may only refer to the weights file beside them (
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import onnxruntime
@@ -16,8 +17,10 @@ from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manif
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
 from seedtune.runtime.session import open_session
+from seedtune.runtime.stages.plan import STAGES, decode_plan
 from seedtune.runtime.task.compile import CompiledTask
 
+STAGE_GRAPH = re.compile(r"[a-z]+\.stage\d+\.onnx")
 REMEDY = "copy the bundle again, or export it again"
 
 
@@ -61,17 +64,14 @@ class Bundle:
             )
         raw = manifest_path.read_bytes()
         manifest = decode_manifest(raw, manifest_path)
-        expected = {*manifest.graphs.values(), WEIGHTS, TOKENIZER}
-        if set(manifest.files) != expected:
-            raise SeedTuneError(
-                "the manifest lists other files than a bundle has",
-                file=manifest_path,
-                value=sorted(set(manifest.files) ^ expected),
-                rule=", ".join(sorted(expected)),
-                remedy=REMEDY,
-            )
+        # Bundles up to format 2 have no stages.
+        required = {*manifest.graphs.values(), WEIGHTS, TOKENIZER, *([STAGES] if manifest.format_version > 2 else [])}
+        _require_files(manifest, required, manifest_path, allowed=STAGE_GRAPH)
         for name, entry in manifest.files.items():
             _verify(path / name, entry.size_bytes, entry.sha256 if verify_weights or name != WEIGHTS else None)
+        if STAGES in manifest.files:
+            stages = decode_plan((path / STAGES).read_bytes(), path / STAGES)
+            _require_files(manifest, required | set(stages.files), manifest_path)
         return cls(path, manifest, hashlib.sha256(raw).hexdigest())
 
     def session(self, graph: str, threads: int | None = None) -> onnxruntime.InferenceSession:
@@ -121,6 +121,21 @@ class Bundle:
                 remedy=REMEDY,
             )
         return compiled
+
+
+def _require_files(
+    manifest: Manifest, required: set[str], manifest_path: Path, allowed: re.Pattern[str] | None = None
+) -> None:
+    listed = set(manifest.files)
+    strange = (required - listed) | {name for name in listed - required if not (allowed and allowed.fullmatch(name))}
+    if strange:
+        raise SeedTuneError(
+            "the manifest lists other files than a bundle has",
+            file=manifest_path,
+            value=sorted(strange),
+            rule=", ".join(sorted(required)),
+            remedy=REMEDY,
+        )
 
 
 def _verify(path: Path, size_bytes: int, sha256: str | None) -> None:

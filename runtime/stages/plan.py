@@ -87,6 +87,12 @@ class StagePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     packed: tuple[str, ...] = ()
 
     @property
+    def streamed(self) -> tuple[str, ...]:
+        """The streamed tensors in the order in which a pass reads them."""
+        names = (name for stages in self.graphs.values() for stage in stages for name in stage.weights.values())
+        return tuple(name for name in dict.fromkeys(names) if self.roles[name] == "streamed")
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files of all stage graphs, each once."""
         return tuple(dict.fromkeys(stage.graph for stages in self.graphs.values() for stage in stages))
