@@ -90,6 +90,18 @@ def read_header(path: Path) -> GgufHeader:
     return header
 
 
+def read_texts(path: Path, key: str) -> list[str]:
+    """The array of texts under ``key``, such as "tokenizer.ggml.merges", without making the tokenizer.
+
+    Raises:
+        SeedTuneError: if the file is no GGUF of a known version, ends early, or has no such array.
+    """
+    try:
+        return _Cursor(np.memmap(path, dtype=np.uint8, mode="r")).texts(key)
+    except (ValueError, struct.error, OSError, OverflowError, KeyError) as error:
+        raise damaged(path, error) from error
+
+
 class _Cursor:
     """A position in the mapped file; reading past its end raises ValueError or struct.error."""
 
@@ -99,13 +111,7 @@ class _Cursor:
         self._at = 0
 
     def header(self) -> GgufHeader:
-        if bytes(self._bytes[:4]) != MAGIC:
-            raise ValueError(f"it begins with {bytes(self._bytes[:4])!r}, not {MAGIC!r}")
-        self._at = 4
-        version = self._scalar("<I")
-        if version not in VERSIONS:
-            raise ValueError(f"GGUF version {version} (big-endian, or too old or new); known: {VERSIONS}")
-        tensors, fields = self._scalar("<Q"), self._scalar("<Q")
+        tensors, fields = self._counts()
         values = {}
         for _ in range(fields):
             key = self._text()
@@ -113,6 +119,29 @@ class _Cursor:
             if value is not None:
                 values[key] = value
         return GgufHeader(values, self._tensors(tensors, values.get("general.alignment", DEFAULT_ALIGNMENT)))
+
+    def texts(self, key: str) -> list[str]:
+        _, fields = self._counts()
+        for _ in range(fields):
+            found = self._text()
+            kind = GGUFValueType(self._scalar("<I"))
+            if found != key:
+                self._value(kind)
+                continue
+            if kind != GGUFValueType.ARRAY or self._scalar("<I") != GGUFValueType.STRING:
+                break
+            return [self._text() for _ in range(self._scalar("<Q"))]
+        raise ValueError(f"it holds no array of texts named {key}")
+
+    def _counts(self) -> tuple[int, int]:
+        """How many tensors and fields the file says it has, after its magic number and version."""
+        if bytes(self._bytes[:4]) != MAGIC:
+            raise ValueError(f"it begins with {bytes(self._bytes[:4])!r}, not {MAGIC!r}")
+        self._at = 4
+        version = self._scalar("<I")
+        if version not in VERSIONS:
+            raise ValueError(f"GGUF version {version} (big-endian, or too old or new); known: {VERSIONS}")
+        return self._scalar("<Q"), self._scalar("<Q")
 
     def _tensors(self, count: int, alignment: object) -> tuple[StoredTensor, ...]:
         if not isinstance(alignment, int) or alignment <= 0:
