@@ -152,7 +152,7 @@ class _Pages:
 
     def __init__(self, size_bytes: int) -> None:
         self.size_bytes = max(size_bytes, mmap.PAGESIZE)
-        self._map = mmap.mmap(-1, self.size_bytes)
+        self._map = mmap.mmap(-1, self.size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.view = memoryview(self._map)
         self.address = int(np.frombuffer(self._map, np.uint8).ctypes.data)
 
