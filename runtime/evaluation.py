@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from seedtune.runtime.data.batches import Feeder
+from seedtune.runtime.graphs import Graph
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Evaluation:
 
 
 def evaluate(
-    session: onnxruntime.InferenceSession,
+    graph: Graph,
     state: npt.NDArray[np.float32],
     feeder: Feeder,
     *,
@@ -64,24 +64,23 @@ def evaluate(
     """Runs the eval graph over all examples of ``feeder``.
 
     Args:
-        session: of the eval graph.
+        graph: the eval graph.
         state: [n] float32.
         feeder: makes batches of the rows.
         rows: token rows per call, padding included.
         want_hidden: also collect the hidden states.
         advance: told how many examples each call finished.
     """
-    offered = {output.name for output in session.get_outputs()}
-    completes = "token_accuracy" in offered
+    completes = "token_accuracy" in graph.outputs
     outputs = ["loss", "token_accuracy" if completes else "log_probabilities", *(["hidden"] if want_hidden else [])]
     collected: dict[str, npt.NDArray[np.float32]] = {}
     examples = feeder.examples
-    for batch in feeder.batches(range(len(examples)), rows):
-        found = session.run(outputs, {**batch.feeds, "state": state})
+    batches = feeder.batches(range(len(examples)), rows)
+    for index, found in graph.run(outputs, batches, {"state": state}):
         for name, part in zip(outputs, found, strict=True):
             whole = collected.setdefault(name, np.empty((len(examples), *part.shape[1:]), np.float32))
-            whole[batch.index] = part
-        advance(len(batch.index))
+            whole[index] = part
+        advance(len(index))
     labels = np.array([example.label for example in examples], np.int64)
     probabilities = None if completes else np.exp(collected["log_probabilities"])
     return Evaluation(

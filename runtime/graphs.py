@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from seedtune.runtime.data.batches import Batch
+from seedtune.runtime.data.batches import Batch, Integers
 from seedtune.runtime.session import open_session
 
 Array = npt.NDArray[Any]
@@ -24,8 +24,8 @@ class Graph(Protocol):
 
     def run(
         self, names: Sequence[str], batches: Iterable[Batch], shared: Mapping[str, Array]
-    ) -> Iterator[tuple[Batch, list[Array]]]:
-        """Each batch, in order, with the outputs ``names``.
+    ) -> Iterator[tuple[Integers, list[Array]]]:
+        """The places of each batch's rows (``Batch.index``) and the outputs ``names``, in the order of the batches.
 
         Args:
             names: which outputs.
@@ -44,9 +44,12 @@ class MappedGraph:
 
     def run(
         self, names: Sequence[str], batches: Iterable[Batch], shared: Mapping[str, Array]
-    ) -> Iterator[tuple[Batch, list[Array]]]:
+    ) -> Iterator[tuple[Integers, list[Array]]]:
         """See :class:`Graph`."""
         for batch in batches:
-            yield batch, self.session.run(list(names), {**batch.feeds, **shared})
+            index = batch.index
+            found = self.session.run(list(names), {**batch.feeds, **shared})
             # Else its memory would be taken until the next one is there.
             del batch
+            yield index, found
+            del found

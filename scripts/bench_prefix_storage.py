@@ -53,11 +53,11 @@ def measure(storage: str, seeds: int, count: int) -> tuple[int, np.ndarray, np.n
     padding_id = bundle.manifest.model.padding_id
     validation = bench_support.reviews(bundle, "validation")
     feeder = SuffixRows(validation, padding_id, Prefixes(bundle, validation))
-    result = evaluate(bundle.session("eval"), state, feeder, rows=TOKENS_PER_CALL)
+    result = evaluate(bundle.graph("eval"), state, feeder, rows=TOKENS_PER_CALL)
     train = bench_support.reviews(bundle)[:count]
     feeder = SuffixRows(train, padding_id, Prefixes(bundle, train))
     batches = list(feeder.batches(range(count), TOKENS_PER_CALL))
-    estimator = TwoSided(bundle.session("probe"), Settings().epsilon)
+    estimator = TwoSided(bundle.graph("probe"), Settings().epsilon)
     gradients = [estimator.measure(state, seed, batches).projected_gradient for seed in range(seeds)]
     layout = bundle.manifest.prefix
     assert layout is not None

@@ -25,6 +25,7 @@ from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.data.batches import Batch, Example
 from seedtune.runtime.estimators.two_sided import TwoSided
+from seedtune.runtime.graphs import MappedGraph
 from seedtune.runtime.run.feeders import open_feeder
 from seedtune.runtime.run.settings import Settings
 
@@ -146,12 +147,12 @@ def profile_probe(bundle: Bundle, batches: Sequence[Batch], rounds: int, threads
 
         # Settings are made where sessions are opened, in runtime/session.py; so whatever they are, they apply here.
         with mock.patch.object(onnxruntime, "SessionOptions", profiling):
-            session = bundle.session("probe", threads)
-        estimator = TwoSided(session, Settings().epsilon)
+            graph = MappedGraph(bundle.path / bundle.manifest.graphs["probe"], threads)
+        estimator = TwoSided(graph, Settings().epsilon)
         state = np.zeros(bundle.manifest.state.parameters, np.float32)
         for number in range(rounds + 1):
             estimator.measure(state, number, batches)
-        events = json.loads(Path(session.end_profiling()).read_text())
+        events = json.loads(Path(graph.session.end_profiling()).read_text())
     return profile_of(events, rounds, len(batches))
 
 

@@ -25,10 +25,10 @@ from seedtune.runtime.data.batches import Feeder
 from seedtune.runtime.data.sampler import Sampler
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.evaluation import evaluate
-from seedtune.runtime.run.driver import start_or_resume
 from seedtune.runtime.run.feeders import CacheOptions, open_feeder
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.run.start import start_or_resume
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.tuned import open_tuned
 
@@ -95,7 +95,7 @@ def _spread(values: list[float]) -> str:
 
 def time_steps(bundles: dict[str, Bundle], feeders: dict[str, Feeder]) -> dict[str, float]:
     """Median seconds of a step, the scopes in turns; the first step of each warms up."""
-    estimators = {scope: TwoSided(bundle.session("probe"), Settings().epsilon) for scope, bundle in bundles.items()}
+    estimators = {scope: TwoSided(bundle.graph("probe"), Settings().epsilon) for scope, bundle in bundles.items()}
     times: dict[str, list[float]] = {scope: [] for scope in bundles}
     for step in range(TIMED_STEPS + 1):
         for scope, estimator in estimators.items():
@@ -120,7 +120,7 @@ def tuned_accuracy(bundle: Bundle, out: Path, steps: int, seed: int, cache: Cach
             run.execute(progress)
     tuned = open_tuned(out)
     feeder = open_feeder(bundle, bench_support.reviews(bundle, "test"), name="test", cache=cache)
-    return evaluate(bundle.session("eval"), tuned.state.values, feeder, rows=Settings().rows_per_call).accuracy
+    return evaluate(bundle.graph("eval"), tuned.state.values, feeder, rows=Settings().rows_per_call).accuracy
 
 
 if __name__ == "__main__":

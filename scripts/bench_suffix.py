@@ -100,7 +100,7 @@ def plain_forward(bundle: Bundle, rows: list[Example]) -> float:
     """Seconds of one evaluation of ``rows`` by the untouched model over whole rows, session included."""
     started = time.perf_counter()
     state = np.zeros(bundle.manifest.state.parameters, np.float32)
-    evaluate(bundle.session("eval"), state, WholeRows(rows, padding_id(bundle)), rows=TOKENS_PER_CALL)
+    evaluate(bundle.graph("eval"), state, WholeRows(rows, padding_id(bundle)), rows=TOKENS_PER_CALL)
     return time.perf_counter() - started
 
 
@@ -108,7 +108,7 @@ def probes(
     bundles: dict[str, Bundle], feeders: dict[str, Feeder], count: int, rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Milliseconds of probes of the same examples by scope, batches included, and tokens of one side."""
-    estimators = {scope: TwoSided(bundle.session("probe"), Settings().epsilon) for scope, bundle in bundles.items()}
+    estimators = {scope: TwoSided(bundle.graph("probe"), Settings().epsilon) for scope, bundle in bundles.items()}
     states = {scope: np.zeros(bundle.manifest.state.parameters, np.float32) for scope, bundle in bundles.items()}
     sampler = Sampler(0, CACHED_ROWS, count)
     times: dict[str, list[float]] = {"all": [], "suffix": []}
@@ -134,7 +134,7 @@ def zero_state_error(plain: Bundle, storage: str) -> float:
     for bundle in (plain, suffix):
         rows = bench_support.reviews(bundle, "validation")[:COMPARED_ROWS]
         state = np.zeros(bundle.manifest.state.parameters, np.float32)
-        result = evaluate(bundle.session("eval"), state, open_feeder(bundle, rows), rows=TOKENS_PER_CALL)
+        result = evaluate(bundle.graph("eval"), state, open_feeder(bundle, rows), rows=TOKENS_PER_CALL)
         assert result.probabilities is not None
         found.append(np.log(result.probabilities))
     return float(np.abs(found[0] - found[1]).max())

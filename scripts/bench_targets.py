@@ -30,8 +30,8 @@ from seedtune.runtime.bundle.manifest import StateLayout
 from seedtune.runtime.data.batches import Example, WholeRows
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.evaluation import evaluate
+from seedtune.runtime.graphs import MappedGraph
 from seedtune.runtime.run.prepare import load_split
-from seedtune.runtime.session import open_session
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
 
@@ -93,8 +93,8 @@ def measure(
     """Merit, mean squared projected gradient and mean curvature of a target set at the untouched model."""
     state = np.zeros(layout.parameters, np.float32)
     feeder = WholeRows(examples, padding_id)
-    middle = evaluate(open_session(folder / "eval.onnx"), state, feeder, rows=512).loss
-    estimator = TwoSided(open_session(folder / "probe.onnx"), EPSILON)
+    middle = evaluate(MappedGraph(folder / "eval.onnx"), state, feeder, rows=512).loss
+    estimator = TwoSided(MappedGraph(folder / "probe.onnx"), EPSILON)
     batches = list(feeder.batches(range(len(examples)), 512))
     estimates = [estimator.measure(state, seed, batches) for seed in range(1, seeds + 1)]
     gradient = float(np.mean([estimate.projected_gradient**2 for estimate in estimates]))

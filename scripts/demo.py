@@ -109,8 +109,8 @@ def score(tuned: Tuned, path: Path, rows: int | None = None, cache: Path | None 
     """Evaluates the first ``rows`` rows of ``path``, with hidden states; keeps prefixes in the folder ``cache``."""
     examples = load_split(path, tuned.bundle.compiled_task()).examples[:rows]
     feeder = open_feeder(tuned.bundle, examples, name=path.stem, cache=CacheOptions(cache))
-    session = tuned.bundle.session("eval")
-    return evaluate(session, tuned.state.values, feeder, rows=Settings().rows_per_call, want_hidden=True)
+    graph = tuned.bundle.graph("eval")
+    return evaluate(graph, tuned.state.values, feeder, rows=Settings().rows_per_call, want_hidden=True)
 
 
 def linear_probe(train: Evaluation, test: Evaluation) -> float:

@@ -1,4 +1,4 @@
-"""python scripts/make_reference_checkpoint.py opt-1.3b OUT: a checkpoint folder of a model's full size, random from a seed.
+"""python scripts/make_reference_checkpoint.py opt-1.3b OUT: a checkpoint of a model's full size, random from a seed.
 
 The folder has the files, formats, names, types and sizes that the Hugging Face hub serves for the model, and a
 tokenizer of the same kind and ids; only the values are made up. `seedtune export` treats it like the hub's. It is

@@ -121,18 +121,18 @@ def _product(
     largest = emit.op("ReduceMax", x, axis, keepdims=0)
     smallest = emit.op("ReduceMin", x, axis, keepdims=0)
     extent = emit.op("Max", largest, emit.op("Neg", smallest))
-    row_scale = emit.op("Mul", extent, emit.constant(np.float32(1 / INT8_MAXIMUM)))
-    row_scale = emit.op("Max", row_scale, emit.constant(np.float32(SMALLEST_ROW_SCALE)))
+    row_scale = emit.op("Mul", extent, emit.constant(np.array(1 / INT8_MAXIMUM, np.float32)))
+    row_scale = emit.op("Max", row_scale, emit.constant(np.array(SMALLEST_ROW_SCALE, np.float32)))
     zero = emit.constant(np.array(ZERO_CODE, np.uint8))
     zeros = emit.op("Expand", zero, emit.op("Shape", row_scale))
     rest, scale, total = x, row_scale, None
     for digit in range(digits):
         rounded = emit.op("QuantizeLinear", rest, scale, zeros, axis=0)
-        unit = emit.constant(np.float32(factor / DIGIT_BASE**digit))
+        unit = emit.constant(np.array(factor / DIGIT_BASE**digit, np.float32))
         part = emit.op("MatMulIntegerToFloat", rounded, codes, unit, scales, zero, domain=CONTRIBUTED)
         total = part if total is None else emit.op("Add", total, part)
         if digit + 1 < digits:
             rest = emit.op("Sub", rest, emit.op("DequantizeLinear", rounded, scale, zeros, axis=0))
-            scale = emit.op("Mul", scale, emit.constant(np.float32(1 / DIGIT_BASE)))
+            scale = emit.op("Mul", scale, emit.constant(np.array(1 / DIGIT_BASE, np.float32)))
     assert total is not None
     return emit.op("Mul", total, emit.op("Unsqueeze", row_scale, axis))

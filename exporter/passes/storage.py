@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Literal
 
 import onnx_ir as ir
+from onnx_ir._core import Usage
 
 from seedtune.exporter.encodings import INT4_BLOCK, TYPES, Encoding
 from seedtune.exporter.passes.emitter import static_shape
@@ -41,7 +42,7 @@ def store(
     if storage == "fp32":
         return {}
     graphs = list(graphs)
-    readers: dict[str, list[ir.Usage]] = {}
+    readers: dict[str, list[Usage]] = {}
     shapes: dict[str, tuple[int, int]] = {}
     for graph, _pairs in graphs:
         for name, value in graph.initializers.items():
@@ -75,7 +76,7 @@ def _is_matrix(value: ir.Value) -> bool:
     return waits_for_values and value.shape is not None and len(value.shape) == 2
 
 
-def _choose(storage: Storage, uses: list[ir.Usage], shape: tuple[int, int], at_least_half: bool) -> Encoding | None:
+def _choose(storage: Storage, uses: list[Usage], shape: tuple[int, int], at_least_half: bool) -> Encoding | None:
     looked_up = [use.node for use in uses if use.node.op_type == "Gather" and use.idx == 0]
     multiplied = [use.node for use in uses if use.node.op_type in ("Gemm", "MatMul") and use.idx == 1]
     if not uses or len(looked_up) + len(multiplied) < len(uses):

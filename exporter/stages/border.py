@@ -26,9 +26,7 @@ def users_of(nodes: Iterable[ir.Node]) -> dict[ir.Value, list[ir.Node]]:
     return users
 
 
-def run_late(
-    levels: dict[ir.Node, int], users: Users, sizes: Mapping[str, int], movable: Collection[ir.Node]
-) -> None:
+def run_late(levels: dict[ir.Node, int], users: Users, sizes: Mapping[str, int], movable: Collection[ir.Node]) -> None:
     """Changes ``levels`` (node -> stage, in topological order) so that less crosses the borders.
 
     Args:

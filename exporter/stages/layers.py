@@ -22,7 +22,8 @@ def split_layers(graph: ir.Graph) -> dict[str, tuple[str, int]]:
         for use in list(whole.uses()):
             if use.node.op_type == "Gather":
                 index = use.node.inputs[1]
-                assert index is not None and index.const_value is not None
+                assert index is not None
+                assert index.const_value is not None
                 part = _part(graph, whole, int(index.const_value.numpy()), parts, made)
                 ir.convenience.replace_all_uses_with(use.node.outputs[0], part)
                 graph.remove(use.node, safe=True)
@@ -37,7 +38,8 @@ def _part(
     graph: ir.Graph, whole: ir.Value, layer: int, parts: dict[int, ir.Value], made: dict[str, tuple[str, int]]
 ) -> ir.Value:
     if layer not in parts:
-        assert whole.name is not None and whole.shape is not None
+        assert whole.name is not None
+        assert whole.shape is not None
         part = ir.Value(name=f"{whole.name}.{layer}", type=whole.type, shape=ir.Shape(list(whole.shape)[1:]))
         graph.inputs.append(part)
         parts[layer] = part
@@ -48,7 +50,8 @@ def _part(
 def _size_of(graph: ir.Graph, node: ir.Node, part: ir.Value) -> None:
     """Lets ``node``, a Shape of an axis behind the layers, read one layer."""
     start, end = node.attributes["start"].as_int(), node.attributes["end"].as_int()
-    assert node.op_type == "Shape" and 0 < start < end
+    assert node.op_type == "Shape"
+    assert 0 < start < end
     emit = Emitter(graph)
     size = emit.op("Shape", part, start=start - 1, end=end - 1)
     emit.insert_before(node)

@@ -50,7 +50,8 @@ def roles(graph: ir.Graph) -> dict[str, Role]:
 
 def size_bytes(value: ir.Value) -> int:
     """The bytes of a parameter."""
-    assert value.shape is not None and value.dtype is not None
+    assert value.shape is not None
+    assert value.dtype is not None
     size: float = value.dtype.itemsize
     for dimension in value.shape:
         assert isinstance(dimension, int)

@@ -91,7 +91,7 @@ def _model(one: Cut, differing: Sequence[int], opsets: Mapping[str, int]) -> ir.
 
 def _unique_names(graph: ir.Graph) -> None:
     """Inner values get names that cannot be those of inputs and outputs."""
-    fixed = {value for value in (*graph.inputs, *graph.outputs)}
+    fixed = {*graph.inputs, *graph.outputs}
     for number, node in enumerate(graph):
         for place, output in enumerate(node.outputs):
             if output not in fixed:

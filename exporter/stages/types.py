@@ -1,4 +1,4 @@
-"""Types and sizes of the values inside a finished graph, as ONNX Runtime infers them (it knows its own operators too)."""
+"""Types and sizes of the values inside a finished graph, as ONNX Runtime infers them: it knows its own operators."""
 
 from __future__ import annotations
 

@@ -16,8 +16,11 @@ from tokenizers import Tokenizer
 from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
+from seedtune.runtime.graphs import Graph, MappedGraph
 from seedtune.runtime.session import open_session
+from seedtune.runtime.stages.memory_limit import MemoryChoice
 from seedtune.runtime.stages.plan import STAGES, decode_plan
+from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.task.compile import CompiledTask
 
 STAGE_GRAPH = re.compile(r"[a-z]+\.stage\d+\.onnx")
@@ -33,10 +36,11 @@ class Bundle:
         sha256: the SHA-256 of ``manifest.json``, which identifies the bundle.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, sha256: str) -> None:
+    def __init__(self, path: Path, manifest: Manifest, sha256: str, streamed: StreamedGraphs | None = None) -> None:
         self.path = path
         self.manifest = manifest
         self.sha256 = sha256
+        self._streamed = streamed
 
     @classmethod
     def open(cls, path: Path, *, verify_weights: bool = True) -> Bundle:
@@ -73,6 +77,34 @@ class Bundle:
             stages = decode_plan((path / STAGES).read_bytes(), path / STAGES)
             _require_files(manifest, required | set(stages.files), manifest_path)
         return cls(path, manifest, hashlib.sha256(raw).hexdigest())
+
+    @property
+    def memory(self) -> MemoryChoice | None:
+        """What its graphs keep to; None without a limit."""
+        return self._streamed.choice if self._streamed else None
+
+    def stages(self) -> StageFiles:
+        """What the bundle says of its stages.
+
+        Raises:
+            SeedTuneError: it has none.
+        """
+        return StageFiles.read(self.path, self.path / WEIGHTS)
+
+    def within(self, choice: MemoryChoice) -> Bundle:
+        """The same bundle, with graphs that stream their weights and keep to ``choice``.
+
+        Raises:
+            SeedTuneError: it has no stages.
+        """
+        streamed = StreamedGraphs(self.path, self.path / WEIGHTS, self.stages(), choice)
+        return Bundle(self.path, self.manifest, self.sha256, streamed)
+
+    def graph(self, name: str, threads: int | None = None) -> Graph:
+        """The graph "probe", "eval", or "prefix" in a bundle with scope "suffix", ready to run."""
+        if self._streamed is not None:
+            return self._streamed.open(name, threads)
+        return MappedGraph(self.path / self.manifest.graphs[name], threads)
 
     def session(self, graph: str, threads: int | None = None) -> onnxruntime.InferenceSession:
         """A session over the graph "probe", "eval", "update", or "prefix" in a bundle with scope "suffix"."""

@@ -16,6 +16,7 @@ from seedtune.runtime.cli.options import (
     CacheLimitOption,
     CacheOption,
     JsonOption,
+    MemoryLimitOption,
     ThreadsOption,
     parse_size,
     print_json,
@@ -23,8 +24,10 @@ from seedtune.runtime.cli.options import (
 from seedtune.runtime.evaluation import Evaluation, evaluate
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.run.feeders import CacheOptions, open_feeder
+from seedtune.runtime.run.memory import examples_of_evaluation, limit_memory
 from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.trim import trim
 from seedtune.runtime.tuned import open_tuned
 
 
@@ -34,9 +37,17 @@ def evaluate_command(
     bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
     step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Also write one JSON line a row to this file.")] = None,
-    rows_per_call: Annotated[int, typer.Option(min=1, help="Token rows a call.")] = Settings().rows_per_call,
+    rows_per_call: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"Token rows a call. [default: {Settings().rows_per_call}, of an int8 bundle "
+            f"{Settings.of_storage('int8').rows_per_call}]",
+        ),
+    ] = None,
     cache: CacheOption = None,
     cache_limit: CacheLimitOption = None,
+    memory_limit: MemoryLimitOption = None,
     threads: ThreadsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -52,22 +63,37 @@ def evaluate_command(
     console = Console(stderr=True)
     tuned = open_tuned(model, bundle=bundle, step=step)
     split = load_split(data, tuned.bundle.compiled_task())
-    limit_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit is not None else None
+    trim()
+    cache_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit is not None else None
+    opened = tuned.bundle
+    rows = rows_per_call or Settings.of_storage(opened.manifest.storage).rows_per_call
+    if memory_limit is not None:
+        opened = limit_memory(
+            opened,
+            split.examples,
+            parse_size(memory_limit, "--memory-limit"),
+            examples_at_once=examples_of_evaluation(split.examples),
+            cached=cache is not None and cache_bytes is None,
+            tokens_per_call=max(1, rows_per_call // 2) if rows_per_call else None,
+        )
+    if opened.memory:
+        rows = 2 * opened.memory.tokens_per_call
+        console.print(str(opened.memory), markup=False, highlight=False, soft_wrap=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         feeder = open_feeder(
-            tuned.bundle,
+            opened,
             split.examples,
             name=data.stem,
-            cache=CacheOptions(cache, limit_bytes),
+            cache=CacheOptions(cache, cache_bytes),
             threads=threads,
             bar=lambda name, total: bar_of(progress, name, total),
             notice=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
         )
         result = evaluate(
-            tuned.bundle.session("eval", threads),
+            opened.graph("eval", threads),
             tuned.state.values,
             feeder,
-            rows=rows_per_call,
+            rows=rows,
             advance=bar_of(progress, "evaluating", len(split.examples)),
         )
     if predictions is not None:

@@ -35,6 +35,14 @@ CacheLimitOption = Annotated[
         help="Bytes of each cache, such as 500M or 2G; rows beyond it are computed at each use. 0 keeps none.",
     ),
 ]
+MemoryLimitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Stay below so many bytes in all, such as 256Mi or 1G: weights are streamed from the bundle.",
+    ),
+]
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 

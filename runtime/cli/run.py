@@ -17,14 +17,15 @@ from seedtune.runtime.cli.options import (
     CacheLimitOption,
     CacheOption,
     JsonOption,
+    MemoryLimitOption,
     ThreadsOption,
     parse_size,
     print_json,
 )
-from seedtune.runtime.run.driver import start_or_resume
 from seedtune.runtime.run.feeders import CacheOptions
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.run.start import start_or_resume
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult
 
@@ -71,13 +72,17 @@ def run_command(
     ] = None,
     rows_per_call: Annotated[
         int | None,
-        typer.Option(help=f"Token rows a call, both sides; bounds memory. [default: {DEFAULTS.rows_per_call}]"),
+        typer.Option(
+            help="Token rows a call, both sides; bounds memory. "
+            f"[default: {DEFAULTS.rows_per_call}, of an int8 bundle {Settings.of_storage('int8').rows_per_call}]"
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out; options default to its own.")
     ] = False,
     cache: CacheOption = None,
     cache_limit: CacheLimitOption = None,
+    memory_limit: MemoryLimitOption = None,
     threads: ThreadsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -90,6 +95,8 @@ def run_command(
         seedtune run bundle --out run --resume
 
         seedtune run bundle --train train.csv --out run --steps 1000 --batch-size 16 --learning-rate 0.01 --seed 7
+
+        seedtune run bundle --train train.jsonl --out run --memory-limit 256Mi
     """
     given = {
         "steps": steps,
@@ -105,7 +112,8 @@ def run_command(
     with RunFolder(out, resume=resume) as folder:
         limit_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit is not None else None
         caches = CacheOptions(cache or folder.prefixes, limit_bytes)
-        run = start_or_resume(bundle, folder, train, held_out, options, threads, caches)
+        memory_bytes = parse_size(memory_limit, "--memory-limit") if memory_limit is not None else None
+        run = start_or_resume(bundle, folder, train, held_out, options, threads, caches, memory_bytes)
         with _clean_stop() as stop, RunProgress(run.settings.steps) as progress:
             result = run.execute(progress, stop)
     _summarise(result, out, cache)
@@ -157,6 +165,8 @@ def _summarise(result: RunResult, out: Path, cache: Path | None) -> None:
         )
     if result.rss_anon_peak_bytes is not None:
         parts.append(f"RssAnon peak {result.rss_anon_peak_bytes / 1e6:.0f} MB")
+    if result.memory_limit_bytes is not None and result.vm_hwm_bytes is not None:
+        parts.append(f"at most {result.vm_hwm_bytes / 1e6:.0f} MB of {result.memory_limit_bytes / 1e6:.0f} MB in all")
     console.print("; ".join(parts), highlight=False, soft_wrap=True)
     console.print(f"seedtune report {out}", highlight=False, soft_wrap=True)
     if result.interrupted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,25 +32,44 @@ class Example:
     targets: Integers | None = None
 
 
+class Layers(Protocol):
+    """An input of a graph with the layers of the model as its first axis, of which one layer can be had at a time."""
+
+    def __getitem__(self, layer: int) -> npt.NDArray[Any]:
+        """What the layer reads."""
+        ...
+
+    def whole(self) -> npt.NDArray[Any]:
+        """All layers in one array."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Rows for one call of a graph.
 
     Attributes:
-        feeds: graph input -> array; everything but the state and the noise.
+        arrays: graph input -> array; everything but the state, the noise and ``layered``.
         index: [B] each row's place among the examples that were asked for.
         tokens: tokens of one side that the call computes, padding included.
         padding_tokens: how many of them are padding.
         prefix_tokens: tokens whose keys and values are read from a cache, padding included.
         prefix_padding_tokens: how many of them are padding.
+        layered: graph input -> its layers.
     """
 
-    feeds: Mapping[str, npt.NDArray[Any]]
+    arrays: Mapping[str, npt.NDArray[Any]]
     index: Integers
     tokens: int
     padding_tokens: int
     prefix_tokens: int = 0
     prefix_padding_tokens: int = 0
+    layered: Mapping[str, Layers] = field(default_factory=dict)
+
+    @property
+    def feeds(self) -> dict[str, npt.NDArray[Any]]:
+        """``arrays`` and ``layered`` as whole arrays, which are copied at each use."""
+        return {**self.arrays, **{name: layers.whole() for name, layers in self.layered.items()}}
 
 
 class Feeder(Protocol):

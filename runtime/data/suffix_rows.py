@@ -10,24 +10,30 @@ from seedtune.runtime.data.batches import Batch, Example, Integers, grouped, pad
 from seedtune.runtime.prefix.blocks import side_by_side
 from seedtune.runtime.prefix.prefixes import Prefixes
 
-# Keys and values of one call: what a batch may copy out of the cache at once.
+# Keys and values of one call of a whole graph, which reads a copy of them all; measured in docs/log.md, "suffix".
 PREFIX_BYTES_PER_CALL = 32 << 20
 
 
 class SuffixRows:
     """:class:`~seedtune.runtime.data.batches.Feeder` for graphs that read the suffix and find the prefix in a cache."""
 
-    def __init__(self, examples: Sequence[Example], padding_id: int, prefixes: Prefixes) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        padding_id: int,
+        prefixes: Prefixes,
+        prefix_tokens_per_call: int | None = None,
+    ) -> None:
         self.examples = examples
         self.padding_id = padding_id
         self.prefixes = prefixes
+        self._prefix_limit = prefix_tokens_per_call or max(1, PREFIX_BYTES_PER_CALL // prefixes.layout.bytes_per_token)
 
     def batches(self, indices: Sequence[int] | Integers, token_limit: int) -> Iterator[Batch]:
         """See :class:`~seedtune.runtime.data.batches.Feeder`; shortest prefix first."""
         wanted = [int(index) for index in indices]
         sizes = [(self.prefixes.lengths[index], len(_suffix(self.examples[index]))) for index in wanted]
-        prefix_limit = max(1, PREFIX_BYTES_PER_CALL // self.prefixes.layout.bytes_per_token)
-        for group in grouped(sizes, (prefix_limit, token_limit)):
+        for group in grouped(sizes, (self._prefix_limit, token_limit)):
             chosen = [wanted[place] for place in group]
             rows = [self.examples[index] for index in chosen]
             ids, mask = padded([row.ids[_suffix(row)] for row in rows], self.padding_id)
@@ -35,25 +41,24 @@ class SuffixRows:
             cached = side_by_side(self.prefixes.blocks(chosen), self.prefixes.layout)
             lengths = np.array([self.prefixes.lengths[index] for index in chosen], np.int64)
             prefix_tokens = len(chosen) * cached["keys"].shape[3]
-            feeds = {
+            arrays = {
                 "ids": ids,
                 "mask": mask,
                 "positions": positions,
                 **_what_is_right(rows),
                 "prefix_length": lengths,
-                **cached,
             }
-            # Held here too, the last batch would still take its memory while the next one is made.
-            del cached
             yield Batch(
-                feeds,
+                arrays,
                 group,
                 int(ids.size),
                 int(ids.size - mask.sum()),
                 prefix_tokens,
                 int(prefix_tokens - lengths.sum()),
+                cached,
             )
-            del feeds
+            # Held here too, the last batch would still take its memory while the next one is made.
+            del cached
 
 
 def _what_is_right(rows: Sequence[Example]) -> dict[str, Integers]:

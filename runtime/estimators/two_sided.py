@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from seedtune.runtime.data.batches import Batch
+from seedtune.runtime.graphs import Graph
 
 Floats = npt.NDArray[np.float32]
 
@@ -51,8 +51,8 @@ def estimate_from(loss_plus: float, loss_minus: float, epsilon: float) -> Estima
 class TwoSided:
     """:class:`Estimator` over the probe graph."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, epsilon: float) -> None:
-        self.session = session
+    def __init__(self, graph: Graph, epsilon: float) -> None:
+        self.graph = graph
         self.epsilon = epsilon
 
     def measure(self, state: Floats, seed: int, batches: Iterable[Batch]) -> Estimate:
@@ -64,11 +64,9 @@ class TwoSided:
         }
         places: list[npt.NDArray[np.int64]] = []
         sides: list[Floats] = []
-        for batch in batches:
-            sides.append(np.stack(self.session.run(["loss_plus", "loss_minus"], {**batch.feeds, **shared})))
-            places.append(batch.index)
-            # Else its memory would be taken until the next one is there.
-            del batch
+        for index, found in self.graph.run(["loss_plus", "loss_minus"], batches, shared):
+            sides.append(np.stack(found))
+            places.append(index)
         losses = np.empty((2, sum(map(len, places))), np.float64)
         losses[:, np.concatenate(places)] = np.concatenate(sides, axis=1)
         plus, minus = losses.mean(axis=1).astype(np.float32)

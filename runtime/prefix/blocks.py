@@ -43,17 +43,40 @@ def block_bytes(block: Block) -> bytes:
     return b"".join(np.ascontiguousarray(block[name]).tobytes() for name in ORDER if name in block)
 
 
-def side_by_side(blocks: Sequence[Block], layout: PrefixLayout) -> dict[str, npt.NDArray[Any]]:
-    """The inputs of a graph for B blocks, [layers, B, key heads, P, ...] each, padded with zeros on the right.
+class SideBySide:
+    """An input of a graph for B blocks: [layers, B, key heads, P, ...], padded with zeros on the right.
 
     P is that of the longest block, and at least 1: a graph that is given no place at all has no keys to look at.
+    Nothing is copied before it is asked for: a graph that runs layer by layer takes one layer at a time.
     """
-    longest = max(1, *(block["keys"].shape[2] for block in blocks))
-    stacked = {}
-    for name, (dtype, shape) in block_shapes(layout, longest).items():
-        whole = np.zeros((shape[0], len(blocks), *shape[1:]), dtype)
-        for row, block in enumerate(blocks):
-            array = block[name]
-            whole[:, row, :, : array.shape[2]] = array
-        stacked[name] = whole
-    return stacked
+
+    def __init__(self, blocks: Sequence[Block], layout: PrefixLayout, name: str) -> None:
+        self._arrays = [block[name] for block in blocks]
+        longest = max(1, *(array.shape[2] for array in self._arrays))
+        self.dtype, self._of_row = block_shapes(layout, longest)[name]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole input."""
+        return self._of_row[0], len(self._arrays), *self._of_row[1:]
+
+    @property
+    def nbytes(self) -> int:
+        """Of the whole input."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def __getitem__(self, layer: int) -> npt.NDArray[Any]:
+        """One layer, [B, key heads, P, ...]."""
+        whole = np.zeros(self.shape[1:], self.dtype)
+        for row, array in enumerate(self._arrays):
+            whole[row, :, : array.shape[2]] = array[layer]
+        return whole
+
+    def whole(self) -> npt.NDArray[Any]:
+        """All layers."""
+        return np.stack([self[layer] for layer in range(self.shape[0])])
+
+
+def side_by_side(blocks: Sequence[Block], layout: PrefixLayout) -> dict[str, SideBySide]:
+    """The inputs of a graph for ``blocks``, by name."""
+    return {name: SideBySide(blocks, layout, name) for name in block_shapes(layout, 1)}

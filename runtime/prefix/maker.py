@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import onnxruntime
 
 from seedtune.runtime.bundle.manifest import Manifest
-from seedtune.runtime.data.batches import Example, Integers, grouped, padded
+from seedtune.runtime.data.batches import Batch, Example, Integers, grouped, padded
+from seedtune.runtime.graphs import Graph
 from seedtune.runtime.prefix.blocks import Block
 
 # Tokens of a call; bounds memory, together with what a call returns: this many tokens' keys and values.
@@ -24,25 +24,29 @@ RETURNED_BYTES = 32 << 20
 class PrefixMaker:
     """See the module docstring."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, manifest: Manifest) -> None:
+    def __init__(self, graph: Graph, manifest: Manifest, tokens_per_call: int | None = None) -> None:
         assert manifest.prefix is not None
-        self._session = session
+        self._graph = graph
         self._causal = manifest.model.family == "causal"
         self._padding_id = manifest.model.padding_id
-        self._names = [output.name for output in session.get_outputs()]
-        self._limit = max(1, min(TOKENS_PER_CALL, RETURNED_BYTES // manifest.prefix.bytes_per_token))
+        returned = RETURNED_BYTES // manifest.prefix.bytes_per_token
+        self._limit = tokens_per_call or max(1, min(TOKENS_PER_CALL, returned))
 
     def make(self, examples: Sequence[Example]) -> Iterator[tuple[int, Block]]:
         """The place and the block of each example with a prefix, those of similar length together."""
         read = [read_ids(example, self._causal) for example in examples]
         places = [place for place, example in enumerate(examples) if len(prefix_places(example))]
-        for group in grouped([(len(read[place]),) for place in places], (self._limit,)):
-            chosen = [places[item] for item in group]
-            ids, mask = padded([read[place] for place in chosen], self._padding_id)
-            arrays = dict(zip(self._names, self._session.run(self._names, {"ids": ids, "mask": mask}), strict=True))
-            for row, place in enumerate(chosen):
+        names = list(self._graph.outputs)
+        for index, found in self._graph.run(names, self._batches(read, places), {}):
+            for row, place in enumerate(index.tolist()):
                 kept = prefix_places(examples[place])
-                yield place, {name: array[:, row][:, :, kept] for name, array in arrays.items()}
+                yield place, {name: array[:, row][:, :, kept] for name, array in zip(names, found, strict=True)}
+
+    def _batches(self, read: Sequence[Integers], places: Sequence[int]) -> Iterator[Batch]:
+        for group in grouped([(len(read[place]),) for place in places], (self._limit,)):
+            chosen = np.array([places[item] for item in group], np.int64)
+            ids, mask = padded([read[place] for place in chosen], self._padding_id)
+            yield Batch({"ids": ids, "mask": mask}, chosen, int(ids.size), int(ids.size - mask.sum()))
 
 
 def prefix_places(example: Example) -> Integers:

@@ -155,7 +155,9 @@ class Prefixes:
         if not indices:
             return iter(())
         if self._maker is None:
-            self._maker = PrefixMaker(self._bundle.session("prefix", self._threads), self._bundle.manifest)
+            memory = self._bundle.memory
+            tokens = memory.tokens_per_prefix_call if memory else None
+            self._maker = PrefixMaker(self._bundle.graph("prefix", self._threads), self._bundle.manifest, tokens)
         return self._maker.make([self._examples[index] for index in indices])
 
     def _within(self, limit_bytes: int | None) -> set[bytes]:

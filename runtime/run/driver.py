@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -20,10 +19,10 @@ from seedtune.runtime.loop import DivergedError, StepEvent, tune
 from seedtune.runtime.optimizers.normalised import Normalised
 from seedtune.runtime.run.choose_batch import choose_batch_size
 from seedtune.runtime.run.feeders import CacheOptions, open_feeder
-from seedtune.runtime.run.folder import RunFolder, read_description, recorded_settings
+from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.outcome import Outcome
-from seedtune.runtime.run.prepare import Split, catch_up, describe_run, load_split, require_same_run
+from seedtune.runtime.run.prepare import Split, catch_up, describe_run
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
 from seedtune.runtime.state import State
 from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
@@ -81,10 +80,12 @@ class Run:
         started = time.monotonic()
         with contextlib.ExitStack() as stack:
             peak = stack.enter_context(PeakSampler())
+            if self.bundle.memory:
+                progress.notice(str(self.bundle.memory))
             journal, first_step = self._resume_journal() if self.folder.resume else (None, 0)
             feeder = self._feeder("train", self.train, progress)
             held_out_feeder = self._feeder("eval", self.held_out.split, progress) if self.held_out else None
-            estimator = TwoSided(self.bundle.session("probe", self._threads), self.settings.epsilon)
+            estimator = TwoSided(self.bundle.graph("probe", self._threads), self.settings.epsilon)
             if journal is None:
                 self._fix_batch_size(estimator, feeder, progress)
                 held_out = self.held_out.split if self.held_out else None
@@ -129,6 +130,8 @@ class Run:
                 journal=str(self.folder.journal),
                 seconds=self._outcome.seconds_before + time.monotonic() - started,
                 rss_anon_peak_bytes=peak.peak.rss_anon_bytes,
+                vm_hwm_bytes=read_memory().vm_hwm_bytes,
+                memory_limit_bytes=self.bundle.memory.limit_bytes if self.bundle.memory else None,
                 interrupted=interrupted,
                 batch_size=self.settings.batch_size,
             )
@@ -195,47 +198,6 @@ class Run:
         steps = [record for record in logged if record.step <= len(journal)]
         self._outcome = Outcome(steps)
         return JournalWriter.resume(self.folder.journal, journal), len(journal)
-
-
-def start_or_resume(
-    bundle_path: Path,
-    folder: RunFolder,
-    train: Path | None,
-    held_out: Path | None,
-    options: dict[str, int | float | str],
-    threads: int | None = None,
-    cache: CacheOptions | None = None,
-) -> Run:
-    """The run in ``folder``, new or resumed, with everything read and checked.
-
-    Args:
-        bundle_path: the bundle.
-        folder: held open; its ``resume`` decides.
-        train: training rows; a resumed run may leave it out.
-        held_out: evaluation rows, or None.
-        options: the settings that were given; the others are defaults, or what a resumed run was begun with.
-        threads: of ONNX Runtime.
-        cache: where prefixes are kept; None for the RUN folder.
-
-    Raises:
-        SeedTuneError: anything the user can put right.
-    """
-    description = read_description(folder.path) if folder.resume else None
-    base = recorded_settings(description, folder.path) if description else Settings()
-    settings = msgspec.structs.replace(base, **options)
-    settings.check()
-    if description:
-        train = train or Path(description.data.train.path)
-        held_out = held_out or (Path(description.data.eval.path) if description.data.eval else None)
-    if train is None:
-        raise SeedTuneError("a new run needs training rows", rule="--train FILE", remedy="add --train")
-    bundle = Bundle.open(bundle_path)
-    task = bundle.compiled_task()
-    train_split = load_split(train, task)
-    eval_split = load_split(held_out, task) if held_out else None
-    if description:
-        require_same_run(description, bundle, settings, train_split, eval_split, folder.path)
-    return Run(folder, bundle, settings, train_split, eval_split, threads, cache)
 
 
 def _step_record(event: StepEvent, elapsed: float, peak: PeakSampler) -> StepRecord:

@@ -62,7 +62,7 @@ def open_feeder(
         notice(f"{name}: {describe_plan(plan, bundle.manifest.prefix.storage if bundle.manifest.prefix else '')}")
         if plan.missing_rows:
             prefixes.build(bar(f"caching prefixes of {name}", plan.missing_rows))
-    return SuffixRows(examples, padding_id, prefixes)
+    return SuffixRows(examples, padding_id, prefixes, bundle.memory.prefix_tokens_per_call if bundle.memory else None)
 
 
 def describe_plan(plan: CachePlan, storage: str) -> str:

@@ -54,7 +54,7 @@ class HeldOut:
         with progress.phase("evaluating", len(self.split.examples)) as phase:
             # The session lives for one evaluation only: between two, its memory is the probe's to use.
             evaluation = evaluate(
-                self._bundle.session("eval", self._threads),
+                self._bundle.graph("eval", self._threads),
                 state.values,
                 feeder,
                 rows=self._settings.rows_per_call,

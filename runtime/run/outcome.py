@@ -46,6 +46,8 @@ class Outcome:
         journal: str,
         seconds: float,
         rss_anon_peak_bytes: int | None,
+        vm_hwm_bytes: int | None,
+        memory_limit_bytes: int | None,
         interrupted: bool,
         batch_size: int,
     ) -> RunResult:
@@ -64,6 +66,8 @@ class Outcome:
             journal=journal,
             probe_ms_median=statistics.median(self._probe_ms) if self._probe_ms else None,
             rss_anon_peak_bytes=rss_anon_peak_bytes,
+            vm_hwm_bytes=vm_hwm_bytes,
+            memory_limit_bytes=memory_limit_bytes,
             best_step=best.step if best else None,
             accuracy_start=evaluations[0].accuracy if evaluations else None,
             accuracy_best=best.accuracy if best else None,

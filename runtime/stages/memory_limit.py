@@ -3,12 +3,13 @@
 All that a process holds counts: what it held before (interpreter, libraries, data), small tensors, the buffer of
 streamed matrices, and what batches take (`plan.GraphMemory`). Starting from the least that works, memory goes to what
 saves most time first: more rows a call, reading ahead, more rows for each reading of the weights, matrices that stay.
+What this was measured against is in docs/log.md, "Memory limit".
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from seedtune.runtime.errors import SeedTuneError
@@ -18,23 +19,34 @@ from seedtune.runtime.stages.weights import stage_bytes
 
 # Sessions over stage graphs, threads, and pages of libraries and tables that are touched later.
 ALLOWANCE_BYTES = 24 << 20
-# Each kind of stage has an arena of its own that keeps its memory, and blocks of an arena do not fit exactly.
+# Blocks of an arena do not fit exactly.
 ARENA_FACTOR = 1.5
 # Copies of the state: what an update reads and writes, its noise, what an evaluation is given.
 STATE_COPIES = 3
-# Beyond this many rows of both sides a product is no faster, and int8 products are slower (docs/log.md, "int8").
-TOKENS_PER_CALL = (8, 16, 32, 64, 128)
+# Beyond this many rows of both sides a product is hardly faster, and an int8 product is slower (docs/log.md, "int8").
+TOKENS_PER_CALL = 128
+TOKENS_PER_PREFIX_CALL = 512
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The rows of a run: its longest row and prefix in tokens (T counts the suffix only, where there is one), how many
-    tokens of one side a probe has in all, and the values of the state."""
+    """The rows of a run or an evaluation, and the state.
+
+    Attributes:
+        longest_tokens: T, computed tokens of the longest row: all of it, or its suffix.
+        longest_prefix: P, tokens of the longest prefix.
+        longest_read: tokens that the prefix graph reads of a row; 0 if it is not used.
+        tokens_wanted: how many tokens of one side there are to compute before the weights change.
+        parameters: values of the state.
+        row_bytes: what each row in flight holds besides, because its prefix is in no cache file.
+    """
 
     longest_tokens: int
     longest_prefix: int
-    tokens_of_probe: int
+    longest_read: int
+    tokens_wanted: int
     parameters: int
+    row_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,30 +55,42 @@ class MemoryChoice:
 
     Attributes:
         limit_bytes: as the user gave it.
-        tokens_per_call: of one side.
-        tokens_in_flight: of one side; for so many, each matrix is read once.
+        tokens_per_call: of one side of a probe; a graph with one side takes twice as many.
+        tokens_in_flight: likewise; for so many, each matrix is read once.
+        tokens_per_prefix_call: that the prefix graph reads at once.
+        prefix_tokens_per_call: cached tokens that a call of the probe graph may read.
         buffer_bytes: for streamed matrices.
-        kept: matrices that stay in memory.
         expected_bytes: what the process will hold at its peak.
+        kept: matrices that stay in memory.
     """
 
     limit_bytes: int
     tokens_per_call: int
     tokens_in_flight: int
+    tokens_per_prefix_call: int
     buffer_bytes: int
+    prefix_tokens_per_call: int = 0
     expected_bytes: int = 0
     kept: tuple[str, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
+        buffer_mb, limit_mb, expected_mb = (
+            f"{size / 1e6:,.0f} MB" for size in (self.buffer_bytes, self.limit_bytes, self.expected_bytes)
+        )
         return (
-            f"memory limit {self.limit_bytes / 1e6:,.0f} MB: {self.tokens_per_call} tokens a call, weights read once for "
-            f"{self.tokens_in_flight:,} tokens through a buffer of {self.buffer_bytes / 1e6:,.0f} MB, {len(self.kept)} "
-            f"matrices kept; expected peak {self.expected_bytes / 1e6:,.0f} MB"
+            f"memory limit {limit_mb}: {2 * self.tokens_per_call} token rows a call, weights read once for "
+            f"{2 * self.tokens_in_flight:,} of them through a buffer of {buffer_mb}, {len(self.kept)} matrices kept; "
+            f"expected peak {expected_mb}"
         )
 
 
 def choose(
-    limit_bytes: int, plan: StagePlan, tensors: Mapping[str, Tensor], shape: Shape, held_bytes: int
+    limit_bytes: int,
+    plan: StagePlan,
+    tensors: Mapping[str, Tensor],
+    shape: Shape,
+    held_bytes: int,
+    tokens_per_call: int | None = None,
 ) -> MemoryChoice:
     """The fastest way to stay under ``limit_bytes``.
 
@@ -76,36 +100,53 @@ def choose(
         tensors: the header of its weights file.
         shape: of the rows.
         held_bytes: what the process holds already.
+        tokens_per_call: of one side of a probe, where it cannot be chosen any more.
 
     Raises:
         SeedTuneError: there is no way; names the smallest limit that there is one for.
     """
     budget = _Budget(plan, tensors, shape, held_bytes)
     alone, ahead = budget.buffers()
-    row = max(1, shape.longest_tokens)
-    choice = MemoryChoice(limit_bytes, row, row, alone)
+    row = max(1, tokens_per_call or shape.longest_tokens)
+    choice = MemoryChoice(limit_bytes, row, row, max(1, shape.longest_read), alone)
     if budget.bytes_of(choice) > limit_bytes:
         needed = budget.bytes_of(choice)
         raise SeedTuneError(
             "the memory limit is too small for this bundle and these rows",
             value=f"{limit_bytes / 1e6:,.0f} MB",
             rule=f"at least {-(-needed // 10**6):,} MB, of which the process holds {held_bytes / 1e6:,.0f} MB already",
-            remedy=f"use --memory-limit {-(-needed // 2**20)}M, shorter rows (max_tokens of the task), or --storage int8",
+            remedy=f"use --memory-limit {-(-needed // 10**6)}M, shorter rows (max_tokens of the task), or int8",
         )
 
     def upgraded(better: MemoryChoice) -> MemoryChoice:
         return better if budget.bytes_of(better) <= limit_bytes else choice
 
-    for tokens in TOKENS_PER_CALL[:-1]:
-        if tokens > row:
-            choice = upgraded(replace(choice, tokens_per_call=tokens, tokens_in_flight=tokens))
+    def grow_calls(most_tokens: int) -> MemoryChoice:
+        better = choice
+        tokens = better.tokens_per_call
+        while tokens_per_call is None and tokens < most_tokens:
+            tokens = min(2 * tokens, most_tokens)
+            fits = upgraded(
+                replace(choice, tokens_per_call=tokens, tokens_in_flight=max(tokens, choice.tokens_in_flight))
+            )
+            better = fits if fits is not choice else better
+        return better
+
+    # The last doubling of a call saves less time than reading ahead does.
+    choice = grow_calls(TOKENS_PER_CALL // 2)
     choice = upgraded(replace(choice, buffer_bytes=ahead))
-    in_flight = choice.tokens_in_flight
-    while in_flight < shape.tokens_of_probe:
-        in_flight = min(2 * in_flight, shape.tokens_of_probe)
-        choice = upgraded(replace(choice, tokens_in_flight=in_flight))
-    if TOKENS_PER_CALL[-1] > row:
-        choice = upgraded(replace(choice, tokens_per_call=TOKENS_PER_CALL[-1]))
+    while choice.tokens_in_flight < shape.tokens_wanted:
+        better = upgraded(replace(choice, tokens_in_flight=min(2 * choice.tokens_in_flight, shape.tokens_wanted)))
+        if better is choice:
+            break
+        choice = better
+    while shape.longest_read and choice.tokens_per_prefix_call < TOKENS_PER_PREFIX_CALL:
+        tokens = min(2 * choice.tokens_per_prefix_call, TOKENS_PER_PREFIX_CALL)
+        better = upgraded(replace(choice, tokens_per_prefix_call=tokens))
+        if better is choice:
+            break
+        choice = better
+    choice = grow_calls(TOKENS_PER_CALL)
     left = limit_bytes - budget.bytes_of(choice)
     kept = []
     for name in plan.streamed:
@@ -114,7 +155,10 @@ def choose(
             break
         kept.append(name)
     choice = replace(choice, kept=tuple(kept))
-    return replace(choice, expected_bytes=budget.bytes_of(choice))
+    rows = max(1, choice.tokens_per_call // max(1, shape.longest_tokens))
+    return replace(
+        choice, prefix_tokens_per_call=rows * max(1, shape.longest_prefix), expected_bytes=budget.bytes_of(choice)
+    )
 
 
 @dataclass(frozen=True)
@@ -130,33 +174,31 @@ class _Budget:
         for stages in self.plan.graphs.values():
             sizes = [stage_bytes(list(stage.weights.values()), self.tensors, self.plan.roles) for stage in stages]
             alone = max(alone, *sizes)
-            ahead = max(ahead, *(a + b for a, b in itertools.pairwise(sizes)))
+            ahead = max(ahead, *(a + b for a, b in itertools.pairwise(sizes)), alone)
         return alone, ahead
 
     def bytes_of(self, choice: MemoryChoice) -> int:
         """What the process holds at its peak."""
-        resident = sum(self.tensors[name].size_bytes for name in _used(self.plan, "resident"))
+        resident = sum(self.tensors[name].size_bytes for name in self.plan.resident)
         kept = sum(self.tensors[name].size_bytes for name in choice.kept)
         state = STATE_COPIES * 4 * self.shape.parameters
-        return (
-            self.held_bytes
-            + ALLOWANCE_BYTES
-            + resident
-            + kept
-            + state
-            + choice.buffer_bytes
-            + max(self._batches(graph, choice) for graph in self.plan.graphs)
-        )
+        batches = max(self._batches(graph, choice) for graph in self.plan.graphs)
+        return self.held_bytes + ALLOWANCE_BYTES + resident + kept + state + choice.buffer_bytes + batches
 
     def _batches(self, graph: str, choice: MemoryChoice) -> int:
-        memory = self.plan.memory[graph]
-        tokens, prefix = self.shape.longest_tokens, self.shape.longest_prefix
-        rows = max(1, choice.tokens_per_call // max(1, tokens))
-        rows_in_flight = max(rows, -(-choice.tokens_in_flight // max(1, tokens)))
-        held = memory.held.of(rows_in_flight, tokens, prefix)
-        return held + int(ARENA_FACTOR * memory.running.of(rows, tokens, prefix))
+        """What the batches in flight of ``graph`` take."""
+        memory, shape = self.plan.memory[graph], self.shape
+        if graph == "prefix":
+            if not shape.longest_read:
+                return 0
+            rows = max(1, choice.tokens_per_prefix_call // shape.longest_read)
+            held = memory.held.of(rows, shape.longest_read) + self._rows_in_flight(choice, 2) * shape.row_bytes
+            return held + int(ARENA_FACTOR * memory.running.of(rows, shape.longest_read))
+        tokens, sides = max(1, shape.longest_tokens), 1 if graph == "probe" else 2
+        rows = max(1, sides * choice.tokens_per_call // tokens)
+        rows_in_flight = self._rows_in_flight(choice, sides)
+        held = memory.held.of(rows_in_flight, tokens, shape.longest_prefix) + rows_in_flight * shape.row_bytes
+        return held + int(ARENA_FACTOR * memory.running.of(rows, tokens, shape.longest_prefix))
 
-
-def _used(plan: StagePlan, role: str) -> Sequence[str]:
-    names = (name for stages in plan.graphs.values() for stage in stages for name in stage.weights.values())
-    return [name for name in dict.fromkeys(names) if plan.roles[name] == role]
+    def _rows_in_flight(self, choice: MemoryChoice, sides: int) -> int:
+        return max(1, -(-sides * choice.tokens_in_flight // max(1, self.shape.longest_tokens)))

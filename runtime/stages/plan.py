@@ -89,8 +89,16 @@ class StagePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def streamed(self) -> tuple[str, ...]:
         """The streamed tensors in the order in which a pass reads them."""
+        return self._with_role("streamed")
+
+    @property
+    def resident(self) -> tuple[str, ...]:
+        """The tensors that stay in memory."""
+        return self._with_role("resident")
+
+    def _with_role(self, role: Role) -> tuple[str, ...]:
         names = (name for stages in self.graphs.values() for stage in stages for name in stage.weights.values())
-        return tuple(name for name in dict.fromkeys(names) if self.roles[name] == "streamed")
+        return tuple(name for name in dict.fromkeys(names) if self.roles[name] == role)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from seedtune.runtime.data.batches import Batch
+from seedtune.runtime.data.batches import Batch, Integers
 from seedtune.runtime.graphs import Array
 from seedtune.runtime.session import open_session
-from seedtune.runtime.stages.plan import LAYERED, Stage
+from seedtune.runtime.stages.plan import Stage
 from seedtune.runtime.stages.weights import Addresses, StreamedWeights
 
 Values = dict[str, onnxruntime.OrtValue]
@@ -48,10 +48,13 @@ class StagedGraph:
 
     def run(
         self, names: Sequence[str], batches: Iterable[Batch], shared: Mapping[str, Array]
-    ) -> Iterator[tuple[Batch, list[Array]]]:
+    ) -> Iterator[tuple[Integers, list[Array]]]:
         """See :class:`~seedtune.runtime.graphs.Graph`."""
         for group in self._in_flight(batches):
-            yield from zip(group, self._run_group(names, group, shared), strict=True)
+            places = [batch.index for batch in group]
+            found = self._run_group(names, group, shared)
+            group.clear()
+            yield from zip(places, found, strict=True)
 
     def _in_flight(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         group: list[Batch] = []
@@ -70,11 +73,7 @@ class StagedGraph:
     ) -> list[list[Array]]:
         common = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in shared.items()}
         held: list[Values] = [
-            {
-                name: onnxruntime.OrtValue.ortvalue_from_numpy(array)
-                for name, array in batch.feeds.items()
-                if name not in LAYERED
-            }
+            {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in batch.arrays.items()}
             for batch in group
         ]
         wanted = set(names)
@@ -97,7 +96,7 @@ class StagedGraph:
         # The binding points into these arrays.
         alive: list[Array] = []
         for key, (name, layer) in stage.layers.items():
-            array = np.ascontiguousarray(batch.feeds[name][layer])
+            array = batch.layered[name][layer]
             alive.append(array)
             binding.bind_cpu_input(key, array)
         for key, integers in stage.numbers.items():

@@ -1,4 +1,4 @@
-"""Where the tensors of a weights file lie, from its safetensors header (github.com/huggingface/safetensors, "Format")."""
+"""Where the tensors of a weights file lie, from its header (github.com/huggingface/safetensors, "Format")."""
 
 from __future__ import annotations
 

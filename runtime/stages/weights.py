@@ -79,7 +79,9 @@ class StreamedWeights:
         ring = Ring(self._buffer.size_bytes)
         # None ends the pass; an error is raised where the stage would have been used.
         ready: queue.Queue[dict[str, int] | BaseException] = queue.Queue()
-        reader = threading.Thread(target=self._read_ahead, args=(stages, ring, ready), name="seedtune-weights", daemon=True)
+        reader = threading.Thread(
+            target=self._read_ahead, args=(stages, ring, ready), name="seedtune-weights", daemon=True
+        )
         reader.start()
         try:
             for _stage in stages:
@@ -120,7 +122,7 @@ class StreamedWeights:
                 ready.put(addresses)
         except ClosedError:
             return
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the weights
             ready.put(error)
 
     def _span_bytes(self, name: str) -> int:

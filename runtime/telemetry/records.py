@@ -165,8 +165,9 @@ class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """``result.json``: what came out. Accuracies are ``None`` without held-out rows.
 
-    ``padding_share`` is the part of the computed tokens that was padding, ``prefix_padding_share`` that of the cached
-    ones.
+    ``vm_hwm_bytes`` is the most that the process held since it began, ``memory_limit_bytes`` what it was asked to stay
+    under. ``padding_share`` is the part of the computed tokens that was padding, ``prefix_padding_share`` that of the
+    cached ones.
     """
 
     steps: int
@@ -185,3 +186,5 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int | None = None
     padding_share: float | None = None
     prefix_padding_share: float | None = None
+    vm_hwm_bytes: int | None = None
+    memory_limit_bytes: int | None = None

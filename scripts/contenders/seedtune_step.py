@@ -27,7 +27,7 @@ def prepare(options: dict[str, Any]) -> Callable[[], None]:
     feeder = open_feeder(bundle, examples, name="bench", cache=cache, threads=options["threads"])
     # A run's update graph has one thread, too: `run/driver.py`.
     state = State(bundle.session("update", 1), bundle.manifest.state.parameters)
-    estimator = TwoSided(bundle.session("probe", options["threads"]), Settings().epsilon)
+    estimator = TwoSided(bundle.graph("probe", options["threads"]), Settings().epsilon)
     tokens = sum(len(example.ids) for example in examples)
     seeds = iter(range(1 << 31))
 

@@ -36,7 +36,7 @@ def mixed(rows: list[Example]) -> list[Example]:
 def scored(bundle: Bundle, rows: list[Example], limit: int = 200, state: np.ndarray | None = None) -> Evaluation:
     zero = np.zeros(bundle.manifest.state.parameters, np.float32)
     feeder = open_feeder(bundle, rows, threads=1)
-    return evaluate(bundle.session("eval", 1), zero if state is None else state, feeder, rows=limit)
+    return evaluate(bundle.graph("eval", 1), zero if state is None else state, feeder, rows=limit)
 
 
 def feeder_of(bundle: Bundle, rows: list[Example]) -> SuffixRows:
@@ -162,7 +162,7 @@ def test_the_slope_changes_by_rounding_only_with_the_split_into_calls(
     bundle = Bundle.open(bundle_of("causal", "suffix"))
     examples = mixed(encoded_rows(bundle, texts[:20]))
     feeder = feeder_of(bundle, examples)
-    estimator = TwoSided(bundle.session("probe", 1), 1e-2)
+    estimator = TwoSided(bundle.graph("probe", 1), 1e-2)
     state = 0.05 * rademacher(1, bundle.manifest.state.parameters)
     for seed in range(4):
         whole, parts = (estimator.measure(state, seed, feeder.batches(range(20), limit)) for limit in (10**6, 12))

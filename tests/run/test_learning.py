@@ -26,7 +26,7 @@ def test_micro_batches_change_the_projected_gradient_by_rounding_only(
     rows = load_split(tiny_data.train, bundle.compiled_task()).examples[:24]
     feeder = WholeRows(rows, bundle.manifest.model.padding_id)
     state = 0.05 * rademacher(1, bundle.manifest.state.parameters)
-    estimator = TwoSided(bundle.session("probe", 1), 1e-2)
+    estimator = TwoSided(bundle.graph("probe", 1), 1e-2)
     compared = 0
     for seed in range(12):
         whole = estimator.measure(state, seed, feeder.batches(range(24), 10**6))

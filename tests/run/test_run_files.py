@@ -92,7 +92,7 @@ def test_the_best_step_has_the_lowest_held_out_loss_and_open_tuned_replays_it(
         by_hand.apply([seed], [record["coefficient"]])
     assert np.array_equal(tuned.state.values, by_hand.values)
     split = load_split(tiny_data.eval, bundle.compiled_task())
-    found = evaluate(bundle.session("eval", 1), tuned.state.values, open_feeder(bundle, split.examples), rows=1024)
+    found = evaluate(bundle.graph("eval", 1), tuned.state.values, open_feeder(bundle, split.examples), rows=1024)
     assert found.loss == pytest.approx(best["loss"], rel=1e-6)
     assert open_tuned(tmp_path / "run", step=12).state.sha256() == result.state_sha256
     assert not open_tuned(tmp_path / "run", step=0).state.values.any()

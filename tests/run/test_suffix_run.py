@@ -76,7 +76,7 @@ def test_replaying_a_step_gives_the_losses_that_were_recorded(
         tuned = open_tuned(suffix_whole.path, step=record["step"])
         split = load_split(tiny_data.eval, tuned.bundle.compiled_task())
         feeder = open_feeder(tuned.bundle, split.examples, threads=1)
-        found = evaluate(tuned.bundle.session("eval", 1), tuned.state.values, feeder, rows=1024)
+        found = evaluate(tuned.bundle.graph("eval", 1), tuned.state.values, feeder, rows=1024)
         # The run read prefixes from a cache that was filled in other batches.
         assert found.loss == pytest.approx(record["loss"], rel=1e-4)
 

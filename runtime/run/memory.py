@@ -1,0 +1,64 @@
+"""From rows and a memory limit to what keeps a bundle within it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.batches import Example
+from seedtune.runtime.prefix.maker import prefix_places, read_ids
+from seedtune.runtime.stages.memory_limit import Shape, choose
+from seedtune.runtime.telemetry.memory import read_memory
+
+# Tokens of one side for which an evaluation reads the weights once, at most.
+MOST_TOKENS_OF_EVALUATION = 4096
+
+
+def limit_memory(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    limit_bytes: int,
+    *,
+    examples_at_once: int,
+    cached: bool,
+    tokens_per_call: int | None = None,
+) -> Bundle:
+    """``bundle`` with graphs that keep to ``limit_bytes``; call it when all else that takes memory is there.
+
+    Args:
+        bundle: verified.
+        examples: all rows it will be used with.
+        limit_bytes: of everything the process holds.
+        examples_at_once: how many of them are computed before the weights change.
+        cached: whether the prefixes of rows are read from a file.
+        tokens_per_call: of one side of a probe, where it was chosen before.
+
+    Raises:
+        SeedTuneError: the limit is too small, or the bundle has no stages.
+    """
+    files = bundle.stages()
+    memory = read_memory()
+    # Where the system tells nothing, what is held is what was held at most.
+    held = memory.vm_rss_bytes or memory.vm_hwm_bytes or 0
+    shape = shape_of(bundle, examples, examples_at_once, cached)
+    return bundle.within(choose(limit_bytes, files.plan, files.tensors, shape, held, tokens_per_call))
+
+
+def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int, cached: bool) -> Shape:
+    """What memory depends on; arguments as those of :func:`limit_memory`."""
+    manifest = bundle.manifest
+    if manifest.prefix is None:
+        longest, prefix, read = max(len(example.ids) for example in examples), 0, 0
+    else:
+        causal = manifest.model.family == "causal"
+        longest = max(0 if example.suffix is None else len(example.suffix) for example in examples)
+        prefix = max(len(prefix_places(example)) for example in examples)
+        read = max(len(read_ids(example, causal)) for example in examples)
+    row_bytes = prefix * manifest.prefix.bytes_per_token if manifest.prefix and not cached else 0
+    return Shape(longest, prefix, read, examples_at_once * longest, manifest.state.parameters, row_bytes)
+
+
+def examples_of_evaluation(examples: Sequence[Example]) -> int:
+    """How many examples an evaluation computes for one reading of the weights, where memory allows it."""
+    longest = max(len(example.ids) for example in examples)
+    return max(1, min(len(examples), MOST_TOKENS_OF_EVALUATION // longest))
