@@ -1,9 +1,9 @@
 """Which stage each node of a finished graph belongs to.
 
 Stage 0 holds what comes before the first matrix (embeddings, masks, noise). Then the matrices, in the order in which
-they are read, are taken in groups: never over the border between two layers, so that layers make equal stages, and within
-a layer where the least data crosses, as long as no group is larger than GROUP_BYTES or the largest matrix. A node runs
-as early as the matrices it depends on allow, unless no more data crosses when it runs later.
+they are read, are taken in groups: never over the border between two layers, so that layers make equal stages, and
+within a layer where the least data crosses, as long as no group is larger than GROUP_BYTES or the largest matrix. A
+node runs as early as the matrices it depends on allow, unless no more data crosses when it runs later.
 """
 
 from __future__ import annotations
