@@ -65,4 +65,4 @@ def open_session(path: Path, threads: int | None = None) -> onnxruntime.Inferenc
 def _share_arena() -> None:
     """Registers the arena that all sessions use; ONNX Runtime takes one for the life of the process."""
     place = native.OrtMemoryInfo("Cpu", native.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, native.OrtMemType.DEFAULT)
-    native.create_and_register_allocator(place, native.OrtArenaCfg({}))
+    native.create_and_register_allocator(place, native.OrtArenaCfg({"max_dead_bytes_per_chunk": 65536}))

@@ -6,8 +6,8 @@ for int8 ``key_scales`` and ``value_scales`` [layers, key heads, P, 1]; see `bun
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,28 @@ import numpy.typing as npt
 from seedtune.runtime.bundle.manifest import PREFIX_TYPES, PrefixLayout
 
 ORDER = ("keys", "values", "key_scales", "value_scales")
+
+
+class LayeredArray(Protocol):
+    """An array of a block, [layers, key heads, P, ...]: in memory, or in a file."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its values."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all layers."""
+        ...
+
+    def __getitem__(self, layer: int, /) -> npt.NDArray[Any]:
+        """One layer, [key heads, P, ...]."""
+        ...
+
+
 Block = Mapping[str, npt.NDArray[Any]]
+LayeredBlock = Mapping[str, LayeredArray]
 
 
 def block_shapes(layout: PrefixLayout, tokens: int) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
@@ -38,9 +59,16 @@ def parse_block(raw: memoryview | bytes, layout: PrefixLayout, tokens: int) -> B
     return block
 
 
+def raw_arrays(block: Block) -> Iterator[memoryview]:
+    """The bytes of ``block``, as :func:`parse_block` reads them, one array at a time."""
+    for name in ORDER:
+        if name in block:
+            yield np.ascontiguousarray(block[name]).reshape(-1).view(np.uint8).data
+
+
 def block_bytes(block: Block) -> bytes:
     """The bytes of ``block``, as :func:`parse_block` reads them."""
-    return b"".join(np.ascontiguousarray(block[name]).tobytes() for name in ORDER if name in block)
+    return b"".join(raw_arrays(block))
 
 
 class SideBySide:
@@ -50,7 +78,7 @@ class SideBySide:
     Nothing is copied before it is asked for: a graph that runs layer by layer takes one layer at a time.
     """
 
-    def __init__(self, blocks: Sequence[Block], layout: PrefixLayout, name: str) -> None:
+    def __init__(self, blocks: Sequence[LayeredBlock], layout: PrefixLayout, name: str) -> None:
         self._arrays = [block[name] for block in blocks]
         longest = max(1, *(array.shape[2] for array in self._arrays))
         self.dtype, self._of_row = block_shapes(layout, longest)[name]
@@ -77,6 +105,6 @@ class SideBySide:
         return np.stack([self[layer] for layer in range(self.shape[0])])
 
 
-def side_by_side(blocks: Sequence[Block], layout: PrefixLayout) -> dict[str, SideBySide]:
+def side_by_side(blocks: Sequence[LayeredBlock], layout: PrefixLayout) -> dict[str, SideBySide]:
     """The inputs of a graph for ``blocks``, by name."""
     return {name: SideBySide(blocks, layout, name) for name in block_shapes(layout, 1)}

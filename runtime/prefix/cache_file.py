@@ -23,30 +23,26 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-import msgspec
-
 from seedtune.runtime.bundle.manifest import PrefixLayout
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.prefix.blocks import Block, block_bytes, parse_block
+from seedtune.runtime.prefix.blocks import Block, LayeredBlock, parse_block, raw_arrays
+from seedtune.runtime.prefix.cache_header import (
+    CHECKSUM,
+    MAX_HEADER_BYTES,
+    REMEDY,
+    START,
+    CacheHeader,
+    encode_start,
+    require_start,
+)
+from seedtune.runtime.prefix.stored_block import checksum_of, stored_block
 
-MAGIC = b"SEEDPREF"
-VERSION = 1
-START = struct.Struct("<8sII")
 ENTRY = struct.Struct("<32sQI")
-CHECKSUM = struct.Struct("<I")
 ALIGNMENT = 64
-MAX_HEADER_BYTES = 1 << 16
-REMEDY = "delete the file; it is made again from the rows"
-
-
-class CacheHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the blocks of a file belong to. The bundle's hash covers model, task, tokenizer and layout."""
-
-    bundle_sha256: str
-    layout: PrefixLayout
 
 
 class CacheFile:
@@ -55,6 +51,8 @@ class CacheFile:
     Args:
         path: made if it does not exist.
         header: what it must belong to.
+        mapped: whether blocks are views of a mapping. Else they are read layer by layer when they are used, and under a
+            memory limit nothing but that layer is held.
 
     Attributes:
         tokens: key -> tokens of the prefix, of every whole entry.
@@ -63,14 +61,15 @@ class CacheFile:
         SeedTuneError: it belongs to another bundle, is no cache file, has been altered, or cannot be read or made.
     """
 
-    def __init__(self, path: Path, header: CacheHeader) -> None:
+    def __init__(self, path: Path, header: CacheHeader, mapped: bool = True) -> None:
         self.path = path
+        self._mapped = mapped
         self.header = header
         self.tokens: dict[bytes, int] = {}
         self._places: dict[bytes, tuple[int, int]] = {}
         self._verified: set[bytes] = set()
         self._map: mmap.mmap | None = None
-        start = _encode_start(header)
+        start = encode_start(header)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered: what a full disk did not take must not be written later, where another entry may stand.
@@ -82,7 +81,7 @@ class CacheFile:
                 self._write(0, start)
             self._end = _padded(len(start))
             self._file.seek(0)
-            _require_start(self._file.read(MAX_HEADER_BYTES + START.size), header, path)
+            require_start(self._file.read(MAX_HEADER_BYTES + START.size), header, path)
             self._scan(os.fstat(self._file.fileno()).st_size)
         except BaseException:
             self._file.close()
@@ -119,39 +118,50 @@ class CacheFile:
         Raises:
             SeedTuneError: the disk is full, or the file cannot be written; the entries before are whole.
         """
-        raw = block_bytes(block)
-        entry = ENTRY.pack(key, tokens, zlib.crc32(raw))
+        checksum = 0
+        for raw in raw_arrays(block):
+            checksum = zlib.crc32(raw, checksum)
+        entry = ENTRY.pack(key, tokens, checksum)
         head = (entry + CHECKSUM.pack(zlib.crc32(entry))).ljust(ALIGNMENT, b"\0")
-        self._write(self._end, head + raw)
-        self._places[key] = (self._end + ALIGNMENT, zlib.crc32(raw))
+        self._write(self._end, head, *raw_arrays(block))
+        self._places[key] = (self._end + ALIGNMENT, checksum)
         self.tokens[key] = tokens
         self._verified.add(key)
-        self._end = _padded(self._end + ALIGNMENT + len(raw))
+        self._end = _padded(self._end + ALIGNMENT + tokens * self.header.layout.bytes_per_token)
 
-    def block(self, key: bytes) -> Block:
-        """The block of ``key``, as views of the mapped file.
+    def block(self, key: bytes) -> LayeredBlock:
+        """The block of ``key``, as views of the mapped file, or read at each use where it is not to be mapped.
 
         Raises:
             KeyError: there is no such entry.
             SeedTuneError: its bytes have been altered.
         """
-        offset, checksum = self._places[key]
+        offset, _ = self._places[key]
         tokens = self.tokens[key]
         size = tokens * self.header.layout.bytes_per_token
+        if not self._mapped:
+            self._verify(key, lambda: checksum_of(self._file.fileno(), offset, size))
+            return stored_block(self._file.fileno(), offset, self.header.layout, tokens)
         if self._map is None or len(self._map) < offset + size:
             self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         raw = memoryview(self._map)[offset : offset + size]
-        if key not in self._verified:
-            if zlib.crc32(raw) != checksum:
-                raise SeedTuneError(
-                    "a block of the prefix cache has been altered",
-                    file=self.path,
-                    value=f"CRC-32 {zlib.crc32(raw):08x} at offset {offset:,}",
-                    rule=f"CRC-32 {checksum:08x}",
-                    remedy=REMEDY,
-                )
-            self._verified.add(key)
+        self._verify(key, lambda: zlib.crc32(raw))
         return parse_block(raw, self.header.layout, tokens)
+
+    def _verify(self, key: bytes, found: Callable[[], int]) -> None:
+        """Compares the checksum of a block once."""
+        offset, checksum = self._places[key]
+        if key in self._verified:
+            return
+        if (actual := found()) != checksum:
+            raise SeedTuneError(
+                "a block of the prefix cache has been altered",
+                file=self.path,
+                value=f"CRC-32 {actual:08x} at offset {offset:,}",
+                rule=f"CRC-32 {checksum:08x}",
+                remedy=REMEDY,
+            )
+        self._verified.add(key)
 
     def _scan(self, size: int) -> None:
         """Finds the whole entries; what is cut short at the end is written over by the next one."""
@@ -175,15 +185,16 @@ class CacheFile:
             self.tokens[key] = tokens
             self._end = _padded(after)
 
-    def _write(self, offset: int, raw: bytes) -> None:
+    def _write(self, offset: int, *parts: bytes | memoryview) -> None:
         try:
             # Not for the header: another process may be writing the same bytes, and entries behind them.
             if offset:
                 self._file.truncate(offset)
             self._file.seek(offset)
-            left = memoryview(raw)
-            while left:
-                left = left[self._file.write(left) :]
+            for part in parts:
+                left = memoryview(part)
+                while left:
+                    left = left[self._file.write(left) :]
         except OSError as error:
             raise _unusable(self.path, error) from error
 
@@ -195,52 +206,6 @@ def entry_bytes(layout: PrefixLayout, tokens: int) -> int:
 
 def _padded(offset: int) -> int:
     return -(-offset // ALIGNMENT) * ALIGNMENT
-
-
-def _encode_start(header: CacheHeader) -> bytes:
-    text = msgspec.json.encode(header)
-    body = START.pack(MAGIC, VERSION, len(text)) + text
-    return body + CHECKSUM.pack(zlib.crc32(body))
-
-
-def _require_start(raw: bytes, header: CacheHeader, path: Path) -> None:
-    """Raises SeedTuneError unless ``raw`` begins with the start of a file for ``header``."""
-    if len(raw) < START.size or raw[: len(MAGIC)] != MAGIC:
-        raise SeedTuneError(
-            "this is not a prefix cache",
-            file=path,
-            value=raw[: len(MAGIC)],
-            rule=f"a file that starts with {MAGIC!r}",
-            remedy="choose another folder with --cache",
-        )
-    _, version, length = START.unpack_from(raw)
-    if version != VERSION:
-        raise SeedTuneError(
-            "the prefix cache has a format that this version does not read",
-            file=path,
-            value=version,
-            rule=f"version {VERSION}",
-            remedy=REMEDY,
-        )
-    end = START.size + length
-    if length > MAX_HEADER_BYTES or len(raw) < end + CHECKSUM.size:
-        raise SeedTuneError("the header of the prefix cache is cut short", file=path, value=len(raw), remedy=REMEDY)
-    if CHECKSUM.unpack_from(raw, end)[0] != zlib.crc32(raw[:end]):
-        raise SeedTuneError(
-            "the header of the prefix cache has been altered", file=path, rule="its CRC-32 matches", remedy=REMEDY
-        )
-    try:
-        found = msgspec.json.decode(raw[START.size : end], type=CacheHeader)
-    except msgspec.DecodeError as error:
-        raise SeedTuneError(f"the header of the prefix cache cannot be read ({error})", file=path) from error
-    if found != header:
-        raise SeedTuneError(
-            "the prefix cache belongs to another bundle (model, task or tokenizer)",
-            file=path,
-            value=f"manifest SHA-256 {found.bundle_sha256}",
-            rule=f"manifest SHA-256 {header.bundle_sha256}",
-            remedy="choose another folder with --cache, or delete the file",
-        )
 
 
 def _unusable(path: Path, error: OSError) -> SeedTuneError:

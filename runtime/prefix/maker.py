@@ -39,14 +39,21 @@ class PrefixMaker:
         names = list(self._graph.outputs)
         for index, found in self._graph.run(names, self._batches(read, places), {}):
             for row, place in enumerate(index.tolist()):
-                kept = prefix_places(examples[place])
+                kept = _as_slice(prefix_places(examples[place]))
                 yield place, {name: array[:, row][:, :, kept] for name, array in zip(names, found, strict=True)}
+            # Else it would take its memory while the next one is made.
+            del found
 
     def _batches(self, read: Sequence[Integers], places: Sequence[int]) -> Iterator[Batch]:
         for group in grouped([(len(read[place]),) for place in places], (self._limit,)):
             chosen = np.array([places[item] for item in group], np.int64)
             ids, mask = padded([read[place] for place in chosen], self._padding_id)
             yield Batch({"ids": ids, "mask": mask}, chosen, int(ids.size), int(ids.size - mask.sum()))
+
+
+def _as_slice(places: Integers) -> Integers | slice:
+    """The first tokens of a row as a slice, which copies nothing."""
+    return slice(0, len(places)) if places[-1] == len(places) - 1 else places
 
 
 def prefix_places(example: Example) -> Integers:

@@ -16,8 +16,9 @@ from filelock import FileLock
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.data.batches import Example
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.prefix.blocks import Block, block_bytes, parse_block
-from seedtune.runtime.prefix.cache_file import CacheFile, CacheHeader, entry_bytes
+from seedtune.runtime.prefix.blocks import Block, LayeredBlock, block_bytes, parse_block
+from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
+from seedtune.runtime.prefix.cache_header import CacheHeader
 from seedtune.runtime.prefix.maker import PrefixMaker, prefix_key, prefix_places
 
 # Left free on the disk, for the journal and logs of the run.
@@ -77,7 +78,7 @@ class Prefixes:
         self._examples = examples
         self._threads = threads
         self._header = CacheHeader(bundle.sha256, layout)
-        self._file = CacheFile(cache, self._header) if cache is not None else None
+        self._file = CacheFile(cache, self._header, bundle.memory is None) if cache is not None else None
         causal = bundle.manifest.model.family == "causal"
         self._keys = [prefix_key(example, causal) for example in examples]
         self.lengths = [len(prefix_places(example)) for example in examples]
@@ -120,7 +121,7 @@ class Prefixes:
         with FileLock(f"{path}.lock"):
             # Another process may have written it in the meantime.
             self._file.close()
-            self._file = CacheFile(path, self._header)
+            self._file = CacheFile(path, self._header, self._bundle.memory is None)
             plan = self.plan()
             _require_space(path, plan)
             missing = self._missing()
@@ -131,13 +132,13 @@ class Prefixes:
         # Between building and the next row without a cached prefix its memory is the probe's to use.
         self._maker = None
 
-    def blocks(self, indices: Sequence[int]) -> list[Block]:
+    def blocks(self, indices: Sequence[int]) -> list[LayeredBlock]:
         """The block of each example of ``indices``, in that order.
 
         Raises:
             SeedTuneError: a block of the cache has been altered.
         """
-        found: dict[int, Block] = {}
+        found: dict[int, LayeredBlock] = {}
         empty = parse_block(b"", self.layout, 0)
         for index in indices:
             if not self.lengths[index]:

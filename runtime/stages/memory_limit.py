@@ -18,7 +18,7 @@ from seedtune.runtime.stages.tensors import Tensor
 from seedtune.runtime.stages.weights import stage_bytes
 
 # Sessions over stage graphs, threads, and pages of libraries and tables that are touched later.
-ALLOWANCE_BYTES = 24 << 20
+ALLOWANCE_BYTES = 32 << 20
 # Blocks of an arena do not fit exactly.
 ARENA_FACTOR = 1.5
 # Copies of the state: what an update reads and writes, its noise, what an evaluation is given.

@@ -54,7 +54,9 @@ class StagedGraph:
             places = [batch.index for batch in group]
             found = self._run_group(names, group, shared)
             group.clear()
-            yield from zip(places, found, strict=True)
+            for index in places:
+                # Nothing of a batch is held when the next one runs.
+                yield index, found.pop(0)
 
     def _in_flight(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         group: list[Batch] = []
@@ -86,7 +88,8 @@ class StagedGraph:
                 for name in stage.values.values():
                     if self._last_use[name] == number and name not in wanted:
                         values.pop(name, None)
-        return [[values[name].numpy() for name in names] for values in held]
+        # Without a copy: a prefix graph returns keys and values of all layers.
+        return [[np.from_dlpack(values[name]) for name in names] for values in held]
 
     def _run_stage(self, stage: Stage, batch: Batch, values: Values, addresses: Addresses) -> Values:
         session = self._sessions[stage.graph]
