@@ -19,11 +19,12 @@ Entries are only ever appended. A file that was cut short in the middle of one l
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -78,7 +79,7 @@ class CacheFile:
             raise _unusable(path, error) from error
         try:
             if os.fstat(self._file.fileno()).st_size == 0:
-                self._write(0, start)
+                self._write(0, [start])
             self._end = _padded(len(start))
             self._file.seek(0)
             require_start(self._file.read(MAX_HEADER_BYTES + START.size), header, path)
@@ -121,9 +122,11 @@ class CacheFile:
         checksum = 0
         for raw in raw_arrays(block):
             checksum = zlib.crc32(raw, checksum)
+            # One copy at a time: a block is as large as a layer of weights.
+            del raw
         entry = ENTRY.pack(key, tokens, checksum)
         head = (entry + CHECKSUM.pack(zlib.crc32(entry))).ljust(ALIGNMENT, b"\0")
-        self._write(self._end, head, *raw_arrays(block))
+        self._write(self._end, itertools.chain([head], raw_arrays(block)))
         self._places[key] = (self._end + ALIGNMENT, checksum)
         self.tokens[key] = tokens
         self._verified.add(key)
@@ -185,7 +188,7 @@ class CacheFile:
             self.tokens[key] = tokens
             self._end = _padded(after)
 
-    def _write(self, offset: int, *parts: bytes | memoryview) -> None:
+    def _write(self, offset: int, parts: Iterable[bytes | memoryview]) -> None:
         try:
             # Not for the header: another process may be writing the same bytes, and entries behind them.
             if offset:
@@ -195,6 +198,7 @@ class CacheFile:
                 left = memoryview(part)
                 while left:
                     left = left[self._file.write(left) :]
+                del part, left
         except OSError as error:
             raise _unusable(self.path, error) from error
 

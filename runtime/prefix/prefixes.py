@@ -128,6 +128,8 @@ class Prefixes:
             for place, block in self._make(missing):
                 index = missing[place]
                 self._file.append(self._keys[index], self.lengths[index], block)
+                # A view of what the call returned, which would stay through the next call.
+                del block
                 advance(1)
         # Between building and the next row without a cached prefix its memory is the probe's to use.
         self._maker = None
@@ -150,6 +152,7 @@ class Prefixes:
             # A view would keep all that the call returned.
             index = absent[place]
             found[index] = parse_block(block_bytes(block), self.layout, self.lengths[index])
+            del block
         return [found[index] for index in indices]
 
     def _make(self, indices: Sequence[int]) -> Iterator[tuple[int, Block]]:

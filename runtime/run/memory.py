@@ -54,8 +54,9 @@ def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int,
         longest = max(0 if example.suffix is None else len(example.suffix) for example in examples)
         prefix = max(len(prefix_places(example)) for example in examples)
         read = max(len(read_ids(example, causal)) for example in examples)
-    row_bytes = prefix * manifest.prefix.bytes_per_token if manifest.prefix and not cached else 0
-    return Shape(longest, prefix, read, examples_at_once * longest, manifest.state.parameters, row_bytes)
+    prefix_bytes = prefix * manifest.prefix.bytes_per_token if manifest.prefix else 0
+    wanted = examples_at_once * longest
+    return Shape(longest, prefix, read, wanted, manifest.state.parameters, prefix_bytes, not cached)
 
 
 def examples_of_evaluation(examples: Sequence[Example]) -> int:

@@ -38,7 +38,8 @@ class Shape:
         longest_read: tokens that the prefix graph reads of a row; 0 if it is not used.
         tokens_wanted: how many tokens of one side there are to compute before the weights change.
         parameters: values of the state.
-        row_bytes: what each row in flight holds besides, because its prefix is in no cache file.
+        prefix_bytes: of the longest prefix's keys and values.
+        computed_prefixes: whether rows in flight hold their prefixes, because these are in no cache file.
     """
 
     longest_tokens: int
@@ -46,7 +47,13 @@ class Shape:
     longest_read: int
     tokens_wanted: int
     parameters: int
-    row_bytes: int = 0
+    prefix_bytes: int = 0
+    computed_prefixes: bool = False
+
+    @property
+    def held_prefix_bytes(self) -> int:
+        """What a row in flight holds on top of what goes from stage to stage."""
+        return self.prefix_bytes if self.computed_prefixes else 0
 
 
 @dataclass(frozen=True)
@@ -192,12 +199,14 @@ class _Budget:
             if not shape.longest_read:
                 return 0
             rows = max(1, choice.tokens_per_prefix_call // shape.longest_read)
-            held = memory.held.of(rows, shape.longest_read) + self._rows_in_flight(choice, 2) * shape.row_bytes
+            # On top of what the graph returns: the block that is being written, and rows that are kept nowhere else.
+            blocks = 1 + (self._rows_in_flight(choice, 2) if shape.computed_prefixes else 0)
+            held = memory.held.of(rows, shape.longest_read) + blocks * shape.prefix_bytes
             return held + int(ARENA_FACTOR * memory.running.of(rows, shape.longest_read))
         tokens, sides = max(1, shape.longest_tokens), 1 if graph == "probe" else 2
         rows = max(1, sides * choice.tokens_per_call // tokens)
         rows_in_flight = self._rows_in_flight(choice, sides)
-        held = memory.held.of(rows_in_flight, tokens, shape.longest_prefix) + rows_in_flight * shape.row_bytes
+        held = memory.held.of(rows_in_flight, tokens, shape.longest_prefix) + rows_in_flight * shape.held_prefix_bytes
         return held + int(ARENA_FACTOR * memory.running.of(rows, tokens, shape.longest_prefix))
 
     def _rows_in_flight(self, choice: MemoryChoice, sides: int) -> int:

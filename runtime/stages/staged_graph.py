@@ -27,6 +27,7 @@ class StagedGraph:
         tokens_in_flight: tokens of one side of all batches that go through the stages together. Weights are read once
             for them; what passes from stage to stage is held for all of them.
         threads: of ONNX Runtime.
+        gives_back: whether it returns free memory of the arena to the system after the batches in flight.
     """
 
     def __init__(
@@ -36,10 +37,14 @@ class StagedGraph:
         weights: StreamedWeights,
         tokens_in_flight: int,
         threads: int | None = None,
+        gives_back: bool = False,
     ) -> None:
         self._stages = stages
         self._weights = weights
         self._tokens_in_flight = tokens_in_flight
+        self._last_run = onnxruntime.RunOptions()
+        if gives_back:
+            self._last_run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._sessions = {file: open_session(folder / file, threads) for file in {stage.graph for stage in stages}}
         self._last_use = {name: number for number, stage in enumerate(stages) for name in stage.values.values()}
         self.outputs = [
@@ -111,5 +116,5 @@ class StagedGraph:
             binding.bind_input(key, "cpu", 0, tensor.element_type, tensor.shape, addresses[name])
         for key in stage.outputs:
             binding.bind_output(key)
-        session.run_with_iobinding(binding)
+        session.run_with_iobinding(binding, self._last_run if stage is self._stages[-1] else None)
         return dict(zip(stage.outputs.values(), binding.get_outputs(), strict=True))

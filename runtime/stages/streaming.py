@@ -65,4 +65,6 @@ class StreamedGraphs:
             "eval": 2 * self.choice.tokens_in_flight,
             "prefix": self.choice.tokens_per_prefix_call,
         }[graph]
-        return StagedGraph(self._folder, self._plan.graphs[graph], self._weights, in_flight, threads)
+        # The probe graph runs at every step and keeps its memory; the others give theirs back to it.
+        gives_back = graph != "probe"
+        return StagedGraph(self._folder, self._plan.graphs[graph], self._weights, in_flight, threads, gives_back)

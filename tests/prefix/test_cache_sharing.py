@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -131,12 +131,12 @@ def test_entries_of_a_process_that_made_the_file_at_the_same_moment_are_kept(
     shared.touch()
     write, others = CacheFile._write, []
 
-    def late(self: CacheFile, offset: int, *parts: bytes | memoryview) -> None:
+    def late(self: CacheFile, offset: int, parts: Iterable[bytes | memoryview]) -> None:
         if not others:
             others.append(None)
             others[0] = CacheFile(shared, header_for(LAYOUT))
             others[0].append(key_of(0), 3, made_up_block(LAYOUT, 3, 0))
-        write(self, offset, *parts)
+        write(self, offset, parts)
 
     with monkeypatch.context() as patch:
         patch.setattr(CacheFile, "_write", late)
