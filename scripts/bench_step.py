@@ -31,6 +31,7 @@ from contenders.training_environment import UnavailableError, make_artifacts, tr
 from contenders.turns import Contender, interleave
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.cli.options import parse_size
 from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.session import default_threads
 
@@ -64,6 +65,7 @@ def main() -> None:
         "plain": str(plain),
         "folder": str(OUTPUT / "step-prefixes"),
         "threads": options.threads,
+        "memory_limits": [None, *options.memory_limit],
     }
     contenders = [contender for kind in KINDS if kind in chosen for contender in entrants(kind, bundles, shared)]
     try:
@@ -98,6 +100,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="counted turns of each contender")
     parser.add_argument("--contenders", default=",".join(KINDS), help="which, separated by commas")
     parser.add_argument("--threads", type=int, default=default_threads(), help="of each contender")
+    parser.add_argument(
+        "--memory-limit", nargs="+", default=[], metavar="SIZE", help="enter each BUNDLE once more with this limit"
+    )
     return parser.parse_args()
 
 
@@ -106,7 +111,9 @@ def entrants(kind: str, bundles: list[Bundle], shared: dict[str, Any]) -> list[C
     name = comparison.NAMES.get(kind, "SeedTune")
     if kind == "seedtune":
         facts = [bundle_facts(bundle, shared["rows"]) for bundle in bundles]
-        names = [f"{name} {fact['storage']}, scope {fact['scope']}" for fact in facts]
+        limits = [parse_size(limit, "--memory-limit") if limit else None for limit in shared["memory_limits"]]
+        facts = [fact | {"memory_limit_bytes": limit} for fact in facts for limit in limits]
+        names = [f"{name} {fact['storage']}, scope {fact['scope']}{within(fact)}" for fact in facts]
         return [
             Contender(called if names.count(called) == 1 else f"{called}, {fact['bundle']}", kind, shared | fact)
             for called, fact in zip(names, facts, strict=True)
@@ -124,6 +131,12 @@ def entrants(kind: str, bundles: list[Bundle], shared: dict[str, Any]) -> list[C
     contender = Contender(name, kind, shared, python)
     contender.refusal = refusal
     return [contender]
+
+
+def within(fact: dict[str, Any]) -> str:
+    """The memory limit of a contender, as a part of its name."""
+    limit = fact["memory_limit_bytes"]
+    return f", within {limit / 1e6:,.0f} MB" if limit else ""
 
 
 def bundle_facts(bundle: Bundle, rows: str) -> dict[str, Any]:

@@ -11,24 +11,32 @@ import numpy as np
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.run.feeders import CacheOptions, open_feeder
+from seedtune.runtime.run.memory import limit_memory
 from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.state import State
+from seedtune.runtime.trim import trim
 
 COEFFICIENT = 1e-4
 
 
 def prepare(options: dict[str, Any]) -> Callable[[], None]:
-    """Options: bundle, rows (JSONL), threads, folder (for a prefix cache)."""
+    """Options: bundle, rows (JSONL), threads, folder (for a prefix cache), memory_limit_bytes (None for none)."""
     # bench_step.py has hashed the weights already.
     bundle = Bundle.open(Path(options["bundle"]), verify_weights=False)
     examples = load_split(Path(options["rows"]).with_suffix(".jsonl"), bundle.compiled_task()).examples
+    trim()
+    settings = Settings.of_storage(bundle.manifest.storage)
+    tokens = settings.rows_per_call // 2
+    if (limit := options["memory_limit_bytes"]) is not None:
+        bundle = limit_memory(bundle, examples, limit, examples_at_once=len(examples), cached=True)
+        assert bundle.memory is not None
+        tokens = bundle.memory.tokens_per_call
     cache = CacheOptions(Path(options["folder"]))
     feeder = open_feeder(bundle, examples, name="bench", cache=cache, threads=options["threads"])
     # A run's update graph has one thread, too: `run/driver.py`.
     state = State(bundle.session("update", 1), bundle.manifest.state.parameters)
-    estimator = TwoSided(bundle.graph("probe", options["threads"]), Settings().epsilon)
-    tokens = sum(len(example.ids) for example in examples)
+    estimator = TwoSided(bundle.graph("probe", options["threads"]), settings.epsilon)
     seeds = iter(range(1 << 31))
 
     def step() -> None:
