@@ -41,8 +41,7 @@ def evaluate_command(
         int | None,
         typer.Option(
             min=1,
-            help=f"Token rows a call. [default: {Settings().rows_per_call}, of an int8 bundle "
-            f"{Settings.of_storage('int8').rows_per_call}]",
+            help=f"Token rows a call. [default: {Settings().rows_per_call}]",
         ),
     ] = None,
     cache: CacheOption = None,
@@ -66,7 +65,7 @@ def evaluate_command(
     trim()
     cache_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit is not None else None
     opened = tuned.bundle
-    rows = rows_per_call or Settings.of_storage(opened.manifest.storage).rows_per_call
+    rows = rows_per_call or Settings().rows_per_call
     if memory_limit is not None:
         opened = limit_memory(
             opened,

@@ -72,10 +72,7 @@ def run_command(
     ] = None,
     rows_per_call: Annotated[
         int | None,
-        typer.Option(
-            help="Token rows a call, both sides; bounds memory. "
-            f"[default: {DEFAULTS.rows_per_call}, of an int8 bundle {Settings.of_storage('int8').rows_per_call}]"
-        ),
+        typer.Option(help=f"Token rows a call, both sides; bounds memory. [default: {DEFAULTS.rows_per_call}]"),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out; options default to its own.")

@@ -13,8 +13,6 @@ from seedtune.runtime.optimizers.schedule import Schedule
 MAX_SEED = 2**32 - 1
 # Examples a step with scope "all", where each costs so much time that more do not pay.
 BATCH_SIZE_OF_WHOLE_ROWS = 32
-# Products of 8-bit numbers are fastest with few rows at once (docs/log.md, "int8").
-ROWS_PER_CALL = {"int8": 256}
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,11 +38,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Schedule = "linear"
     eval_every: int = 50
     rows_per_call: int = 1024
-
-    @classmethod
-    def of_storage(cls, storage: str) -> Settings:
-        """The defaults for a bundle of that storage."""
-        return cls(rows_per_call=ROWS_PER_CALL.get(storage, cls().rows_per_call))
 
     def check(self) -> None:
         """Raises SeedTuneError for a value that no run can have."""

@@ -50,9 +50,9 @@ def start_or_resume(
     if train is None:
         raise SeedTuneError("a new run needs training rows", rule="--train FILE", remedy="add --train")
     recorded = recorded_settings(description, folder.path) if description else None
-    _with(recorded or Settings(), options).check()
+    settings = msgspec.structs.replace(recorded or Settings(), **options)
+    settings.check()
     bundle = Bundle.open(bundle_path)
-    settings = _with(recorded or Settings.of_storage(bundle.manifest.storage), options)
     train_split, eval_split = _load(bundle, train, held_out)
     trim()
     cache = cache or CacheOptions(folder.prefixes)
@@ -73,10 +73,6 @@ def start_or_resume(
     if description:
         require_same_run(description, bundle, settings, train_split, eval_split, folder.path)
     return Run(folder, bundle, settings, train_split, eval_split, threads, cache)
-
-
-def _with(settings: Settings, options: dict[str, int | float | str]) -> Settings:
-    return msgspec.structs.replace(settings, **options)
 
 
 def _load(bundle: Bundle, train: Path, held_out: Path | None) -> tuple[Split, Split | None]:

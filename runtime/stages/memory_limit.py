@@ -23,8 +23,8 @@ ALLOWANCE_BYTES = 32 << 20
 ARENA_FACTOR = 1.5
 # Copies of the state: what an update reads and writes, its noise, what an evaluation is given.
 STATE_COPIES = 3
-# Beyond this many rows of both sides a product is hardly faster, and an int8 product is slower (docs/log.md, "int8").
-TOKENS_PER_CALL = 128
+# Of one side. Products of fewer rows are slower, of more rows hardly faster (docs/log.md, "int8").
+FEWER_TOKENS_PER_CALL, TOKENS_PER_CALL = 64, 512
 TOKENS_PER_PREFIX_CALL = 512
 
 
@@ -131,16 +131,17 @@ def choose(
     def grow_calls(most_tokens: int) -> MemoryChoice:
         better = choice
         tokens = better.tokens_per_call
-        while tokens_per_call is None and tokens < most_tokens:
-            tokens = min(2 * tokens, most_tokens)
+        most = min(most_tokens, shape.tokens_wanted)
+        while tokens_per_call is None and tokens < most:
+            tokens = min(2 * tokens, most)
             fits = upgraded(
                 replace(choice, tokens_per_call=tokens, tokens_in_flight=max(tokens, choice.tokens_in_flight))
             )
             better = fits if fits is not choice else better
         return better
 
-    # The last doubling of a call saves less time than reading ahead does.
-    choice = grow_calls(TOKENS_PER_CALL // 2)
+    # Further doublings of a call save less time than reading ahead does.
+    choice = grow_calls(FEWER_TOKENS_PER_CALL)
     choice = upgraded(replace(choice, buffer_bytes=ahead))
     while choice.tokens_in_flight < shape.tokens_wanted:
         better = upgraded(replace(choice, tokens_in_flight=min(2 * choice.tokens_in_flight, shape.tokens_wanted)))

@@ -26,7 +26,7 @@ def prepare(options: dict[str, Any]) -> Callable[[], None]:
     bundle = Bundle.open(Path(options["bundle"]), verify_weights=False)
     examples = load_split(Path(options["rows"]).with_suffix(".jsonl"), bundle.compiled_task()).examples
     trim()
-    settings = Settings.of_storage(bundle.manifest.storage)
+    settings = Settings()
     tokens = settings.rows_per_call // 2
     if (limit := options["memory_limit_bytes"]) is not None:
         bundle = limit_memory(bundle, examples, limit, examples_at_once=len(examples), cached=True)
