@@ -156,17 +156,23 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_of(
     request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Path]:
-    """``bundle_of(family, scope, prefix_storage)``: the bundle of a tiny checkpoint, exported when first asked for."""
-    made: dict[tuple[str, str, str], Path] = {}
+    """``bundle_of(family, scope, prefix_storage, storage)``: the bundle of a tiny checkpoint, exported when first asked for."""
+    made: dict[tuple[str, ...], Path] = {}
 
-    def give(family: str, scope: str, prefix_storage: str = "fp32") -> Path:
+    def give(family: str, scope: str, prefix_storage: str = "fp32", storage: str = "fp32") -> Path:
         from seedtune.exporter.pipeline import export_bundle
 
-        case = (family, scope, prefix_storage)
+        case = (family, scope, prefix_storage, storage)
         if case not in made:
             source = request.getfixturevalue("tiny_checkpoint" if family == "causal" else "tiny_masked_checkpoint")
             out = tmp_path_factory.mktemp("-".join(case)) / "bundle"
-            options = {"targets": "all", "rank": 4, "scope": scope, "prefix_storage": prefix_storage}
+            options = {
+                "targets": "all",
+                "rank": 4,
+                "scope": scope,
+                "prefix_storage": prefix_storage,
+                "storage": storage,
+            }
             export_bundle(str(source), str(tiny_task_file), out, check=False, **options)
             made[case] = out
         return made[case]

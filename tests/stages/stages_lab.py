@@ -1,0 +1,75 @@
+"""What the tests of stages share: which bundles, how a graph of one is run, and a choice of memory made by hand."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.batches import Example
+from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.stages.memory_limit import MemoryChoice
+from seedtune.runtime.stages.weights import stage_bytes
+
+# family, scope, storage of prefixes, storage of weights: every value of each, not every combination.
+GRID = (
+    ("causal", "all", "fp32", "fp32"),
+    ("causal", "all", "fp32", "int8"),
+    ("causal", "suffix", "int8", "bf16"),
+    ("masked", "suffix", "fp16", "int8"),
+    ("masked", "all", "fp32", "int4"),
+    ("causal", "suffix", "fp32", "fp16"),
+)
+EPSILON, SEED = 1e-2, 7
+LAYERS = 6
+
+
+@dataclass(frozen=True)
+class Case:
+    """A bundle and rows for it."""
+
+    bundle: Bundle
+    examples: list[Example]
+
+
+def by_hand(bundle: Bundle, **changes: object) -> MemoryChoice:
+    """The least that works: one row a call, one stage in memory at a time."""
+    files = bundle.stages()
+    sizes = [
+        stage_bytes(list(stage.weights.values()), files.tensors, files.plan.roles)
+        for stages in files.plan.graphs.values()
+        for stage in stages
+    ]
+    choice = MemoryChoice(0, 1, 1, 1, max(sizes), prefix_tokens_per_call=1000)
+    return replace(choice, **changes)
+
+
+def two_stages(bundle: Bundle) -> int:
+    """Bytes of the largest two neighbours among the stages of any graph."""
+    files = bundle.stages()
+    largest = 0
+    for stages in files.plan.graphs.values():
+        sizes = [stage_bytes(list(one.weights.values()), files.tensors, files.plan.roles) for one in stages]
+        largest = max(largest, *map(sum, itertools.pairwise(sizes)))
+    return largest
+
+
+def losses_of(bundle: Bundle, examples: list[Example], tokens_per_call: int) -> list[np.ndarray]:
+    """Everything that the probe and the eval graph return for micro-batches of so many tokens."""
+    state = 1e-2 * np.random.default_rng(1).standard_normal(bundle.manifest.state.parameters)
+    shared = {"state": state.astype(np.float32)}
+    found: list[np.ndarray] = []
+    for name, names, more in (
+        ("probe", ["loss_plus", "loss_minus"], {"seed": [SEED], "epsilon": [EPSILON]}),
+        ("eval", ["loss", "log_probabilities"], {}),
+    ):
+        inputs = shared | {
+            key: np.array(value, {"seed": np.uint32}.get(key, np.float32)) for key, value in more.items()
+        }
+        feeder = open_feeder(bundle, examples)
+        batches = feeder.batches(range(len(examples)), tokens_per_call)
+        for index, arrays in bundle.graph(name, 1).run(names, batches, inputs):
+            found += [index, *arrays]
+    return found
