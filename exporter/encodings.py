@@ -13,6 +13,7 @@ lies as [i, o], the way ONNX Runtime's integer product reads it; one that is loo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -70,16 +71,16 @@ class Encoding:
         bf16 comes as uint16, int4 as uint8 with the earlier of two values in the lower half.
 
         Raises:
-            SeedTuneError: a value does not fit fp16.
+            SeedTuneError: a value is not finite, or does not fit fp16.
         """
         if self.kind in ("fp16", "bf16"):
             yield "", _rounded(name, matrix, self.kind)
         elif self.kind == "int8":
-            yield from self._int8(matrix)
+            yield from self._int8(name, matrix)
         else:
-            yield from _int4(matrix)
+            yield from _int4(name, matrix)
 
-    def _int8(self, matrix: torch.Tensor | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    def _int8(self, name: str, matrix: torch.Tensor | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         # Channels first while working; what is stored is transposed at most once.
         rows = matrix if self.channel_axis == 0 else matrix.T
         channels, width = rows.shape
@@ -87,6 +88,7 @@ class Encoding:
         codes = np.empty((width, channels) if across else (channels, width), np.int8)
         scales = np.empty(channels, np.float32)
         for start, block in _chunks(rows):
+            require_finite(name, float(np.abs(block).max(initial=0)))
             scale = np.maximum(np.abs(block).max(axis=1) / INT8_MAXIMUM, SMALLEST_SCALE["int8"])
             found = np.rint(block / scale[:, None]).astype(np.int8)
             scales[start : start + len(block)] = scale
@@ -118,13 +120,26 @@ def decoded(encoding: Encoding, matrix: torch.Tensor | np.ndarray) -> np.ndarray
     return np.ascontiguousarray(whole.astype(np.float32) * scales)
 
 
+def require_finite(name: str, largest: float) -> None:
+    """Raises SeedTuneError when the largest absolute value of the tensor ``name`` is infinite or no number."""
+    if not math.isfinite(largest):
+        raise SeedTuneError(
+            f"the tensor {name} holds values that are not finite",
+            value=largest,
+            rule="finite weights",
+            remedy="download the checkpoint again, or take another one",
+        )
+
+
 def _rounded(name: str, matrix: torch.Tensor | np.ndarray, kind: Kind) -> np.ndarray:
     tensor = torch.from_numpy(matrix) if isinstance(matrix, np.ndarray) else matrix
     tensor = tensor.detach()
+    low, high = torch.aminmax(tensor)
+    # A NaN is the least and the greatest value alike.
+    largest = float(torch.maximum(-low, high))
+    require_finite(name, largest)
     if kind == "bf16":
         return tensor.to(torch.bfloat16).contiguous().view(torch.int16).numpy().view(np.uint16)
-    low, high = torch.aminmax(tensor)
-    largest = max(-float(low), float(high))
     if largest > HALF_MAXIMUM:
         raise SeedTuneError(
             f"the tensor {name} does not fit half precision",
@@ -135,12 +150,13 @@ def _rounded(name: str, matrix: torch.Tensor | np.ndarray, kind: Kind) -> np.nda
     return tensor.to(torch.float16).contiguous().numpy()
 
 
-def _int4(matrix: torch.Tensor | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _int4(name: str, matrix: torch.Tensor | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     channels, width = matrix.shape
     codes = np.empty((channels, width // 2), np.uint8)
     scales = np.empty((channels, width // INT4_BLOCK), np.float16)
     for start, chunk in _chunks(matrix):
         blocks = chunk.reshape(len(chunk), -1, INT4_BLOCK)
+        require_finite(name, float(np.abs(chunk).max(initial=0)))
         place = np.abs(blocks).argmax(axis=2)[:, :, None]
         extreme = np.take_along_axis(blocks, place, axis=2)[:, :, 0]
         scale = extreme / -8

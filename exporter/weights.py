@@ -16,7 +16,7 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
-from seedtune.exporter.encodings import Encoding
+from seedtune.exporter.encodings import Encoding, require_finite
 from seedtune.runtime.errors import SeedTuneError
 
 PAGE_BYTES = 4096
@@ -156,7 +156,5 @@ def _stored(name: str, tensor: torch.Tensor | np.ndarray, place: Placed) -> np.n
         tensor = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().contiguous().numpy()
     _require_shape(name, tensor, place.shape)
     if np.issubdtype(tensor.dtype, np.floating):
-        largest = float(np.abs(tensor).max(initial=0))
-        if not np.isfinite(largest):
-            raise SeedTuneError(f"the tensor {name} holds values that are not finite", value=largest)
+        require_finite(name, float(np.abs(tensor).max(initial=0)))
     return np.ascontiguousarray(tensor, dtype=place.dtype.numpy())

@@ -63,7 +63,8 @@ def _after_cut(
 ) -> list[ir.Node]:
     graph = networkx.DiGraph()
     graph.add_nodes_from((SOURCE, SINK))
-    values = {value for node in candidates for value in (*reads(node), *node.outputs)}
+    # In a fixed order: of two cuts that cost the same, the same one is found each time.
+    values = dict.fromkeys(value for node in candidates for value in (*reads(node), *node.outputs))
     for value in values:
         producer = value.producer()
         if producer not in levels:

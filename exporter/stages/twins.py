@@ -85,6 +85,10 @@ def _model(one: Cut, differing: Sequence[int], opsets: Mapping[str, int]) -> ir.
     for place, name in enumerate(one.outputs):
         outputs[name].name = f"output_{place}"
     _unique_names(graph)
+    # `extract` gives them in any order.
+    initializers = sorted(graph.initializers.items())
+    graph.initializers.clear()
+    graph.initializers.update(initializers)
     graph.opset_imports.update(opsets)
     return ir.Model(graph, ir_version=10, producer_name="seedtune")
 

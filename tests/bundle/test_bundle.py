@@ -16,11 +16,17 @@ from seedtune.runtime.bundle.manifest import decode_manifest, describe, encode_m
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 
-FILES = ("probe.onnx", "eval.onnx", "update.onnx", "weights.safetensors", "tokenizer.json")
+FILES = ("probe.onnx", "eval.onnx", "update.onnx", "weights.safetensors", "tokenizer.json", "stages.json")
 
 
-def test_a_bundle_is_six_files_that_open(tiny_bundle: Path) -> None:
-    assert {entry.name for entry in tiny_bundle.iterdir()} == {*FILES, "manifest.json"}
+def stage_graphs(bundle: Path) -> set[str]:
+    return {path.name for path in bundle.glob("*.stage*.onnx")}
+
+
+def test_a_bundle_is_its_files_and_stage_graphs_that_open(tiny_bundle: Path) -> None:
+    graphs = stage_graphs(tiny_bundle)
+    assert {name.partition(".")[0] for name in graphs} == {"probe", "eval"}
+    assert {entry.name for entry in tiny_bundle.iterdir()} == {*FILES, "manifest.json"} | graphs
     bundle = Bundle.open(tiny_bundle)
     raw = (tiny_bundle / "manifest.json").read_bytes()
     assert bundle.sha256 == hashlib.sha256(raw).hexdigest()
@@ -31,7 +37,7 @@ def test_a_bundle_is_six_files_that_open(tiny_bundle: Path) -> None:
 
 def test_the_manifest_lists_sizes_and_hashes_as_hashlib_sees_them(tiny_bundle: Path) -> None:
     listed = json.loads((tiny_bundle / "manifest.json").read_text())["files"]
-    assert set(listed) == set(FILES)
+    assert set(listed) == {*FILES, *stage_graphs(tiny_bundle)}
     for name, entry in listed.items():
         raw = (tiny_bundle / name).read_bytes()
         assert entry == {"size_bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
@@ -178,3 +184,20 @@ def test_weights_need_not_be_hashed_but_their_size_is_compared(bundle: Path) -> 
     path.write_bytes(raw[:-1])
     with pytest.raises(SeedTuneError, match="truncated"):
         Bundle.open(bundle, verify_weights=False)
+
+
+def test_a_stage_graph_that_is_missing_or_altered_is_named(bundle: Path) -> None:
+    name = min(stage_graphs(bundle))
+    raw = (bundle / name).read_bytes()
+    (bundle / name).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    assert f"{bundle / name}: a file of the bundle has been altered" in refused(bundle)
+    (bundle / name).unlink()
+    assert name in refused(bundle)
+
+
+def test_stages_that_name_a_file_outside_the_bundle_are_refused(bundle: Path) -> None:
+    stages = json.loads((bundle / "stages.json").read_text())
+    stages["graphs"]["eval"][0]["graph"] = "../probe.onnx"
+    (bundle / "stages.json").write_text(json.dumps(stages))
+    accept(bundle, "stages.json")
+    assert "the stages do not fit together" in refused(bundle)

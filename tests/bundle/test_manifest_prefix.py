@@ -26,11 +26,13 @@ def edited(bundle: Path, tmp_path: Path, change: Callable[[dict], object]) -> Pa
 
 
 def as_version_1(manifest: dict) -> None:
-    """What version 1 wrote: no prefix, no end token, no response."""
+    """What version 1 wrote: no prefix, no end token, no response, no stages."""
     manifest["format_version"] = 1
     del manifest["prefix"]
     del manifest["model"]["end_token"]
     del manifest["task"]["response"]
+    for name in [name for name in manifest["files"] if "stage" in name]:
+        del manifest["files"][name]
 
 
 def test_a_bundle_of_version_1_opens_with_scope_all(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -102,3 +102,12 @@ def test_a_value_beyond_half_precision_is_refused_by_fp16_and_kept_by_bf16() -> 
     assert "model.w" in str(caught.value)
     assert "bf16" in str(caught.value)
     assert decoded(Encoding("bf16"), matrix)[1, 1] == pytest.approx(-1e6, rel=1e-2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", ["fp16", "bf16", "int8", "int4"])
+def test_values_that_are_not_finite_are_refused_by_name(kind: str, value: float) -> None:
+    matrix = normal(3, INT4_BLOCK)
+    matrix[2, 5] = value
+    with pytest.raises(SeedTuneError, match=r"model\.w holds values that are not finite"):
+        list(Encoding(kind).encode("model.w", matrix))

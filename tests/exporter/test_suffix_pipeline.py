@@ -169,11 +169,11 @@ def test_the_check_sees_an_altered_prefix_graph(
 ) -> None:
     checkpoint = open_checkpoint(str(folder("llama")))
     with pytest.raises(SeedTuneError, match=r"truncated|longer|altered") as caught:
-        check_bundle(altered(llama_bundle, tmp_path / "open", change, hide=False), checkpoint)
+        check_bundle(altered(llama_bundle, tmp_path / "open", change, hide=False), checkpoint, {})
     assert Path(caught.value.file).name == "prefix.onnx"
-    check_bundle(altered(llama_bundle, tmp_path / "same", change_nothing, hide=True), checkpoint)
+    check_bundle(altered(llama_bundle, tmp_path / "same", change_nothing, hide=True), checkpoint, {})
     with pytest.raises(SeedTuneError, match="do not compute what transformers computes"):
-        check_bundle(altered(llama_bundle, tmp_path / "hidden", change, hide=True), checkpoint)
+        check_bundle(altered(llama_bundle, tmp_path / "hidden", change, hide=True), checkpoint, {})
 
 
 @pytest.mark.parametrize("family", ["causal", "masked"])

@@ -104,17 +104,6 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path, name: str, value
         write(tmp_path / "w", NEEDED, TENSORS | {name: spoilt})
 
 
-@pytest.mark.parametrize(("value", "fits"), [(65504.0, True), (-65504.0, True), (65600.0, False), (-1e9, False)])
-def test_what_overflows_half_precision_is_refused(tmp_path: Path, value: float, fits: bool) -> None:
-    tensors = TENSORS | {"half": np.full((3, 5), value, np.float32)}
-    if fits:
-        write(tmp_path / "w", NEEDED, tensors)
-        np.testing.assert_array_equal(load_file(tmp_path / "w")["half"], tensors["half"])
-        return
-    with pytest.raises(SeedTuneError, match="half does not fit half precision"):
-        write(tmp_path / "w", NEEDED, tensors)
-
-
 def test_a_type_without_a_name_in_safetensors_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SeedTuneError, match="odd"):
         WeightsFile(tmp_path / "w", {"odd": (ir.DataType.COMPLEX64, (2,))})

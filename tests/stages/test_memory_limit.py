@@ -37,7 +37,7 @@ def smallest(bundle: Bundle, shape: Shape) -> int:
 def test_a_limit_is_kept_and_more_memory_never_does_less(deep_bundle: Bundle, shape: Shape) -> None:
     least = smallest(deep_bundle, shape)
     before = None
-    for limit in range(least, least + 60_000_000, 1_000_000):
+    for limit in range(least, least + 200_000_000, 2_000_000):
         choice = chosen(deep_bundle, limit, shape)
         assert HELD < choice.expected_bytes <= limit
         if before:
