@@ -156,7 +156,7 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_of(
     request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Path]:
-    """``bundle_of(family, scope, prefix_storage, storage)``: the bundle of a tiny checkpoint, made when first asked for."""
+    """``bundle_of(family, scope, prefix_storage, storage)``: a tiny bundle, exported when first asked for."""
     made: dict[tuple[str, ...], Path] = {}
 
     def give(family: str, scope: str, prefix_storage: str = "fp32", storage: str = "fp32") -> Path:
