@@ -9,28 +9,24 @@ import shutil
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
 import torch
 
-from seedtune.exporter.attention import UnsupportedAttention
 from seedtune.exporter.check import check_bundle
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.destination import refuse_existing, require_space, staging_folder
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
-from seedtune.exporter.graphs.scope import Traced, pair_shape
+from seedtune.exporter.graphs.scope import pair_shape
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
-from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.storage import Storage, store
 from seedtune.exporter.stages.build import build_stages
-from seedtune.exporter.suffix_trunk import trace_suffix
-from seedtune.exporter.targets import lay_out, lora_a_values, select
-from seedtune.exporter.trunk import head_of, trace
+from seedtune.exporter.targets import lora_a_values
+from seedtune.exporter.traced_model import PrefixStorage, head_parameters, state_layout, trace_in_scope
 from seedtune.exporter.weights import WeightsFile
 from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
@@ -42,7 +38,6 @@ from seedtune.runtime.bundle.manifest import (
     CheckResult,
     Manifest,
     Model,
-    PrefixLayout,
     StateLayout,
     describe,
     encode_manifest,
@@ -56,7 +51,6 @@ from seedtune.runtime.task.structure import Scope
 from seedtune.runtime.task.template import has_fixed_end
 
 Phase = Callable[[str], None]
-PrefixStorage = Literal["fp32", "fp16", "int8"]
 # Buffers up to this size stay inside the graph file; larger ones go to the weights file.
 INLINE_BYTES = 4096
 FILES = GRAPHS | PREFIX_GRAPH
@@ -119,8 +113,8 @@ def export_bundle(
         notice("scope all: the template ends with a field, so there is no suffix for the state to act at")
     phase("tracing the model")
     skeleton = checkpoint.skeleton()
-    traced = _traced(skeleton, checkpoint, compiled, scope, prefix_storage, notice)
-    layout = _state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed)
+    traced = trace_in_scope(skeleton, checkpoint, compiled, scope, prefix_storage, notice)
+    layout = state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed)
     phase("building the graphs")
     words = compiled.label_word_ids
     graphs = {"probe": build_probe(traced, layout, words), "eval": build_eval(traced, layout, words)}
@@ -132,7 +126,7 @@ def export_bundle(
     keep = {target.lora_a for target in layout.targets} | buffers.keys()
     pairs = {"probe": pair_shape(graphs["probe"].graph, traced)}
     encodings = store(
-        ((graph.graph, pairs.get(name)) for name, graph in graphs.items()), storage, keep, _head_parameters(skeleton)
+        ((graph.graph, pairs.get(name)) for name, graph in graphs.items()), storage, keep, head_parameters(skeleton)
     )
     graphs["update"] = build_update(layout)
     needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
@@ -192,55 +186,6 @@ def _checked(staging: Path, manifest: Manifest, result: CheckResult) -> Manifest
     manifest = Manifest(**(fields | {"check": result}))
     write_durably(staging / MANIFEST, encode_manifest(manifest))
     return manifest
-
-
-def _traced(
-    skeleton: torch.nn.Module,
-    checkpoint: Checkpoint,
-    compiled: CompiledTask,
-    scope: Scope | None,
-    storage: PrefixStorage,
-    notice: Phase,
-) -> Traced:
-    """The model in the scope that was asked for; with no scope given, "all" where the attention cannot be split."""
-    if compiled.scope == "suffix":
-        try:
-            trunk = trace_suffix(skeleton, checkpoint.family, compiled.task.max_tokens)
-        except UnsupportedAttention as error:
-            if scope == "suffix" or compiled.task.kind == "completion":
-                raise SeedTuneError(
-                    f"{type(skeleton).__name__} cannot be tuned at the suffix of rows only: {error}",
-                    value=scope,
-                    rule="attention whose keys and values can be cached",
-                    remedy="choose another model" if compiled.task.kind == "completion" else "use --scope all",
-                ) from error
-            notice(f"scope all: {type(skeleton).__name__} cannot be split, because {error}")
-        else:
-            layout = PrefixLayout(trunk.layers, trunk.key_heads, trunk.head_size, storage)
-            return Traced(trunk.model, checkpoint.family, layout)
-    return Traced(trace(skeleton, checkpoint.family), checkpoint.family)
-
-
-def _state_layout(
-    trunk: ir.Model, skeleton: torch.nn.Module, checkpoint: Checkpoint, targets: str, rank: int, adapter_seed: int
-) -> StateLayout:
-    """Selects among the linears of the trunk; those of the head see one row a side and are left out."""
-    linears = normalise_linears(trunk.clone().graph)
-    vocabulary = checkpoint.config.get_text_config().vocab_size
-    inside_head = _head_parameters(skeleton)
-    usable = [linear for linear in linears if linear.weight not in inside_head and linear.out_features != vocabulary]
-    return lay_out(select(usable, targets), rank, adapter_seed)
-
-
-def _head_parameters(skeleton: torch.nn.Module) -> set[str]:
-    """Names of the parameters of the language-model head."""
-    head = head_of(skeleton)
-    return {
-        f"{prefix}{'.' if inner else ''}{inner}"
-        for prefix, module in skeleton.named_children()
-        if module is head
-        for inner, _ in head.named_parameters()
-    }
 
 
 def _lift_large_buffers(graphs: dict[str, ir.Model]) -> dict[str, np.ndarray]:

@@ -8,7 +8,8 @@ import demo_data
 import numpy as np
 from bench_report import machine, report
 
-from seedtune.exporter.pipeline import PrefixStorage, export_bundle
+from seedtune.exporter.pipeline import export_bundle
+from seedtune.exporter.traced_model import PrefixStorage
 from seedtune.runtime.bundle.manifest import MANIFEST
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.data.batches import Example

@@ -46,7 +46,7 @@ def cut(graph: ir.Graph, stages: Mapping[ir.Node, int], types: Mapping[str, Infe
     for node in graph:
         members.setdefault(stages[node], []).append(node)
         for output in node.outputs:
-            if output.type is None and output.name in types:
+            if output.type is None and output.name is not None and output.name in types:
                 output.type = ir.TensorType(types[output.name].dtype)
     users = users_of(stages)
     cuts = []
