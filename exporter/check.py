@@ -1,11 +1,11 @@
 """Compares a bundle with transformers' own forward pass, plain and perturbed.
 
-The reference loads the checkpoint by transformers alone; its matrices are then replaced by what their stored form
-stands for (`encodings.decoded`), so that what is compared is the computation and not the rounding of weights. Two
-quantities are compared, both over the label words: log-probabilities of the untouched model (eval graph, state zero),
-and losses of both sides of a perturbation (probe graph, random state) against a reference whose weights were changed
-to ``W + (B +- epsilon Z) A``, or for scope "suffix" one that adds the change at suffix tokens (`suffix_model.py`). The
-prefixes are those of the prefix graph.
+The reference loads the checkpoint by transformers alone; its matrices are replaced, one layer at a time, by what their
+stored form stands for (`streamed_model.py`), so that what is compared is the computation and not the rounding of
+weights. Two quantities are compared, both over the label words: log-probabilities of the untouched model (eval graph,
+state zero), and losses of both sides of a perturbation (probe graph, random state) against a reference whose weights
+were changed to ``W + (B +- epsilon Z) A``, or for scope "suffix" one that adds the change at suffix tokens
+(`suffix_model.py`). The prefixes are those of the prefix graph.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from seedtune.exporter.checkpoint import Checkpoint
-from seedtune.exporter.encodings import Encoding, decoded
+from seedtune.exporter.encodings import Encoding
+from seedtune.exporter.streamed_model import StreamedModel
 from seedtune.exporter.suffix_model import SuffixTunedModel
-from seedtune.exporter.targets import lora_a_values
 from seedtune.runtime.bundle.manifest import CheckResult, Manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.data.batches import Example, padded
@@ -49,8 +49,7 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
     bundle = Bundle.open(path, verify_weights=False)
     manifest = bundle.manifest
     rows = random_rows(manifest)
-    reference = checkpoint.reference()
-    _store_as(reference, encodings)
+    reference = StreamedModel(checkpoint, encodings)
     layout = manifest.state
     generator = np.random.default_rng(SEED)
     zero = np.zeros(layout.parameters, np.float32)
@@ -90,12 +89,6 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
     return result
 
 
-def _store_as(model: torch.nn.Module, encodings: Mapping[str, Encoding]) -> None:
-    for name, encoding in encodings.items():
-        parameter = model.get_parameter(name)
-        parameter.data = torch.from_numpy(decoded(encoding, parameter.data))
-
-
 def random_rows(manifest: Manifest) -> list[Example]:
     """Rows of different lengths with random token ids, split where the bundle splits rows."""
     generator = np.random.default_rng(SEED)
@@ -124,7 +117,7 @@ def random_rows(manifest: Manifest) -> list[Example]:
 
 
 def _reference(
-    model: torch.nn.Module, manifest: Manifest, rows: Sequence[Example], state: np.ndarray | None
+    reference: StreamedModel, manifest: Manifest, rows: Sequence[Example], state: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores and losses by transformers; ``state`` None for none.
 
@@ -137,15 +130,11 @@ def _reference(
             suffix = torch.zeros(ids.shape, dtype=torch.bool)
             for place, row in enumerate(rows):
                 suffix[place, row.suffix] = True
-            logits = SuffixTunedModel(model, manifest.model.family, manifest.state, state)(ids, mask, suffix)
-        elif state is not None:
-            originals = {target.name: model.get_parameter(f"{target.name}.weight") for target in manifest.state.targets}
-            _set_weights(model, originals, manifest, state)
-            logits = model(input_ids=ids, attention_mask=mask).logits
-            for name, weight in originals.items():
-                model.get_submodule(name).weight = weight
+            tuned = SuffixTunedModel(reference.model, manifest.model.family, manifest.state, state)
+            logits = tuned(ids, mask, suffix)
         else:
-            logits = model(input_ids=ids, attention_mask=mask).logits
+            reference.set_state(manifest.state, state)
+            logits = reference(input_ids=ids, attention_mask=mask).logits
     if not manifest.label_word_ids:
         every = torch.log_softmax(logits.float(), dim=-1).numpy()
         losses = [-every[place, row.suffix, row.targets].mean() for place, row in enumerate(rows)]
@@ -153,21 +142,6 @@ def _reference(
     at_position = logits[torch.arange(len(rows)), torch.tensor([row.position for row in rows])]
     scores = torch.log_softmax(at_position[:, list(manifest.label_word_ids)].float(), dim=-1).numpy()
     return scores, -scores[np.arange(len(rows)), [row.label for row in rows]]
-
-
-def _set_weights(
-    model: torch.nn.Module, originals: Mapping[str, torch.Tensor], manifest: Manifest, state: np.ndarray
-) -> None:
-    """Every target's weight becomes ``W + B A`` with B from ``state`` [n]; Conv1D layers keep W as [i, o]."""
-    lora_a = lora_a_values(manifest.state)
-    for target in manifest.state.targets:
-        size = target.out_features * target.rank
-        b = state[target.offset : target.offset + size].reshape(target.out_features, target.rank)
-        change = torch.from_numpy(b @ lora_a[target.lora_a])
-        original = originals[target.name]
-        layer = model.get_submodule(target.name)
-        transposed = type(layer).__name__ == "Conv1D"
-        layer.weight = torch.nn.Parameter(original + (change.T if transposed else change), requires_grad=False)
 
 
 def _difference(found: np.ndarray, expected: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -103,8 +103,10 @@ class Encoding:
 def decoded(encoding: Encoding, matrix: torch.Tensor | np.ndarray) -> np.ndarray:
     """The float32 matrix that the stored form of ``matrix`` stands for, in the checkpoint's layout.
 
-    The plain definition, for checks and tests: it holds several copies of the matrix.
+    The plain definition, for checks and tests: it holds a copy of the matrix beside its codes.
     """
+    # In which order the codes lie makes no difference to them, and transposing takes time.
+    encoding = replace(encoding, transposed=False)
     parts = dict(encoding.encode("", matrix))
     codes = parts[""]
     if encoding.kind == "fp16":
@@ -115,9 +117,9 @@ def decoded(encoding: Encoding, matrix: torch.Tensor | np.ndarray) -> np.ndarray
         halves = np.stack([codes & 15, codes >> 4], axis=-1).reshape(len(codes), -1, INT4_BLOCK)
         values = (((halves.astype(np.int8) ^ 8) - 8) * parts[SCALE].astype(np.float32)[:, :, None]).astype(np.float32)
         return values.reshape(len(codes), -1)
-    whole = codes.T if encoding.transposed else codes
-    scales = parts[SCALE][:, None] if encoding.channel_axis == 0 else parts[SCALE]
-    return np.ascontiguousarray(whole.astype(np.float32) * scales)
+    values = codes.astype(np.float32)
+    values *= parts[SCALE][:, None] if encoding.channel_axis == 0 else parts[SCALE]
+    return values
 
 
 def require_finite(name: str, largest: float) -> None:

@@ -22,6 +22,7 @@ from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.scope import pair_shape
 from seedtune.exporter.graphs.update import build_update
+from seedtune.exporter.mapped_pages import mapped_pages_limited
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.storage import Storage, store
 from seedtune.exporter.stages.build import build_stages
@@ -136,35 +137,36 @@ def export_bundle(
 
     staging, weights_bytes = staging_folder(out), 0
     try:
-        weights = WeightsFile(staging / WEIGHTS, needed, encodings, plan.streamed)
-        weights_bytes = weights.total_bytes
-        require_space(out.parent, weights_bytes)
-        phase("writing the weights")
-        weights.write(_all_tensors(checkpoint, layout, buffers))
-        external = weights.external_tensors()
-        for name, graph in graphs.items():
-            bind(graph, external)
-            ir.save(graph, staging / FILES[name])
-        for name, graph in stage_graphs.items():
-            ir.save(graph, staging / name)
-        write_durably(staging / STAGES, encode_plan(plan))
-        write_durably(staging / TOKENIZER, checkpoint.tokenizer.to_str().encode())
-        manifest = Manifest(
-            format_version=FORMAT_VERSION,
-            seedtune_version=metadata.version("seedtune"),
-            model=_model_of(checkpoint, skeleton),
-            task=task,
-            label_word_ids=tuple(words),
-            storage=storage,
-            state=layout,
-            files={file.name: describe(file) for file in sorted(staging.iterdir())},
-            prefix=traced.prefix,
-        )
-        del skeleton
-        write_durably(staging / MANIFEST, encode_manifest(manifest))
-        if check:
-            phase("comparing with transformers")
-            manifest = _checked(staging, manifest, check_bundle(staging, checkpoint, encodings))
+        with mapped_pages_limited([*checkpoint.weight_paths, staging / WEIGHTS]):
+            weights = WeightsFile(staging / WEIGHTS, needed, encodings, plan.streamed)
+            weights_bytes = weights.total_bytes
+            require_space(out.parent, weights_bytes)
+            phase("writing the weights")
+            weights.write(_all_tensors(checkpoint, layout, buffers))
+            external = weights.external_tensors()
+            for name, graph in graphs.items():
+                bind(graph, external)
+                ir.save(graph, staging / FILES[name])
+            for name, graph in stage_graphs.items():
+                ir.save(graph, staging / name)
+            write_durably(staging / STAGES, encode_plan(plan))
+            write_durably(staging / TOKENIZER, checkpoint.tokenizer.to_str().encode())
+            manifest = Manifest(
+                format_version=FORMAT_VERSION,
+                seedtune_version=metadata.version("seedtune"),
+                model=_model_of(checkpoint, skeleton),
+                task=task,
+                label_word_ids=tuple(words),
+                storage=storage,
+                state=layout,
+                files={file.name: describe(file) for file in sorted(staging.iterdir())},
+                prefix=traced.prefix,
+            )
+            del skeleton
+            write_durably(staging / MANIFEST, encode_manifest(manifest))
+            if check:
+                phase("comparing with transformers")
+                manifest = _checked(staging, manifest, check_bundle(staging, checkpoint, encodings))
         if out.exists():
             shutil.rmtree(out)
         staging.chmod(0o755)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
@@ -66,6 +67,19 @@ class Checkpoint(ABC):
         Raises:
             SeedTuneError: as :meth:`tensors` does for missing or ill-shaped weights.
         """
+
+    @abstractmethod
+    def stored_model(self) -> nn.Module:
+        """The model of :meth:`reference` with its weights in their stored type, mapped from their file where possible.
+
+        Raises:
+            SeedTuneError: as :meth:`tensors` does for missing or ill-shaped weights.
+        """
+
+    @property
+    @abstractmethod
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The files that hold the weights."""
 
     def skeleton(self, attention: Attention = "eager") -> nn.Module:
         """The model's modules in float32 and eval mode, without gradients, parameters never written.

@@ -49,13 +49,22 @@ class FolderCheckpoint(Checkpoint):
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """See :meth:`Checkpoint.tensors`."""
-        loaded = self._load(self.weight_files.dtype, "eager")
+        loaded = self.stored_model()
         check_ties(loaded, self.skeleton(), self.folder / "config.json")
         return self._checked(loaded)
 
     def reference(self, attention: Attention = "eager") -> nn.Module:
         """See :meth:`Checkpoint.reference`."""
         return self._load(torch.float32, attention)
+
+    def stored_model(self) -> nn.Module:
+        """See :meth:`Checkpoint.stored_model`."""
+        return self._load(self.weight_files.dtype, "eager")
+
+    @property
+    def weight_paths(self) -> tuple[Path, ...]:
+        """See :meth:`Checkpoint.weight_paths`."""
+        return self.weight_files.files
 
     def _load(self, dtype: torch.dtype, attention: Attention) -> nn.Module:
         first = self.weight_files.files[0]

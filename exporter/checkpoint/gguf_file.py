@@ -29,7 +29,7 @@ from seedtune.exporter.checkpoint.finite import check_finite
 from seedtune.exporter.checkpoint.gguf_header import GgufHeader, read_header
 from seedtune.exporter.checkpoint.gguf_shared_reader import shared_reader
 from seedtune.exporter.checkpoint.gguf_tokenizer import load_gguf_tokenizer
-from seedtune.exporter.checkpoint.loading import load_whole, mismatched, missing
+from seedtune.exporter.checkpoint.loading import load_whole, mismatched, missing, refuse_surplus
 from seedtune.exporter.checkpoint.quiet import quiet
 from seedtune.exporter.checkpoint.skeleton import Attention, first_names, stored_tensors
 from seedtune.runtime.errors import SeedTuneError
@@ -71,6 +71,10 @@ class GgufCheckpoint(Checkpoint):
         present = {names[tensor.name] for tensor in self.header.tensors if tensor.name in names}
         if absent := sorted(shapes.keys() - present):
             raise missing(absent, self.path)
+        stored_names = [tensor.name for tensor in self.header.tensors]
+        refuse_surplus(
+            (name for name in stored_names if name.startswith("blk.") and name not in names), names, self.path
+        )
         return self._stream(processor, names, shapes)
 
     def reference(self, attention: Attention = "eager") -> nn.Module:
@@ -85,6 +89,15 @@ class GgufCheckpoint(Checkpoint):
                 file=self.path,
                 gguf_file=self.path.name,
             )
+
+    def stored_model(self) -> nn.Module:
+        """See :meth:`Checkpoint.stored_model`: transformers reads this format into float32 only."""
+        return self.reference()
+
+    @property
+    def weight_paths(self) -> tuple[Path, ...]:
+        """See :meth:`Checkpoint.weight_paths`."""
+        return (self.path,)
 
     def _names(self, model: nn.Module, processor: TensorProcessor) -> dict[str, str]:
         """The names in the file to the names in ``model``, by transformers' own table."""

@@ -6,6 +6,9 @@ transformers initialises a missing weight at random and logs it; a run on such a
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ LOADER_ERRORS = (
     pickle.UnpicklingError,
 )
 SHOWN = 8
+NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 
 
 def load_whole(
@@ -48,7 +52,8 @@ def load_whole(
         extra: further arguments of ``from_pretrained`` (``use_safetensors``, ``gguf_file``).
 
     Raises:
-        SeedTuneError: if a weight is missing or has another shape than the configuration says.
+        SeedTuneError: if a weight is missing, has another shape than the configuration says, or belongs to a layer
+            that the configuration does not count.
     """
     try:
         with quiet():
@@ -78,6 +83,7 @@ def load_whole(
         raise mismatched(shapes, file)
     if found["missing_keys"]:
         raise missing(sorted(found["missing_keys"]), file)
+    refuse_surplus(found["unexpected_keys"], stored_tensors(model), file)
     return model.eval().requires_grad_(False)
 
 
@@ -96,6 +102,34 @@ def check_ties(loaded: nn.Module, skeleton: nn.Module, file: Path) -> None:
             rule="tie_word_embeddings says whether the head is the embedding",
             remedy='set "tie_word_embeddings": false in config.json',
         )
+
+
+def refuse_surplus(surplus: Iterable[str], known: Iterable[str], file: Path) -> None:
+    """Refuses weights of more layers than the configuration has; warns of others that the model has no place for.
+
+    Files often hold further heads (BERT's pooler), which a language model does without.
+
+    Args:
+        surplus: names in the file that the model did not take.
+        known: names that it took.
+
+    Raises:
+        SeedTuneError: naming weights that differ from known ones in nothing but a number.
+    """
+    shapes_of_names = {NUMBER.sub("#", name) for name in known}
+    layers = sorted(name for name in surplus if NUMBER.sub("#", name) in shapes_of_names)
+    if layers:
+        raise SeedTuneError(
+            "the file holds weights of more layers than the configuration says" + _count(layers),
+            file=file,
+            value=layers[:SHOWN],
+            rule="every layer in the file is one of the configuration's",
+            remedy="use the configuration that came with these weights",
+        )
+    others = sorted(set(surplus))
+    if others:
+        names = ", ".join(others[:SHOWN])
+        warnings.warn(f"{file}: the language model has no place for {names}{_count(others)}", stacklevel=3)
 
 
 def missing(names: list[str], file: Path) -> SeedTuneError:

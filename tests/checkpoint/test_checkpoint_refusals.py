@@ -138,6 +138,23 @@ def test_missing_weight_is_named(spoilt: Give) -> None:
     assert "model.layers.1.mlp.up_proj.weight" in refusal(folder)
 
 
+def test_a_layer_that_the_configuration_does_not_count_is_named(spoilt: Give) -> None:
+    folder = spoilt("llama_untied")
+    edit_config(folder, num_hidden_layers=1)
+    message = refusal(folder)
+    assert "more layers than the configuration says" in message
+    assert "model.layers.1.mlp.up_proj.weight" in message
+
+
+def test_another_head_is_left_out_with_a_warning(spoilt: Give) -> None:
+    folder = spoilt("llama_untied")
+    edit_weights(folder, lambda tensors: tensors.update({"score.weight": torch.zeros(2, 32)}))
+    with pytest.warns(UserWarning, match="no place for score.weight"):
+        names = [name for name, _ in open_checkpoint(str(folder)).tensors()]
+    assert "score.weight" not in names
+    assert len(names) == len(list(make_model("llama_untied").parameters()))
+
+
 @pytest.mark.parametrize(("name", "headless"), [("bert", BertModel), ("llama_untied", LlamaModel)])
 def test_headless_checkpoint(tmp_path: Path, name: str, headless: type) -> None:
     """transformers would give such a model a random head and only log it."""
