@@ -23,6 +23,7 @@ def main() -> None:
     # The gradient builder is handed bytes, so it looks for external data in the working directory.
     os.chdir(Path(sys.argv[1]))
     model = onnx.load("trainable.onnx", load_external_data=False)
+    _name_statistics(model.graph)
     # Everything else stays a frozen initializer of the graph.
     trained = [tensor.name for tensor in model.graph.initializer if tensor.name.startswith("lora.")]
     artifacts.generate_artifacts(
@@ -32,6 +33,13 @@ def main() -> None:
         optimizer=artifacts.OptimType.AdamW,
         artifact_directory=".",
     )
+
+
+def _name_statistics(graph: onnx.GraphProto) -> None:
+    """Gives every LayerNormalization its optional outputs, mean and inverse deviation, which its gradient reads."""
+    for index, node in enumerate(graph.node):
+        if node.op_type == "LayerNormalization":
+            node.output.extend(f"layer_statistics_{index}_{place}" for place in range(len(node.output), 3))
 
 
 if __name__ == "__main__":
