@@ -65,7 +65,7 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
     del session
 
     session = bundle.session("probe")
-    perturbation = {"seed": np.array([SEED], np.uint32), "epsilon": np.array([EPSILON], np.float32)}
+    perturbation = {"seed": np.array([SEED], np.int64), "epsilon": np.array([EPSILON], np.float32)}
     sides = session.run(["loss_plus", "loss_minus"], {**batch.feeds, **perturbation, "state": state})
     del session
     noise = rademacher(SEED, layout.parameters)

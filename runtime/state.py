@@ -30,13 +30,13 @@ class State:
             seeds: [K] the noise seeds.
             coefficients: [K] float32.
         """
-        all_seeds = np.asarray(seeds, np.uint32)
+        all_seeds = np.asarray(seeds, np.int64)
         all_coefficients = np.asarray(coefficients, np.float32)
         for first in range(0, len(all_seeds), STEPS_PER_CALL):
             chosen = slice(first, first + STEPS_PER_CALL)
             self._call(all_seeds[chosen], all_coefficients[chosen])
 
-    def _call(self, seeds: npt.NDArray[np.uint32], coefficients: npt.NDArray[np.float32]) -> None:
+    def _call(self, seeds: npt.NDArray[np.int64], coefficients: npt.NDArray[np.float32]) -> None:
         binding = self.session.io_binding()
         binding.bind_cpu_input("state", self.values)
         binding.bind_cpu_input("seeds", np.ascontiguousarray(seeds))

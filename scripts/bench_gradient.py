@@ -32,7 +32,7 @@ def main() -> None:
     for seed in range(1, SEEDS + 1):
         feeds = rows | {
             "state": state,
-            "seed": np.array([seed], np.uint32),
+            "seed": np.array([seed], np.int64),
             "epsilon": np.array([EPSILON], np.float32),
         }
         plus, minus = probe.run(["loss_plus", "loss_minus"], feeds)

@@ -1,6 +1,6 @@
 """The probe graph: per-example losses at state + epsilon*Z and state - epsilon*Z, in one read of the weights.
 
-Inputs   ids, mask [B, T] int64; position, label [B] int64; state [n] float32; seed [1] uint32; epsilon [1] float32
+Inputs   ids, mask [B, T] int64; position, label [B] int64; state [n] float32; seed [1] int64; epsilon [1] float32
          scope "suffix" also: positions [B, T] int64 (the T tokens are the suffix), prefix_length [B] int64, keys,
          values [layers, B, key heads, P, head size] as stored, int8 with key_scales, value_scales [..., P, 1] float16
          completion tasks: target [B, T] int64 in place of position and label
@@ -25,13 +25,14 @@ def build_probe(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> 
     model = traced.model.clone()
     graph = model.graph
     state = add_input(graph, "state", ir.DataType.FLOAT, [layout.parameters])
-    seed = add_input(graph, "seed", ir.DataType.UINT32, [1])
+    seed = add_input(graph, "seed", ir.DataType.INT64, [1])
     epsilon = add_input(graph, "epsilon", ir.DataType.FLOAT, [1])
 
     linears = normalise_linears(graph)
     signs = two_sides(graph, traced, epsilon, every_token=not words)
     emit = Emitter(graph)
-    noise = emit.op("Squeeze", noise_halves(emit, seed, layout.parameters), emit.integers(0))
+    word = emit.op("Cast", seed, to=ir.DataType.UINT32)
+    noise = emit.op("Squeeze", noise_halves(emit, word, layout.parameters), emit.integers(0))
     table = sign_table(emit)
     emit.prepend()
 

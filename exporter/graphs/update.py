@@ -1,6 +1,7 @@
 """The update graph: applies K recorded steps to the state, in order, without any weight.
 
-Inputs   state [n] float32, seeds [K] uint32, coefficients [K] float32
+Inputs   state [n] float32, seeds [K] int64 (0 to 2^32 - 1; ONNX Runtime's Java interface has no uint32),
+         coefficients [K] float32
 Output   state_out [n] float32, which may be bound to the memory of ``state``
 
 Each step is ``state <- fl(state + c * z)`` with z = +-1 from the step's seed. c*z is exact, so a step rounds once and
@@ -23,12 +24,12 @@ def build_update(layout: StateLayout) -> ir.Model:
     n = layout.parameters
     graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET}, name="update")
     state = add_input(graph, "state", ir.DataType.FLOAT, [n])
-    seeds = add_input(graph, "seeds", ir.DataType.UINT32, ["steps"])
+    seeds = add_input(graph, "seeds", ir.DataType.INT64, ["steps"])
     coefficients = add_input(graph, "coefficients", ir.DataType.FLOAT, ["steps"])
     outer = Emitter(graph)
     steps = outer.op("Size", seeds)
     always = outer.constant(np.array(True))
-    noise = noise_halves(outer, seeds, n)
+    noise = noise_halves(outer, outer.op("Cast", seeds, to=ir.DataType.UINT32), n)
     body = _step(graph, layout, noise, sign_table(outer), coefficients)
     result = outer.op("Loop", steps, always, state, body=body)
     outer.append()

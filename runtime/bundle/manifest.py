@@ -17,7 +17,7 @@ from seedtune.runtime.files import sha256_of
 from seedtune.runtime.noise import BITS_PER_WORD
 from seedtune.runtime.task.structure import Scope, Task
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -152,13 +152,13 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
             rule="a bundle's manifest.json as seedtune export writes it",
             remedy="export the bundle again",
         ) from error
-    if version > FORMAT_VERSION or version < 1:
+    if version != FORMAT_VERSION:
         raise SeedTuneError(
             "the bundle was written in a format that this version does not read",
             file=path,
             value=version,
-            rule=f"format_version from 1 to {FORMAT_VERSION}",
-            remedy="upgrade seedtune, or export the bundle again with this version",
+            rule=f"format_version {FORMAT_VERSION}",
+            remedy="upgrade seedtune" if version > FORMAT_VERSION else "export the bundle again with this version",
         )
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)

@@ -68,14 +68,12 @@ class Bundle:
             )
         raw = manifest_path.read_bytes()
         manifest = decode_manifest(raw, manifest_path)
-        # Bundles up to format 2 have no stages.
-        required = {*manifest.graphs.values(), WEIGHTS, TOKENIZER, *([STAGES] if manifest.format_version > 2 else [])}
+        required = {*manifest.graphs.values(), WEIGHTS, TOKENIZER, STAGES}
         _require_files(manifest, required, manifest_path, allowed=STAGE_GRAPH)
         for name, entry in manifest.files.items():
             _verify(path / name, entry.size_bytes, entry.sha256 if verify_weights or name != WEIGHTS else None)
-        if STAGES in manifest.files:
-            stages = decode_plan((path / STAGES).read_bytes(), path / STAGES)
-            _require_files(manifest, required | set(stages.files), manifest_path)
+        stages = decode_plan((path / STAGES).read_bytes(), path / STAGES)
+        _require_files(manifest, required | set(stages.files), manifest_path)
         return cls(path, manifest, hashlib.sha256(raw).hexdigest())
 
     @property

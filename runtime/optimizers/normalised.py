@@ -33,7 +33,7 @@ class Normalised:
         self.decay = decay
         self.limit = limit
         self._mean_square = 0.0
-        self._seen = 0
+        self._forgotten = 1.0
 
     def rate(self, step: int) -> float:
         """The scheduled learning rate of step ``step`` (0-based)."""
@@ -41,9 +41,12 @@ class Normalised:
 
     def coefficient(self, step: int, projected_gradient: float) -> float:
         """The float32 value that the noise of step ``step`` (0-based) is multiplied with."""
-        self._seen += 1
-        self._mean_square = self.decay * self._mean_square + (1.0 - self.decay) * projected_gradient**2
-        root = math.sqrt(self._mean_square / (1.0 - self.decay**self._seen))
+        # Products rather than powers: they have the same bits in every language.
+        self._forgotten *= self.decay
+        self._mean_square = self.decay * self._mean_square + (1.0 - self.decay) * (
+            projected_gradient * projected_gradient
+        )
+        root = math.sqrt(self._mean_square / (1.0 - self._forgotten))
         if root == 0.0:
             return 0.0
         normalised = min(max(projected_gradient / root, -self.limit), self.limit)

@@ -33,7 +33,7 @@ class StageFiles:
             raise SeedTuneError(
                 "this bundle was made before bundles had stages, so it cannot be used with a memory limit",
                 file=folder,
-                rule="a bundle of format 3",
+                rule="a bundle of this version",
                 remedy="export it again, or leave --memory-limit out",
             )
         plan = decode_plan(path.read_bytes(), path)

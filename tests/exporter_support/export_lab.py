@@ -192,7 +192,7 @@ def random_state(layout: StateLayout, scale: float = 1e-2, seed: int = 3) -> np.
 
 def probe_feeds(rows: dict[str, np.ndarray], state: np.ndarray, seed: int, epsilon: float) -> dict[str, np.ndarray]:
     """What a probe graph is fed."""
-    shared = {"state": state, "seed": np.array([seed], np.uint32), "epsilon": np.array([epsilon], np.float32)}
+    shared = {"state": state, "seed": np.array([seed], np.int64), "epsilon": np.array([epsilon], np.float32)}
     return rows | shared
 
 

@@ -141,5 +141,5 @@ class SplitGraphs:
 
     def probe(self, feeds: dict[str, np.ndarray], state: np.ndarray, seed: int, epsilon: float) -> np.ndarray:
         """Both sides' losses by the probe graph, [2, B]."""
-        step = {"state": state, "seed": np.array([seed], np.uint32), "epsilon": np.array([epsilon], np.float32)}
+        step = {"state": state, "seed": np.array([seed], np.int64), "epsilon": np.array([epsilon], np.float32)}
         return np.stack(self.session("probe").run(["loss_plus", "loss_minus"], feeds | step))

@@ -112,7 +112,7 @@ def test_both_sides_of_a_probe_are_the_losses_of_the_perturbed_states(
 ) -> None:
     state = random_state(export.layout, 5e-2)
     feeds = feeds_of(export, rows, targets) | {"state": state}
-    feeds |= {"seed": np.array([SEED], np.uint32), "epsilon": np.array([EPSILON], np.float32)}
+    feeds |= {"seed": np.array([SEED], np.int64), "epsilon": np.array([EPSILON], np.float32)}
     sides = session_of(export.graph("probe"), export.tensors()).run(["loss_plus", "loss_minus"], feeds)
     change = np.float32(EPSILON) * rademacher(SEED, len(state))
     for found, sign in zip(sides, (1, -1), strict=True):

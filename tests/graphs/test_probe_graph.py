@@ -125,7 +125,7 @@ def test_every_target_is_read_by_one_gemm_more(export: Export) -> None:
 def test_names_and_types_of_inputs_and_outputs(sessions: dict) -> None:
     rows = {"ids": "tensor(int64)", "mask": "tensor(int64)", "position": "tensor(int64)", "label": "tensor(int64)"}
     shared = rows | {"state": "tensor(float)"}
-    step = {"seed": "tensor(uint32)", "epsilon": "tensor(float)"}
+    step = {"seed": "tensor(int64)", "epsilon": "tensor(float)"}
     assert {v.name: v.type for v in sessions["eval"].get_inputs()} == shared
     assert {v.name: v.type for v in sessions["probe"].get_inputs()} == shared | step
     assert [v.name for v in sessions["probe"].get_outputs()] == ["loss_plus", "loss_minus"]

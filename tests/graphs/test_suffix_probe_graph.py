@@ -145,7 +145,7 @@ def test_no_tensor_of_a_running_probe_holds_a_prefix_twice(suffix_graphs: SplitG
     rows = split_rows(export.family, ((29, 3),) * batch)
     feeds = suffix_graphs.feeds(rows) | {
         "state": state,
-        "seed": np.array([SEED], np.uint32),
+        "seed": np.array([SEED], np.int64),
         "epsilon": np.array([EPSILON], np.float32),
     }
     shapes = shapes_of_all_values(export, feeds)

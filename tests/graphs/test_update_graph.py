@@ -24,7 +24,7 @@ def journal(steps: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Random seeds and coefficients of very different sizes."""
     generator = np.random.default_rng(seed)
     coefficients = generator.standard_normal(steps) * 10.0 ** generator.integers(-9, 3, steps)
-    return generator.integers(0, 1 << 32, steps).astype(np.uint32), coefficients.astype(np.float32)
+    return generator.integers(0, 1 << 32, steps), coefficients.astype(np.float32)
 
 
 def plain_loop(start: np.ndarray, seeds: np.ndarray, coefficients: np.ndarray) -> np.ndarray:

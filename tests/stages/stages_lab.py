@@ -65,9 +65,7 @@ def losses_of(bundle: Bundle, examples: list[Example], tokens_per_call: int) -> 
         ("probe", ["loss_plus", "loss_minus"], {"seed": [SEED], "epsilon": [EPSILON]}),
         ("eval", ["loss", "log_probabilities"], {}),
     ):
-        inputs = shared | {
-            key: np.array(value, {"seed": np.uint32}.get(key, np.float32)) for key, value in more.items()
-        }
+        inputs = shared | {key: np.array(value, {"seed": np.int64}.get(key, np.float32)) for key, value in more.items()}
         feeder = open_feeder(bundle, examples)
         batches = feeder.batches(range(len(examples)), tokens_per_call)
         for index, arrays in bundle.graph(name, 1).run(names, batches, inputs):

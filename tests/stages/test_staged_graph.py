@@ -47,7 +47,7 @@ def test_with_the_same_prefixes_a_suffix_graph_returns_the_same_bits(case: Case)
     assert len(batches) > 1
     shared = {
         "state": np.full(case.bundle.manifest.state.parameters, 1e-2, np.float32),
-        "seed": np.array([SEED], np.uint32),
+        "seed": np.array([SEED], np.int64),
         "epsilon": np.array([EPSILON], np.float32),
     }
     names = ["loss_plus", "loss_minus"]

@@ -1,0 +1,95 @@
+package org.seedtune.engine.bundle
+
+import java.io.File
+import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.files.sha256Of
+import org.seedtune.engine.task.CompiledTask
+import org.seedtune.engine.tokenizer.Tokenizer
+
+/**
+ * A verified bundle in [folder].
+ *
+ * @property sha256 of its manifest, which lists the hash of every other file: it identifies the bundle.
+ */
+class Bundle private constructor(val folder: File, val manifest: Manifest, val sha256: String) {
+    /** The file of the graph "probe", "eval", "update", or "prefix" in a bundle of scope "suffix". */
+    fun graph(name: String) = File(folder, "$name.onnx")
+
+    /**
+     * The task of the bundle, ready to encode rows.
+     *
+     * @throws SeedTuneException the tokenizer cannot be used, or gives the label words other ids than the graphs were built for.
+     */
+    fun compiledTask(): CompiledTask {
+        val model = manifest.model
+        val file = File(folder, TOKENIZER)
+        val task = CompiledTask(
+            manifest.task,
+            Tokenizer.open(file),
+            model.family == "masked",
+            model.maskToken,
+            manifest.scope == "suffix",
+            model.endToken,
+        )
+        if (task.labelWordIds != manifest.labelWordIds) {
+            throw SeedTuneException(
+                "the tokenizer gives the label words other ids than the graphs were built for",
+                file.path,
+                task.labelWordIds,
+                manifest.labelWordIds.toString(),
+                REMEDY,
+            )
+        }
+        return task
+    }
+
+    companion object {
+        const val WEIGHTS = "weights.safetensors"
+        private const val TOKENIZER = "tokenizer.json"
+        private const val STAGES = "stages.json"
+        private const val REMEDY = "export the bundle again, or copy it again"
+        private val STAGE_GRAPH = Regex("[a-z]+\\.stage[0-9]+\\.onnx")
+
+        /**
+         * Opens and verifies the bundle in [folder].
+         *
+         * @param verifyWeights also hash the weights, which reads all of them; their size is always compared.
+         * @throws SeedTuneException no bundle, another format, or a file that is missing, strange or altered.
+         */
+        fun open(folder: File, verifyWeights: Boolean = true): Bundle {
+            val file = File(folder, Manifest.FILE)
+            if (!file.isFile) {
+                throw SeedTuneException(
+                    "this folder has no ${Manifest.FILE}, so it is not a bundle", folder.path, remedy = "choose the folder that seedtune export wrote",
+                )
+            }
+            val raw = file.readBytes()
+            val manifest = Manifest.parse(String(raw), file.path)
+            val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, STAGES) +
+                (if (manifest.prefix == null) emptySet() else setOf("prefix.onnx"))
+            val listed = manifest.files.keys
+            val strange = (required - listed) + (listed - required).filterNot { STAGE_GRAPH.matches(it) }
+            if (strange.isNotEmpty()) {
+                throw SeedTuneException("the manifest lists other files than a bundle has", file.path, strange.sorted(), required.sorted().toString(), REMEDY)
+            }
+            for ((name, entry) in manifest.files) verify(File(folder, name), entry, verifyWeights || name != WEIGHTS)
+            return Bundle(folder, manifest, sha256Of(raw))
+        }
+
+        private fun verify(file: File, entry: FileEntry, hashes: Boolean) {
+            if (!file.isFile) throw SeedTuneException("a file of the bundle is missing", file.path, remedy = REMEDY)
+            if (file.length() != entry.sizeBytes) {
+                throw SeedTuneException(
+                    "a file of the bundle is ${if (file.length() < entry.sizeBytes) "truncated" else "longer than it was"}",
+                    file.path,
+                    "${file.length()} bytes",
+                    "${entry.sizeBytes} bytes",
+                    REMEDY,
+                )
+            }
+            if (!hashes) return
+            val found = sha256Of(file)
+            if (found != entry.sha256) throw SeedTuneException("a file of the bundle has been altered", file.path, found, "SHA-256 ${entry.sha256}", REMEDY)
+        }
+    }
+}

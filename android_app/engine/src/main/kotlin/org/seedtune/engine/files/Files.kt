@@ -1,0 +1,55 @@
+package org.seedtune.engine.files
+
+import java.io.File
+import java.io.FileInputStream
+import java.io.FileOutputStream
+import java.io.IOException
+import java.security.MessageDigest
+import org.seedtune.engine.SeedTuneException
+
+private const val CHUNK_BYTES = 1 shl 20
+
+/**
+ * Replaces [file] by [data]: whoever reads it sees the old content or the new, never a part.
+ *
+ * @throws SeedTuneException the storage is full, or the folder cannot be written.
+ */
+fun writeDurably(file: File, data: ByteArray) {
+    val temporary = File(file.parentFile, ".${file.name}.partial")
+    try {
+        FileOutputStream(temporary).use {
+            it.write(data)
+            it.fd.sync()
+        }
+        if (!temporary.renameTo(file)) throw IOException("cannot rename ${temporary.name}")
+    } catch (error: IOException) {
+        temporary.delete()
+        throw SeedTuneException(
+            "the file cannot be written (${error.message})",
+            file = file.path,
+            value = "${data.size} bytes",
+            remedy = "free storage or choose another folder",
+            cause = error,
+        )
+    }
+}
+
+/** SHA-256 of the bytes of [file], in hexadecimal. */
+fun sha256Of(file: File): String {
+    val digest = MessageDigest.getInstance("SHA-256")
+    val chunk = ByteArray(CHUNK_BYTES)
+    FileInputStream(file).use { input ->
+        while (true) {
+            val count = input.read(chunk)
+            if (count < 0) break
+            digest.update(chunk, 0, count)
+        }
+    }
+    return hexadecimal(digest.digest())
+}
+
+/** SHA-256 of [data], in hexadecimal. */
+fun sha256Of(data: ByteArray): String = hexadecimal(MessageDigest.getInstance("SHA-256").digest(data))
+
+/** [bytes] as lower-case hexadecimal digits. */
+fun hexadecimal(bytes: ByteArray): String = bytes.joinToString("") { "%02x".format(it) }

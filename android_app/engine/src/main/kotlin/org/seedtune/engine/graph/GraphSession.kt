@@ -1,0 +1,77 @@
+package org.seedtune.engine.graph
+
+import ai.onnxruntime.OnnxTensor
+import ai.onnxruntime.OrtEnvironment
+import ai.onnxruntime.OrtException
+import ai.onnxruntime.OrtLoggingLevel
+import ai.onnxruntime.OrtSession
+import java.io.Closeable
+import java.io.File
+import org.seedtune.engine.SeedTuneException
+
+/**
+ * One graph in ONNX Runtime, its weights mapped from their file, with the settings of the Python runtime
+ * (`runtime/session.py` says why each is what it is). One thread at a time may use it.
+ *
+ * What the Java interface lacks is an arena that all sessions share; each has its own here.
+ *
+ * @throws SeedTuneException ONNX Runtime refuses the graph.
+ */
+class GraphSession(file: File, threads: Int) : Closeable {
+    internal val environment: OrtEnvironment = environment()
+    private val options = OrtSession.SessionOptions()
+    private val session: OrtSession
+
+    init {
+        try {
+            options.setIntraOpNumThreads(threads)
+            options.setInterOpNumThreads(1)
+            options.setCPUArenaAllocator(true)
+            options.setMemoryPatternOptimization(false)
+            options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR)
+            for ((key, value) in SETTINGS) options.addConfigEntry(key, value)
+            session = environment.createSession(file.path, options)
+        } catch (error: OrtException) {
+            options.close()
+            throw SeedTuneException(
+                "ONNX Runtime cannot open this graph",
+                file.path,
+                error.message?.lineSequence()?.first(),
+                "a graph that ONNX Runtime ${environment.version} runs on the CPU",
+                "export the bundle again",
+                error,
+            )
+        }
+    }
+
+    /** The names of what it can return. */
+    val outputs: Set<String> get() = session.outputNames
+
+    /** Runs the graph; the caller closes the result. [pinned] outputs are written into tensors of the caller. */
+    internal fun run(feeds: Map<String, OnnxTensor>, outputs: Set<String>, pinned: Map<String, OnnxTensor> = emptyMap()): OrtSession.Result =
+        if (pinned.isEmpty()) {
+            session.run(feeds, outputs)
+        } else {
+            OrtSession.RunOptions().use { session.run(feeds, outputs, pinned, it) }
+        }
+
+    override fun close() {
+        session.close()
+        options.close()
+    }
+
+    companion object {
+        private val SETTINGS = linkedMapOf(
+            "session.disable_prepacking" to "1",
+            "session.intra_op.allow_spinning" to "0",
+            "session.inter_op.allow_spinning" to "0",
+            "mlas.disable_kleidiai" to "1",
+        )
+
+        /** The environment of this process; ONNX Runtime has one. */
+        internal fun environment(): OrtEnvironment = OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR, "seedtune")
+
+        /** The processors this process may use. */
+        fun defaultThreads(): Int = Runtime.getRuntime().availableProcessors()
+    }
+}

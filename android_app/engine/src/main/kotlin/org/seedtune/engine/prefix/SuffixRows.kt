@@ -1,0 +1,84 @@
+package org.seedtune.engine.prefix
+
+import java.nio.ByteBuffer
+import org.seedtune.engine.bundle.PrefixLayout
+import org.seedtune.engine.data.Batch
+import org.seedtune.engine.data.Example
+import org.seedtune.engine.data.Feeder
+import org.seedtune.engine.data.grouped
+import org.seedtune.engine.data.padded
+import org.seedtune.engine.graph.Feeds
+
+/** Where the blocks of examples come from. */
+internal fun interface Prefixes {
+    /** The block of each example of [indices], in that order. */
+    fun blocks(indices: List<Int>): List<Block>
+}
+
+/** [Feeder] for graphs that read the suffix and are given the keys and values of the prefix (scope "suffix"). */
+internal class SuffixRows(
+    override val examples: List<Example>,
+    private val paddingId: Long,
+    private val layout: PrefixLayout,
+    private val prefixes: Prefixes,
+) : Feeder {
+    private val lengths = IntArray(examples.size) { prefixPlaces(examples[it]).size }
+    private val prefixLimit = maxOf(1, PREFIX_BYTES_PER_CALL / layout.bytesPerToken)
+
+    override fun batches(indices: IntArray, tokenLimit: Int): Sequence<Batch> {
+        val sizes = indices.map { intArrayOf(lengths[it], examples[it].suffix!!.size) }
+        return grouped(sizes, intArrayOf(prefixLimit, tokenLimit)).asSequence().map { group -> batch(group, group.map { indices[it] }) }
+    }
+
+    private fun batch(group: IntArray, chosen: List<Int>): Batch {
+        val rows = chosen.map { examples[it] }
+        val (ids, mask) = padded(rows.map { row -> LongArray(row.suffix!!.size) { row.ids[row.suffix[it]] } }, paddingId)
+        val (positions, _) = padded(rows.map { row -> LongArray(row.suffix!!.size) { row.suffix[it].toLong() } }, 0)
+        val feeds = Feeds()
+        feeds.numbers("ids", ids)
+        feeds.numbers("mask", mask)
+        feeds.numbers("positions", positions)
+        if (rows.all { it.targets != null }) {
+            feeds.numbers("target", padded(rows.map { it.targets!! }, 0).first)
+        } else {
+            feeds.numbers("position", LongArray(rows.size) { rows[it].suffix!!.indexOf(rows[it].position).toLong() }, rows.size)
+            feeds.numbers("label", LongArray(rows.size) { rows[it].label.toLong() }, rows.size)
+        }
+        feeds.numbers("prefix_length", LongArray(rows.size) { lengths[chosen[it]].toLong() }, rows.size)
+        val longest = maxOf(1, chosen.maxOf { lengths[it] })
+        sideBySide(feeds, prefixes.blocks(chosen), longest)
+        return Batch(
+            feeds,
+            group,
+            ids.values.size,
+            ids.values.size - mask.values.sum().toInt(),
+            rows.size * longest,
+            rows.size * longest - chosen.sumOf { lengths[it] },
+        )
+    }
+
+    /** The inputs [layers, B, keyHeads, longest, width] of B blocks, padded with zeros on the right. */
+    private fun sideBySide(feeds: Feeds, blocks: List<Block>, longest: Int) {
+        val before = IntArray(blocks.size)
+        for (kind in arrayKinds(layout)) {
+            val bytes = kind.width * kind.itemBytes
+            val whole = ByteBuffer.allocateDirect(layout.layers * blocks.size * layout.keyHeads * longest * bytes)
+            for (layer in 0 until layout.layers) {
+                blocks.forEachIndexed { row, block ->
+                    for (head in 0 until layout.keyHeads) {
+                        whole.position(((layer * blocks.size + row) * layout.keyHeads + head) * longest * bytes)
+                        whole.put(block.bytes, before[row] + (layer * layout.keyHeads + head) * block.tokens * bytes, block.tokens * bytes)
+                    }
+                }
+            }
+            blocks.forEachIndexed { row, block -> before[row] += layout.layers * layout.keyHeads * block.tokens * bytes }
+            whole.rewind()
+            feeds.raw(kind.name, whole, kind.type, layout.layers, blocks.size, layout.keyHeads, longest, kind.width)
+        }
+    }
+
+    private companion object {
+        /** Of prefixes copied into a call; measured, see docs/log.md, "suffix". */
+        const val PREFIX_BYTES_PER_CALL = 32 shl 20
+    }
+}

@@ -1,0 +1,109 @@
+package org.seedtune.engine.run
+
+import ai.onnxruntime.OrtEnvironment
+import java.io.Closeable
+import java.io.File
+import java.io.IOException
+import java.nio.channels.FileChannel
+import java.nio.channels.FileLock
+import java.nio.channels.OverlappingFileLockException
+import java.nio.file.StandardOpenOption
+import java.time.Instant
+import java.time.temporal.ChronoUnit
+import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.files.writeDurably
+import org.seedtune.engine.json.JsonText
+
+/**
+ * The RUN folder, held by this object until it is closed. The files are those of the Python runtime: run.json, journal.bin,
+ * steps.jsonl, evaluations.jsonl, result.json.
+ *
+ * @throws SeedTuneException another run holds it, or it cannot be made.
+ */
+class RunFolder(val folder: File) : Closeable {
+    val journal = File(folder, "journal.bin")
+    val steps = File(folder, "steps.jsonl")
+    val evaluations = File(folder, "evaluations.jsonl")
+    private val description = File(folder, "run.json")
+    private val result = File(folder, "result.json")
+    private val channel: FileChannel
+    private val lock: FileLock
+
+    init {
+        if (!folder.isDirectory && !folder.mkdirs()) throw SeedTuneException("the folder cannot be made", folder.path, remedy = "choose another")
+        try {
+            channel = FileChannel.open(File(folder, ".lock").toPath(), StandardOpenOption.CREATE, StandardOpenOption.WRITE)
+        } catch (error: IOException) {
+            throw SeedTuneException("the folder cannot be written (${error.message})", folder.path, cause = error)
+        }
+        val held = try {
+            channel.tryLock()
+        } catch (_: OverlappingFileLockException) {
+            null
+        }
+        lock = held ?: throw SeedTuneException(
+            "another run is writing this folder", folder.path, rule = "one run at a time", remedy = "wait for it, or choose another folder",
+        ).also { channel.close() }
+    }
+
+    /** Whether a run was begun here. */
+    val begun: Boolean get() = description.isFile && journal.isFile
+
+    /** Writes run.json. */
+    fun describe(bundle: Bundle, settings: Settings, train: Split, heldOut: Split?) {
+        val manifest = bundle.manifest
+        val text = JsonText.encode(
+            linkedMapOf(
+                "format_version" to FORMAT_VERSION,
+                "seedtune_version" to manifest.seedtuneVersion,
+                "created" to Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replace("Z", "+00:00"),
+                "bundle" to bundle.folder.absolutePath,
+                "bundle_sha256" to bundle.sha256,
+                "model" to linkedMapOf(
+                    "source" to manifest.model.source,
+                    "family" to manifest.model.family,
+                    "architecture" to manifest.model.architecture,
+                    "parameters" to manifest.model.parameters,
+                ),
+                "task" to linkedMapOf(
+                    "name" to manifest.task.name,
+                    "template" to manifest.task.template,
+                    "labels" to manifest.task.labels.map {
+                        linkedMapOf("value" to it.value, "name" to it.name.ifEmpty { it.word.trim() }, "word" to it.word)
+                    },
+                ),
+                "settings" to settings.asMap(),
+                "data" to linkedMapOf("train" to described(train), "eval" to heldOut?.let(::described)),
+                "state" to linkedMapOf(
+                    "parameters" to manifest.state.parameters,
+                    "targets" to manifest.state.targets.map { it.name },
+                    "rank" to manifest.state.rank,
+                ),
+                "machine" to linkedMapOf(
+                    "platform" to System.getProperty("os.name") + " " + System.getProperty("os.version"),
+                    "processor" to System.getProperty("os.arch"),
+                    "cores" to Runtime.getRuntime().availableProcessors(),
+                    "python" to "none: JVM " + System.getProperty("java.version"),
+                    "onnxruntime" to OrtEnvironment.getEnvironment().version,
+                ),
+            ),
+        )
+        writeDurably(description, (text + "\n").toByteArray())
+    }
+
+    /** Writes result.json. */
+    fun conclude(result: Map<String, Any?>) = writeDurably(this.result, (JsonText.encode(result) + "\n").toByteArray())
+
+    private fun described(split: Split) =
+        linkedMapOf("path" to split.file.absolutePath, "rows" to split.rows.size, "sha256" to split.sha256)
+
+    override fun close() {
+        lock.release()
+        channel.close()
+    }
+
+    private companion object {
+        const val FORMAT_VERSION = 1
+    }
+}

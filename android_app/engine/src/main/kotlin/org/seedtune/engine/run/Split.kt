@@ -1,0 +1,31 @@
+package org.seedtune.engine.run
+
+import java.io.File
+import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.data.Example
+import org.seedtune.engine.data.Row
+import org.seedtune.engine.data.Rows
+import org.seedtune.engine.files.sha256Of
+import org.seedtune.engine.task.CompiledTask
+
+/** A data file: its rows, their tokens, and its fingerprint. */
+class Split(val file: File, val rows: List<Row>, val examples: List<Example>, val sha256: String) {
+    companion object {
+        /**
+         * Reads and encodes [file].
+         *
+         * @throws SeedTuneException a row cannot be used; names file and line.
+         */
+        fun load(file: File, task: CompiledTask): Split {
+            val rows = Rows.read(file, task.task)
+            val examples = rows.map { row ->
+                try {
+                    Example(task.encode(row.fields), row.label ?: 0)
+                } catch (error: SeedTuneException) {
+                    throw SeedTuneException(error.what, "${file.path}:${row.line}", error.value, error.rule, error.remedy, error)
+                }
+            }
+            return Split(file, rows, examples, sha256Of(file))
+        }
+    }
+}

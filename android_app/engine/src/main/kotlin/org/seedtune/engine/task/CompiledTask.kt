@@ -1,0 +1,127 @@
+package org.seedtune.engine.task
+
+import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.tokenizer.Tokenizer
+
+/**
+ * A tokenised row of T tokens.
+ *
+ * @property position the token whose hidden state says the label word.
+ * @property truncatedTokens how many tokens truncation cost.
+ * @property suffix the places where a state of scope "suffix" acts, ascending, [position] among them; null for scope "all".
+ * @property targets of a completion task: the token that is to follow each token of the suffix.
+ */
+class Encoded(val ids: LongArray, val position: Int, val truncatedTokens: Int, val suffix: IntArray?, val targets: LongArray?)
+
+/**
+ * A task and a tokenizer, made into a function from a row's fields to token ids. Fixed text and fields are rendered into one
+ * string and tokenised together, so the ids are those that the model would see from a user.
+ */
+class CompiledTask(
+    val task: Task,
+    tokenizer: Tokenizer,
+    private val masked: Boolean,
+    maskToken: String?,
+    private val splits: Boolean,
+    endToken: String?,
+) {
+    private val encoder = Encoder(task.template, tokenizer, if (masked) maskToken else null, task.response)
+    private val endId = if (task.completes) encoder.specialId(endToken) else null
+
+    /** The token id of each label's word, where it will stand; empty for a completion task. */
+    val labelWordIds: List<Int> = if (task.completes) emptyList() else task.labels.map { wordId(it.word) }
+
+    /**
+     * Tokenises one row, given the text of each field of the template and of the response.
+     *
+     * @throws SeedTuneException a field is missing, or the row is too long even with the truncated field empty.
+     */
+    fun encode(fields: Map<String, String>): Encoded {
+        var shown = fields
+        var ids = tokenise(shown)
+        val whole = ids.size
+        while (ids.size > task.maxTokens) {
+            val text = shown.getValue(task.truncate)
+            if (text.isEmpty()) {
+                throw SeedTuneException(
+                    "a row is too long even without its field '${task.truncate}'",
+                    value = "${ids.size} tokens",
+                    rule = "max_tokens = ${task.maxTokens}",
+                    remedy = "raise max_tokens, or truncate another field",
+                )
+            }
+            shown = shown + (task.truncate to encoder.shortened(text, ids.size - task.maxTokens))
+            ids = tokenise(shown)
+        }
+        if (ids.isEmpty()) {
+            throw SeedTuneException("a row has no tokens", rule = "at least one token to read the label from", remedy = "remove the row")
+        }
+        return if (task.completes) completion(shown, ids, whole - ids.size) else classification(shown, ids, whole - ids.size)
+    }
+
+    private fun classification(fields: Map<String, String>, ids: IntArray, truncated: Int): Encoded {
+        val position = if (masked) ids.indexOf(encoder.maskId!!) else ids.size - 1
+        var suffix: IntArray? = null
+        if (splits) {
+            val border = agreement(ids, encoder.render(fields, toLastField = true))
+            suffix = ((border until ids.size) + position).distinct().sorted().toIntArray()
+        }
+        return Encoded(longs(ids), position, truncated, suffix, null)
+    }
+
+    /** What follows the prompt is learnt, from the prompt's last token on. */
+    private fun completion(fields: Map<String, String>, ids: IntArray, truncated: Int): Encoded {
+        val border = agreement(ids, encoder.render(fields))
+        if (border <= 0 || border >= ids.size) {
+            throw SeedTuneException(
+                if (border == 0) "a row has no prompt" else "a row has no response",
+                rule = "at least one token of each that does not depend on the other",
+                remedy = "remove the row, or give the template some fixed text",
+            )
+        }
+        val read = ids.copyOf(ids.size - 1)
+        val suffix = IntArray(read.size - border + 1) { border - 1 + it }
+        return Encoded(longs(read), read.size - 1, truncated, suffix, longs(ids.copyOfRange(border, ids.size)))
+    }
+
+    /** How many of [ids] are those of [beginning] alone: where the part that never changes ends. */
+    private fun agreement(ids: IntArray, beginning: String): Int {
+        val alone = withoutAppended(encoder.ids(beginning))
+        var border = 0
+        while (border < minOf(ids.size, alone.size) && ids[border] == alone[border]) border++
+        return border
+    }
+
+    private fun tokenise(fields: Map<String, String>): IntArray {
+        val text = encoder.render(fields)
+        if (task.completes) {
+            val ids = withoutAppended(encoder.ids(text + encoder.renderResponse(fields)))
+            return if (endId == null) ids else ids + endId
+        }
+        // An appended end-of-text token would stand between the template and the label word.
+        return if (masked) encoder.ids(text) else withoutAppended(encoder.ids(text))
+    }
+
+    private fun withoutAppended(ids: IntArray) = ids.copyOf(ids.size - encoder.appendedTokens)
+
+    private fun wordId(word: String): Int {
+        val context = if (masked) "" else encoder.render(task.fields.associateWith { SAMPLE })
+        val before = if (masked) IntArray(0) else encoder.plainIds(context)
+        val after = encoder.plainIds(context + word)
+        if (after.size != before.size + 1 || !after.copyOf(before.size).contentEquals(before)) {
+            throw SeedTuneException(
+                "the label word '$word' is not one token for this tokenizer",
+                rule = "a label word is exactly one token behind the template",
+                remedy = "export the bundle again",
+            )
+        }
+        return after.last()
+    }
+
+    private fun longs(ids: IntArray) = LongArray(ids.size) { ids[it].toLong() }
+
+    private companion object {
+        /** Fills the fields where words are tried behind a causal template; any plain word does. */
+        const val SAMPLE = "something"
+    }
+}

@@ -1,0 +1,119 @@
+package org.seedtune.engine
+
+import java.io.File
+import kotlinx.serialization.json.jsonPrimitive
+import kotlinx.serialization.json.JsonNull
+import kotlinx.serialization.json.int
+import org.junit.Assert.assertArrayEquals
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertThrows
+import org.junit.Rule
+import org.junit.Test
+import org.junit.rules.TemporaryFolder
+import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.data.Rows
+import org.seedtune.engine.journal.JournalFormat
+import org.seedtune.engine.journal.readJournal
+import org.seedtune.engine.run.Settings
+
+/** Each run of the golden files: a bundle, rows, and what Python made of them with one thread. */
+class TuneTest {
+    @get:Rule
+    val temporary = TemporaryFolder()
+
+    private class Case(val name: String) {
+        val run = Golden.file("runs/$name")
+        val info = Golden.read("runs/$name/info.json")
+        val bundle = File(info.field("bundle").text)
+        val train = File(info.field("train").text)
+        val journal = readJournal(File(run, "journal.bin"))
+        val settings = Settings.of(journal.header.settings)
+    }
+
+    private fun cases() = Golden.read("runs.json").items.map { Case(it.text) }
+
+    @Test
+    fun `rows become Python's tokens`() {
+        for (case in cases()) {
+            val task = Bundle.open(case.bundle).compiledTask()
+            val rows = Rows.read(case.train, task.task)
+            val expected = Golden.lines("runs/${case.name}/rows.jsonl")
+            assertEquals(expected.size, rows.size)
+            rows.zip(expected).forEach { (row, golden) ->
+                val encoded = task.encode(row.fields)
+                assertEquals(golden.field("ids").longs(), encoded.ids.toList())
+                assertEquals(golden.field("position").jsonPrimitive.int, encoded.position)
+                assertEquals(golden.field("truncated_tokens").jsonPrimitive.int, encoded.truncatedTokens)
+                val suffix = golden.field("suffix").takeUnless { it is JsonNull }?.longs()
+                assertEquals(suffix, encoded.suffix?.map { it.toLong() })
+                assertEquals(golden.field("targets").takeUnless { it is JsonNull }?.longs(), encoded.targets?.toList())
+            }
+        }
+    }
+
+    @Test
+    fun `the same run has the same journal, to the byte, and the same state`() {
+        for (case in cases()) {
+            val folder = File(temporary.root, case.name)
+            val sha256 = SeedTune.open(case.bundle, 1).use {
+                it.tune(folder, case.train, case.settings)
+                it.stateSha256
+            }
+            assertArrayEquals(case.name, File(case.run, "journal.bin").readBytes(), File(folder, "journal.bin").readBytes())
+            assertEquals(case.info.field("state_sha256").text, sha256)
+        }
+    }
+
+    @Test
+    fun `a run that Python began goes on as if Python went on`() {
+        for (case in cases()) {
+            val folder = File(temporary.root, "resumed-${case.name}")
+            case.run.copyRecursively(folder)
+            val whole = File(case.run, "journal.bin").readBytes()
+            // Half of the steps, and a torn record.
+            val kept = whole.size - JournalFormat.RECORD_BYTES * (case.settings.steps / 2) + 5
+            File(folder, "journal.bin").writeBytes(whole.copyOf(kept))
+            SeedTune.open(case.bundle, 1).use { assertEquals(case.settings.steps, it.tune(folder, case.train, case.settings)) }
+            assertArrayEquals(case.name, whole, File(folder, "journal.bin").readBytes())
+        }
+    }
+
+    @Test
+    fun `a run that is stopped goes on, and other settings are refused`() {
+        val case = cases().first()
+        val folder = File(temporary.root, "stopped")
+        SeedTune.open(case.bundle, 1).use { assertEquals(3, it.tune(folder, case.train, case.settings) { event -> event.step < 3 }) }
+        SeedTune.open(case.bundle, 1).use {
+            assertThrows(SeedTuneException::class.java) { it.tune(folder, case.train, case.settings.copy(seed = case.settings.seed + 1)) }
+        }
+        SeedTune.open(case.bundle, 1).use { it.tune(folder, case.train, case.settings) }
+        assertArrayEquals(File(case.run, "journal.bin").readBytes(), File(folder, "journal.bin").readBytes())
+    }
+
+    @Test
+    fun `the tuned model answers on the session that tuned it`() {
+        val case = cases().first { it.info.field("probabilities") !is JsonNull }
+        SeedTune.open(case.bundle, 1).use { model ->
+            model.tune(File(temporary.root, "answers"), case.train, case.settings)
+            val row = Rows.read(case.train, model.bundle.manifest.task).first()
+            val expected = case.info.field("probabilities").items.map { it.jsonPrimitive.content.toFloat() }
+            assertArrayEquals(expected.toFloatArray(), model.predict(row.fields).toFloatArray(), 1e-5f)
+        }
+    }
+
+    @Test
+    fun `a bundle with an altered or missing file is refused`() {
+        val case = cases().first()
+        for (name in listOf("probe.onnx", "tokenizer.json", Bundle.WEIGHTS)) {
+            val copy = File(temporary.root, "copy-$name").also { case.bundle.copyRecursively(it) }
+            val file = File(copy, name)
+            val raw = file.readBytes()
+            file.writeBytes(raw.copyOf().also { it[raw.size / 2] = (it[raw.size / 2] + 1).toByte() })
+            assertEquals(file.path, assertThrows(SeedTuneException::class.java) { SeedTune.open(copy) }.file)
+            file.writeBytes(raw.copyOf(raw.size - 1))
+            assertEquals(file.path, assertThrows(SeedTuneException::class.java) { SeedTune.open(copy) }.file)
+            file.delete()
+            assertEquals(file.path, assertThrows(SeedTuneException::class.java) { SeedTune.open(copy) }.file)
+        }
+    }
+}

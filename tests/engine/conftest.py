@@ -1,0 +1,160 @@
+"""Golden files for the engine, and one run of its own tests over them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import golden as files
+import pytest
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.evaluation import evaluate
+from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.tuned import open_tuned
+
+STEPS = 50
+# family, scope, storage of prefixes, storage of weights
+CASES = (
+    ("causal", "all", "fp32", "fp32"),
+    ("causal", "suffix", "fp16", "int8"),
+    ("masked", "suffix", "int8", "fp32"),
+    ("masked", "all", "fp32", "fp16"),
+)
+
+
+def word_pieces() -> Tokenizer:
+    """BERT's tokenizer with a small vocabulary."""
+    pieces = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *"abcdefghijklmnopqrstuvwxyz0123456789.,!?'-",
+        "the",
+        "film",
+        "good",
+    ]
+    pieces += [f"##{piece}" for piece in [*"abcdefghijklmnopqrstuvwxyz0123456789", "ing", "ed"]] + [
+        "看",
+        "电",
+        "影",
+        "ф",
+        "##и",
+    ]
+    tokenizer = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.add_special_tokens(pieces[:5])
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def split_by_pattern(tokenizer: Tokenizer) -> Tokenizer:
+    """The same vocabulary, split as Llama 3 and Qwen split, composed first."""
+    from tokenizers import Regex
+
+    pattern = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    pattern += r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.normalizer = normalizers.NFC()
+    copy.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    return copy
+
+
+@pytest.fixture(scope="session")
+def golden(
+    bundle_of: Callable[..., Path],
+    tiny_data: SimpleNamespace,
+    tiny_tokenizer: Tokenizer,
+    seedtune: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The folder of golden files."""
+    folder = tmp_path_factory.mktemp("golden")
+    files.write_json(folder / "version.json", {"version": files.VERSION})
+    files.write_noise(folder)
+    files.write_numbers(folder)
+    masked = Bundle.open(bundle_of("masked", "all", "fp32", "fp16")).tokenizer()
+    from seedtune.exporter.checkpoint import open_checkpoint
+
+    smollm2 = open_checkpoint("smollm2-135m-instruct").tokenizer
+    files.write_tokenizers(
+        folder,
+        {
+            "bytes": tiny_tokenizer,
+            "masked": masked,
+            "smollm2": smollm2,
+            "pattern": split_by_pattern(smollm2),
+            "words": word_pieces(),
+        },
+    )
+    names = []
+    for case in CASES:
+        names.append("-".join(case))
+        write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data.train, seedtune)
+    files.write_json(folder / "runs.json", names)
+    return folder
+
+
+def write_run(
+    folder: Path, bundle_path: Path, train: Path, seedtune: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """A run of STEPS steps with one thread without a cache, its rows, and what the model then says to the first."""
+    folder.parent.mkdir(exist_ok=True)
+    options = ["--steps", STEPS, "--batch-size", 8, "--threads", 1, "--seed", 11]
+    options += ["--rows-per-call", 200, "--cache-limit", 0]
+    done = seedtune("run", bundle_path, "--train", train, "--out", folder, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    bundle = Bundle.open(bundle_path)
+    files.write_rows(folder / "rows.jsonl", bundle, train)
+    split = load_split(train, bundle.compiled_task())
+    feeder = open_feeder(bundle, split.examples[:1], threads=1)
+    state = open_tuned(folder).state
+    evaluation = evaluate(bundle.graph("eval", 1), state.values, feeder, rows=1000)
+    assert evaluation.probabilities is not None
+    info = {
+        "bundle": str(bundle_path),
+        "train": str(train),
+        "state_sha256": result["state_sha256"],
+        "probabilities": [float(value) for value in evaluation.probabilities[0]],
+    }
+    files.write_json(folder / "info.json", info)
+
+
+@pytest.fixture(scope="session")
+def maven() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs Maven on the engine."""
+    command = shutil.which("mvn")
+    if command is None:
+        pytest.skip("Maven is not installed: the engine is neither built nor tested")
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        # The environment's own options first, then ours; colours would end up in messages.
+        return subprocess.run(
+            [command, "-B", "-q", "-Dstyle.color=never", "-f", str(files.ENGINE / "pom.xml"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            check=False,
+            env=dict(os.environ),
+        )
+
+    return call
