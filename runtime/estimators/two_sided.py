@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,7 @@ class TwoSided:
 
     def measure(self, state: Floats, seed: int, batches: Iterable[Batch]) -> Estimate:
         """See :class:`Estimator`."""
-        shared = {
+        shared: dict[str, npt.NDArray[Any]] = {
             "state": state,
             "seed": np.array([seed], np.int64),
             "epsilon": np.array([self.epsilon], np.float32),
