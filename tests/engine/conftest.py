@@ -20,7 +20,6 @@ from seedtune.runtime.run.feeders import open_feeder
 from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.tuned import open_tuned
 
-STEPS = 50
 # family, scope, storage of prefixes, storage of weights
 CASES = (
     ("causal", "all", "fp32", "fp32"),
@@ -108,31 +107,32 @@ def golden(
     names = []
     for case in CASES:
         names.append("-".join(case))
-        write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data.train, seedtune)
+        write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data, seedtune)
     files.write_json(folder / "runs.json", names)
     return folder
 
 
 def write_run(
-    folder: Path, bundle_path: Path, train: Path, seedtune: Callable[..., subprocess.CompletedProcess[str]]
+    folder: Path, bundle_path: Path, data: SimpleNamespace, seedtune: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    """A run of STEPS steps with one thread without a cache, its rows, and what the model then says to the first."""
+    """A run of SETTINGS with one thread, its rows, and what the model then says to the first."""
     folder.parent.mkdir(exist_ok=True)
-    options = ["--steps", STEPS, "--batch-size", 8, "--threads", 1, "--seed", 11]
-    options += ["--rows-per-call", 200, "--cache-limit", 0]
-    done = seedtune("run", bundle_path, "--train", train, "--out", folder, "--json", *options)
+    options = [part for name, value in files.SETTINGS.items() for part in (f"--{name}", value)]
+    options += ["--threads", 1, "--eval", data.eval]
+    done = seedtune("run", bundle_path, "--train", data.train, "--out", folder, "--json", *options)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     bundle = Bundle.open(bundle_path)
-    files.write_rows(folder / "rows.jsonl", bundle, train)
-    split = load_split(train, bundle.compiled_task())
+    files.write_rows(folder / "rows.jsonl", bundle, data.train)
+    split = load_split(data.train, bundle.compiled_task())
     feeder = open_feeder(bundle, split.examples[:1], threads=1)
     state = open_tuned(folder).state
     evaluation = evaluate(bundle.graph("eval", 1), state.values, feeder, rows=1000)
     assert evaluation.probabilities is not None
     info = {
         "bundle": str(bundle_path),
-        "train": str(train),
+        "train": str(data.train),
+        "eval": str(data.eval),
         "state_sha256": result["state_sha256"],
         "probabilities": [float(value) for value in evaluation.probabilities[0]],
     }

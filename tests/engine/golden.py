@@ -23,6 +23,8 @@ from seedtune.runtime.run.prepare import load_split
 ENGINE = Path(__file__).parents[2] / "android_app"
 VERSION = 1
 TEXTS = 2000
+# Of the runs, by option.
+SETTINGS = {"steps": 50, "batch-size": 8, "seed": 11, "rows-per-call": 200, "eval-every": 20}
 SAMPLES = (
     "A film well worth seeing, and one I'd see again!",
     "don't  DON'T we'll they've it's I'm you'd",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,10 +23,12 @@ def tune(
 ) -> Tune:
     """``tune(cap_bytes, *options)``: a run of three steps; other files of the machine stay cached."""
     monkeypatch.setattr(page_cache, "DROP_CACHES", tmp_path / "nowhere" / "drop_caches")
+    # Sessions of other tests keep the shared bundle mapped, and mapped pages stay cached.
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
 
     def call(cap_bytes: int | None, *options: str, out: str = "run", timeout_seconds: float = 60) -> TuningRun:
         given = ["--train", str(tiny_data.train), "--steps", str(STEPS), "--batch-size", "8", "--threads", "1"]
-        return tune_under(cap_bytes, tiny_bundle, [*given, *options], tmp_path / out, timeout_seconds)
+        return tune_under(cap_bytes, bundle, [*given, *options], tmp_path / out, timeout_seconds)
 
     return call
 

@@ -5,30 +5,35 @@ import java.io.File
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Example
 import org.seedtune.engine.data.Feeder
+import org.seedtune.engine.data.Rows
 import org.seedtune.engine.data.WholeRows
+import org.seedtune.engine.evaluation.Evaluation
+import org.seedtune.engine.evaluation.Evaluator
 import org.seedtune.engine.graph.GraphSession
 import org.seedtune.engine.graph.State
-import org.seedtune.engine.prefix.PrefixMaker
+import org.seedtune.engine.prefix.Prefixes
 import org.seedtune.engine.prefix.SuffixRows
+import org.seedtune.engine.run.HeldOut
 import org.seedtune.engine.run.Run
 import org.seedtune.engine.run.RunFolder
+import org.seedtune.engine.run.RunResult
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.Split
-import org.seedtune.engine.tuning.StepEvent
+import org.seedtune.engine.run.TuningEvent
 
 /**
  * A bundle on this device, to be tuned and asked. One thread at a time may use it.
  *
  *     SeedTune.open(File("bundle")).use { model ->
- *         model.tune(File("run"), File("train.jsonl"), Settings(steps = 100)) { event -> println(event.estimate.loss); true }
+ *         model.tune(File("run"), File("train.jsonl"), Settings(steps = 100)) { true }
  *         println(model.predict(mapOf("text" to "A film well worth seeing.")))
  *     }
  */
 class SeedTune private constructor(val bundle: Bundle, private val threads: Int) : Closeable {
     private val task = bundle.compiledTask()
     private val state = State(bundle.graph("update"), bundle.manifest.state.parameters)
-    private val prefixes = lazy { PrefixMaker(bundle, threads) }
-    private val evaluator = lazy { GraphSession(bundle.graph("eval"), threads) }
+    private val evaluator = lazy { Evaluator(bundle, threads) }
+    private var tuned = false
 
     /** SHA-256 of the state as it is now. */
     val stateSha256: String get() = state.sha256()
@@ -36,53 +41,76 @@ class SeedTune private constructor(val bundle: Bundle, private val threads: Int)
     /**
      * Tunes the model on the rows of [train], or goes on with the run that [run] holds.
      *
-     * @param run the RUN folder, made if it is not there.
-     * @param onStep told each step; false ends the run cleanly, to be resumed later.
-     * @return the steps made, those before a resume included.
+     * @param run the RUN folder, made if it is not there; the files in it are those of the Python runtime.
+     * @param heldOut rows to evaluate on while tuning.
+     * @param cachePrefixes whether a bundle of scope "suffix" keeps the prefixes of rows in [run].
+     * @param onEvent told each step and evaluation; false ends the run cleanly, to be resumed later.
      * @throws SeedTuneException anything the user can put right; what the journal holds is kept.
      */
-    fun tune(run: File, train: File, settings: Settings, onStep: (StepEvent) -> Boolean = { true }): Int {
+    fun tune(
+        run: File,
+        train: File,
+        settings: Settings,
+        heldOut: File? = null,
+        cachePrefixes: Boolean = true,
+        onEvent: (TuningEvent) -> Boolean = { true },
+    ): RunResult {
         settings.check()
         check(!tuned) { "this model has been tuned: open the bundle again for another run" }
         tuned = true
-        val split = Split.load(train, task)
+        val learnt = Split.load(train, task)
+        val kept = heldOut?.let { Split.load(it, task) }
         RunFolder(run).use { folder ->
-            Run(folder, bundle, settings, split, feeder(split.examples), state, threads).use { running ->
-                while (!running.finished && onStep(running.step())) Unit
-                running.conclude()
-                return running.done
+            val cache = if (cachePrefixes) File(run, "prefixes") else null
+            feeding(learnt.examples, cache, "train", onEvent) { feeder ->
+                feeding(kept?.examples.orEmpty(), cache, "eval", onEvent) { keptFeeder ->
+                    val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, settings, threads) }
+                    return Run(folder, bundle, settings, learnt, feeder, kept, evaluation, state, threads).use { it.execute(onEvent) }
+                }
             }
         }
     }
 
-    private var tuned = false
+    /** Loss and accuracy of the rows of [data] by the state as it is now. */
+    fun evaluate(data: File, tokensPerCall: Int = TOKENS_PER_CALL): Evaluation =
+        feeding(Split.load(data, task).examples) { evaluator.value.evaluate(state, it, tokensPerCall) }
 
     /** The probability of each label for a row, in the order of the task's labels, by the state as it is now. */
     fun predict(fields: Map<String, String>): List<Float> {
         require(!bundle.manifest.task.completes) { "a completion task has no labels" }
-        val example = Example(task.encode(fields), 0)
-        return feeder(listOf(example)).batches(intArrayOf(0), Int.MAX_VALUE).single().use { batch ->
-            batch.feeds.lend("state", state.tensor)
-            evaluator.value.run(batch.feeds.tensors, setOf("log_probabilities")).use { found ->
-                val scores = (found.get("log_probabilities").get() as ai.onnxruntime.OnnxTensor).floatBuffer
-                List(scores.remaining()) { kotlin.math.exp(scores.get()) }
-            }
+        return feeding(listOf(Example(task.encode(fields), 0))) {
+            evaluator.value.evaluate(state, it, TOKENS_PER_CALL).probabilities!!.single().toList()
         }
     }
 
-    private fun feeder(examples: List<Example>): Feeder {
-        val model = bundle.manifest.model
-        val layout = bundle.manifest.prefix ?: return WholeRows(examples, model.paddingId)
-        return SuffixRows(examples, model.paddingId, layout) { indices -> prefixes.value.make(indices.map { examples[it] }) }
+    /** Checks the rows of [data] as [tune] would, without tuning; returns their number. */
+    fun check(data: File): Int = Rows.read(data, bundle.manifest.task).size
+
+    private inline fun <T> feeding(
+        examples: List<Example>,
+        cache: File? = null,
+        name: String = "",
+        crossinline onEvent: (TuningEvent) -> Boolean = { true },
+        use: (Feeder) -> T,
+    ): T {
+        val paddingId = bundle.manifest.model.paddingId
+        val layout = bundle.manifest.prefix ?: return use(WholeRows(examples, paddingId))
+        val file = cache?.takeIf { examples.isNotEmpty() }?.let { File(it, "$name-${bundle.sha256.take(NAME_DIGITS)}.prefixes") }
+        return Prefixes(bundle, examples, file, threads).use { prefixes ->
+            prefixes.build { done, of -> onEvent(TuningEvent.CachingPrefixes(done, of)) }
+            use(SuffixRows(examples, paddingId, layout, prefixes))
+        }
     }
 
     override fun close() {
         if (evaluator.isInitialized()) evaluator.value.close()
-        if (prefixes.isInitialized()) prefixes.value.close()
         state.close()
     }
 
     companion object {
+        private const val TOKENS_PER_CALL = 1024
+        private const val NAME_DIGITS = 12
+
         /**
          * Opens and verifies the bundle in [folder].
          *

@@ -1,12 +1,15 @@
 package org.seedtune.engine
 
 import java.io.File
-import kotlinx.serialization.json.jsonPrimitive
+import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonNull
+import kotlinx.serialization.json.double
 import kotlinx.serialization.json.int
+import kotlinx.serialization.json.jsonPrimitive
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
 import org.junit.Rule
 import org.junit.Test
 import org.junit.rules.TemporaryFolder
@@ -15,6 +18,7 @@ import org.seedtune.engine.data.Rows
 import org.seedtune.engine.journal.JournalFormat
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.run.Settings
+import org.seedtune.engine.run.TuningEvent
 
 /** Each run of the golden files: a bundle, rows, and what Python made of them with one thread. */
 class TuneTest {
@@ -26,6 +30,7 @@ class TuneTest {
         val info = Golden.read("runs/$name/info.json")
         val bundle = File(info.field("bundle").text)
         val train = File(info.field("train").text)
+        val heldOut = File(info.field("eval").text)
         val journal = readJournal(File(run, "journal.bin"))
         val settings = Settings.of(journal.header.settings)
     }
@@ -56,11 +61,35 @@ class TuneTest {
         for (case in cases()) {
             val folder = File(temporary.root, case.name)
             val sha256 = SeedTune.open(case.bundle, 1).use {
-                it.tune(folder, case.train, case.settings)
+                it.tune(folder, case.train, case.settings, case.heldOut)
                 it.stateSha256
             }
             assertArrayEquals(case.name, File(case.run, "journal.bin").readBytes(), File(folder, "journal.bin").readBytes())
             assertEquals(case.info.field("state_sha256").text, sha256)
+            for (cache in File(case.run, "prefixes").listFiles { file -> file.name.endsWith(".prefixes") }.orEmpty()) {
+                assertArrayEquals(cache.readBytes(), File(folder, "prefixes/${cache.name}").readBytes())
+            }
+        }
+    }
+
+    @Test
+    fun `evaluations and predictions are Python's`() {
+        for (case in cases()) {
+            val folder = File(temporary.root, "evaluated-${case.name}")
+            SeedTune.open(case.bundle, 1).use { it.tune(folder, case.train, case.settings, case.heldOut) }
+            val expected = Golden.lines("runs/${case.name}/evaluations.jsonl")
+            val found = File(folder, "evaluations.jsonl").readLines().map { Json.parseToJsonElement(it) }
+            assertEquals(expected.map { it.field("step") }, found.map { it.field("step") })
+            assertEquals(expected.map { it.field("best") }, found.map { it.field("best") })
+            expected.zip(found).forEach { (python, jvm) ->
+                for (name in listOf("accuracy", "loss")) {
+                    assertEquals(python.field(name).jsonPrimitive.double, jvm.field(name).jsonPrimitive.double, 1e-6)
+                }
+            }
+            val predictions = listOf(File(case.run, "predictions_best.jsonl"), File(folder, "predictions_best.jsonl")).map { file ->
+                file.readLines().map { Json.parseToJsonElement(it).field("prediction") }
+            }
+            assertEquals(predictions[0], predictions[1])
         }
     }
 
@@ -73,7 +102,11 @@ class TuneTest {
             // Half of the steps, and a torn record.
             val kept = whole.size - JournalFormat.RECORD_BYTES * (case.settings.steps / 2) + 5
             File(folder, "journal.bin").writeBytes(whole.copyOf(kept))
-            SeedTune.open(case.bundle, 1).use { assertEquals(case.settings.steps, it.tune(folder, case.train, case.settings)) }
+            SeedTune.open(case.bundle, 1).use {
+                val result = it.tune(folder, case.train, case.settings, case.heldOut)
+                assertEquals(case.settings.steps, result.steps)
+                assertEquals(case.info.field("state_sha256").text, result.stateSha256)
+            }
             assertArrayEquals(case.name, whole, File(folder, "journal.bin").readBytes())
         }
     }
@@ -82,7 +115,11 @@ class TuneTest {
     fun `a run that is stopped goes on, and other settings are refused`() {
         val case = cases().first()
         val folder = File(temporary.root, "stopped")
-        SeedTune.open(case.bundle, 1).use { assertEquals(3, it.tune(folder, case.train, case.settings) { event -> event.step < 3 }) }
+        SeedTune.open(case.bundle, 1).use {
+            val result = it.tune(folder, case.train, case.settings) { event -> event !is TuningEvent.Step || event.step.step < 3 }
+            assertEquals(3, result.steps)
+            assertTrue(result.interrupted)
+        }
         SeedTune.open(case.bundle, 1).use {
             assertThrows(SeedTuneException::class.java) { it.tune(folder, case.train, case.settings.copy(seed = case.settings.seed + 1)) }
         }

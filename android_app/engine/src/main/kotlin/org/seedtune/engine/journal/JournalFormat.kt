@@ -2,7 +2,6 @@ package org.seedtune.engine.journal
 
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
-import java.util.zip.CRC32
 import kotlinx.serialization.SerializationException
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
@@ -12,6 +11,7 @@ import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.long
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.files.Crc32
 import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.noise.Noise
 
@@ -80,7 +80,7 @@ object JournalFormat {
         ).toByteArray()
         val raw = ByteBuffer.allocate(PREFIX_BYTES + text.size + Int.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
         raw.put(MAGIC).putInt(VERSION).putInt(text.size).put(text)
-        val checksum = CRC32().apply { update(raw.array(), 0, PREFIX_BYTES + text.size) }.value.toInt()
+        val checksum = Crc32.of(raw.array(), 0, PREFIX_BYTES + text.size)
         return raw.putInt(checksum).array()
     }
 
@@ -88,7 +88,7 @@ object JournalFormat {
     fun encodeRecord(record: Record, previous: Int): ByteArray {
         val raw = ByteBuffer.allocate(RECORD_BYTES).order(ByteOrder.LITTLE_ENDIAN)
         raw.putFloat(record.coefficient).putFloat(record.lossPlus).putFloat(record.lossMinus)
-        return raw.putInt(crc32(raw.array(), 0, PAYLOAD_BYTES, previous)).array()
+        return raw.putInt(Crc32.of(raw.array(), 0, PAYLOAD_BYTES, previous)).array()
     }
 
     /**
@@ -114,7 +114,7 @@ object JournalFormat {
         }
         val body = PREFIX_BYTES + length
         var checksum = bytes.getInt(body)
-        if (crc32(raw, 0, body, 0) != checksum) {
+        if (Crc32.of(raw, 0, body) != checksum) {
             throw SeedTuneException("the journal's header has been altered", path, rule = "its CRC-32 matches")
         }
         val header = parseHeader(String(raw, PREFIX_BYTES, length, Charsets.UTF_8), path)
@@ -123,7 +123,7 @@ object JournalFormat {
         val records = ArrayList<Record>(count)
         for (index in 0 until count) {
             val offset = first + index * RECORD_BYTES
-            checksum = crc32(raw, offset, PAYLOAD_BYTES, checksum)
+            checksum = Crc32.of(raw, offset, PAYLOAD_BYTES, checksum)
             if (checksum != bytes.getInt(offset + PAYLOAD_BYTES)) {
                 throw SeedTuneException(
                     "record ${index + 1} of $count of the journal has been altered",
@@ -155,18 +155,4 @@ object JournalFormat {
 
     private fun JsonObject.field(name: String): JsonElement =
         this[name] ?: throw SerializationException("no $name")
-
-    /** CRC-32 of part of [raw], continued from [previous] (0 to begin), as zlib's crc32(data, previous). */
-    private fun crc32(raw: ByteArray, offset: Int, length: Int, previous: Int): Int {
-        var crc = previous.inv()
-        for (index in offset until offset + length) {
-            crc = TABLE[(crc xor raw[index].toInt()) and 0xFF] xor (crc ushr 8)
-        }
-        return crc.inv()
-    }
-
-    // java.util.zip.CRC32 cannot be started from a checksum.
-    private val TABLE = IntArray(256) { byte ->
-        (0 until 8).fold(byte) { crc, _ -> if (crc and 1 == 1) 0xEDB88320.toInt() xor (crc ushr 1) else crc ushr 1 }
-    }
 }

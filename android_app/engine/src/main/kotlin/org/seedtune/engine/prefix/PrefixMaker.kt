@@ -17,6 +17,13 @@ internal fun prefixPlaces(example: Example): IntArray {
     return example.ids.indices.filterNot { it in suffix }.toIntArray()
 }
 
+/** The tokens that the prefix graph reads for [example]: of a causal row those before the suffix, else all. */
+internal fun readIds(example: Example, causal: Boolean): LongArray {
+    if (!causal) return example.ids
+    val kept = prefixPlaces(example)
+    return LongArray(kept.size) { example.ids[kept[it]] }
+}
+
 /**
  * Computes the blocks of examples with the prefix graph. A causal model reads the prefix alone. A masked one reads the whole
  * row, because its text sees the mask as well; the keys and values of the suffix are dropped.
@@ -29,13 +36,10 @@ internal class PrefixMaker(bundle: Bundle, threads: Int) : Closeable {
     private val limit = maxOf(1, minOf(TOKENS_PER_CALL, RETURNED_BYTES / layout.bytesPerToken))
     private val session = GraphSession(bundle.graph("prefix"), threads)
 
-    /** The block of each example, in their order. */
-    fun make(examples: List<Example>): List<Block> {
+    /** Gives the place and the block of each example with a prefix to [use], those of similar length together. */
+    fun make(examples: List<Example>, use: (Int, Block) -> Unit) {
         val kept = examples.map(::prefixPlaces)
-        val read = examples.mapIndexed { place, example ->
-            if (causal) LongArray(kept[place].size) { example.ids[kept[place][it]] } else example.ids
-        }
-        val blocks = arrayOfNulls<Block>(examples.size)
+        val read = examples.map { readIds(it, causal) }
         val places = examples.indices.filter { kept[it].isNotEmpty() }
         for (group in grouped(places.map { intArrayOf(read[it].size) }, intArrayOf(limit))) {
             val chosen = group.map { places[it] }
@@ -46,12 +50,11 @@ internal class PrefixMaker(bundle: Bundle, threads: Int) : Closeable {
                 session.run(feeds.tensors, kinds.map { it.name }.toSet()).use { found ->
                     val arrays = kinds.map { (found.get(it.name).get() as OnnxTensor).byteBuffer }
                     chosen.forEachIndexed { row, place ->
-                        blocks[place] = cut(arrays, chosen.size, ids.columns, row, kept[place])
+                        use(place, cut(arrays, chosen.size, ids.columns, row, kept[place]))
                     }
                 }
             }
         }
-        return examples.indices.map { blocks[it] ?: Block(0, ByteArray(0)) }
     }
 
     /** The kept places of one row of arrays [layers, rows, keyHeads, columns, width]. */

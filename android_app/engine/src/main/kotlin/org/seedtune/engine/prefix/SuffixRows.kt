@@ -9,12 +9,6 @@ import org.seedtune.engine.data.grouped
 import org.seedtune.engine.data.padded
 import org.seedtune.engine.graph.Feeds
 
-/** Where the blocks of examples come from. */
-internal fun interface Prefixes {
-    /** The block of each example of [indices], in that order. */
-    fun blocks(indices: List<Int>): List<Block>
-}
-
 /** [Feeder] for graphs that read the suffix and are given the keys and values of the prefix (scope "suffix"). */
 internal class SuffixRows(
     override val examples: List<Example>,
@@ -22,7 +16,7 @@ internal class SuffixRows(
     private val layout: PrefixLayout,
     private val prefixes: Prefixes,
 ) : Feeder {
-    private val lengths = IntArray(examples.size) { prefixPlaces(examples[it]).size }
+    private val lengths = prefixes.lengths
     private val prefixLimit = maxOf(1, PREFIX_BYTES_PER_CALL / layout.bytesPerToken)
 
     override fun batches(indices: IntArray, tokenLimit: Int): Sequence<Batch> {

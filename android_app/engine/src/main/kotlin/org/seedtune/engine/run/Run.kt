@@ -11,11 +11,9 @@ import org.seedtune.engine.journal.Header
 import org.seedtune.engine.journal.Journal
 import org.seedtune.engine.journal.JournalWriter
 import org.seedtune.engine.journal.readJournal
-import org.seedtune.engine.telemetry.JsonLines
 import org.seedtune.engine.telemetry.MemorySample
 import org.seedtune.engine.tuning.Estimate
 import org.seedtune.engine.tuning.Normalised
-import org.seedtune.engine.tuning.StepEvent
 import org.seedtune.engine.tuning.Tuner
 import org.seedtune.engine.tuning.TwoSided
 
@@ -28,29 +26,24 @@ internal class Run(
     private val folder: RunFolder,
     private val bundle: Bundle,
     private val settings: Settings,
-    private val train: Split,
-    private val feeder: Feeder,
+    train: Split,
+    feeder: Feeder,
+    heldOut: Split?,
+    private val evaluation: HeldOut?,
     private val state: State,
     threads: Int,
 ) : Closeable {
     private val header = Header(settings.seed, bundle.manifest.state.parameters, bundle.sha256, settings.asMap())
     private val optimizer = Normalised(settings.learningRate, settings.steps, settings.schedule)
     private val journal: JournalWriter
-    private val log: JsonLines
+    private val log: StepLog
     private val estimator: TwoSided
-    private val started = System.nanoTime()
-    private var firstLoss: Double? = null
-    private var lastLoss: Double? = null
-    private var peakAnonymousBytes: Long? = null
-
-    /** Steps made so far, those before a resume included. */
-    var done: Int
-        private set
+    private var done: Int
 
     init {
         val before = if (folder.begun) readJournal(folder.journal) else null
         if (before == null) {
-            folder.describe(bundle, settings, train, null)
+            folder.describe(bundle, settings, train, heldOut)
             journal = JournalWriter.create(folder.journal, header)
         } else {
             requireSame(before)
@@ -58,7 +51,7 @@ internal class Run(
             journal = JournalWriter.resume(folder.journal, before)
         }
         done = before?.records?.size ?: 0
-        log = JsonLines(folder.steps)
+        log = StepLog(folder.steps, done)
         estimator = TwoSided(GraphSession(bundle.graph("probe"), threads), settings.epsilon)
     }
 
@@ -73,36 +66,46 @@ internal class Run(
         settings.tokensPerCall,
     )
 
-    /** Whether all steps are made. */
-    val finished: Boolean get() = done >= settings.steps
-
-    /** Makes the next step. */
-    fun step(): StepEvent {
-        val event = tuner.step(done)
-        done = event.step
-        firstLoss = firstLoss ?: event.estimate.loss
-        lastLoss = event.estimate.loss
-        log.write(record(event))
-        return event
+    /** Makes the remaining steps, until [onEvent] returns false for one; writes result.json either way. */
+    fun execute(onEvent: (TuningEvent) -> Boolean): RunResult {
+        try {
+            var goesOn = evaluated(onEvent)
+            while (goesOn && done < settings.steps) {
+                val event = tuner.step(done)
+                done = event.step
+                log.write(event)
+                goesOn = onEvent(TuningEvent.Step(event)) && evaluated(onEvent)
+            }
+        } finally {
+            conclude()
+        }
+        return RunResult(done, done < settings.steps, state.sha256(), evaluation?.best?.step, evaluation?.records?.lastOrNull()?.accuracy)
     }
 
-    /** Writes result.json. */
-    fun conclude() {
+    private fun evaluated(onEvent: (TuningEvent) -> Boolean): Boolean {
+        if (evaluation == null || !evaluation.isDue(done)) return true
+        val record = evaluation.evaluate(done, state)
+        return onEvent(TuningEvent.Evaluated(done, record.accuracy, record.loss, record.best))
+    }
+
+    private fun conclude() {
+        val evaluations = evaluation?.records.orEmpty()
+        val (lossStart, lossEnd) = if (evaluations.isEmpty()) log.edges() else evaluations.first().loss to evaluations.last().loss
         folder.conclude(
             linkedMapOf(
                 "steps" to done,
-                "loss_start" to firstLoss,
-                "loss_end" to lastLoss,
+                "loss_start" to lossStart,
+                "loss_end" to lossEnd,
                 "state_sha256" to state.sha256(),
                 "journal" to folder.journal.path,
-                "probe_ms_median" to null,
-                "rss_anon_peak_bytes" to peakAnonymousBytes,
-                "best_step" to null,
-                "accuracy_start" to null,
-                "accuracy_best" to null,
-                "accuracy_end" to null,
-                "seconds_total" to elapsedSeconds(),
-                "interrupted" to !finished,
+                "probe_ms_median" to log.medianProbeMs,
+                "rss_anon_peak_bytes" to log.peakAnonymousBytes,
+                "best_step" to evaluation?.best?.step,
+                "accuracy_start" to evaluations.firstOrNull()?.accuracy,
+                "accuracy_best" to evaluation?.best?.accuracy,
+                "accuracy_end" to evaluations.lastOrNull()?.accuracy,
+                "seconds_total" to log.elapsedSeconds,
+                "interrupted" to (done < settings.steps),
                 "batch_size" to settings.batchSize,
                 "vm_hwm_bytes" to MemorySample.read().vmHwmBytes,
             ),
@@ -110,12 +113,13 @@ internal class Run(
     }
 
     private fun requireSame(before: Journal) {
-        if (before.header.copy(settings = emptyMap()) == header.copy(settings = emptyMap()) && Settings.of(before.header.settings) == settings) return
+        val sameBundle = before.header.copy(settings = emptyMap()) == header.copy(settings = emptyMap())
+        if (sameBundle && Settings.of(before.header.settings) == settings) return
         throw SeedTuneException(
             "this run was begun with another bundle or other settings",
             folder.folder.path,
-            before.header.settings,
-            "the same as at the start: ${settings.asMap()}",
+            settings.asMap(),
+            "the same as at the start: ${before.header.settings}",
             "resume with what it was begun with, or start a new run",
         )
     }
@@ -135,38 +139,6 @@ internal class Run(
             }
         }
         state.apply(before.seeds(), FloatArray(before.records.size) { before.records[it].coefficient })
-    }
-
-    private fun elapsedSeconds() = (System.nanoTime() - started) / 1e9
-
-    private fun record(event: StepEvent): Map<String, Any?> {
-        val memory = MemorySample.read()
-        peakAnonymousBytes = listOfNotNull(peakAnonymousBytes, memory.rssAnonBytes).maxOrNull()
-        return linkedMapOf(
-            "step" to event.step,
-            "loss" to event.estimate.loss,
-            "loss_plus" to event.estimate.lossPlus,
-            "loss_minus" to event.estimate.lossMinus,
-            "projected_gradient" to event.estimate.projectedGradient,
-            "coefficient" to event.coefficient,
-            "learning_rate" to event.learningRate,
-            "rows" to event.rows,
-            "tokens" to event.tokens,
-            "padding_tokens" to event.paddingTokens,
-            "encode_ms" to event.encodeMs,
-            "probe_ms" to event.probeMs,
-            "update_ms" to event.updateMs,
-            "journal_ms" to event.journalMs,
-            "total_ms" to event.encodeMs + event.probeMs + event.journalMs + event.updateMs,
-            "elapsed_seconds" to elapsedSeconds(),
-            "prefix_tokens" to event.prefixTokens,
-            "prefix_padding_tokens" to event.prefixPaddingTokens,
-            "vm_rss_bytes" to memory.vmRssBytes,
-            "rss_anon_bytes" to memory.rssAnonBytes,
-            "rss_file_bytes" to memory.rssFileBytes,
-            "vm_hwm_bytes" to memory.vmHwmBytes,
-            "rss_anon_peak_bytes" to peakAnonymousBytes,
-        )
     }
 
     override fun close() {

@@ -1,0 +1,160 @@
+package org.seedtune.engine.prefix
+
+import java.io.Closeable
+import java.io.EOFException
+import java.io.File
+import java.io.IOException
+import java.io.RandomAccessFile
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.bundle.PrefixLayout
+import org.seedtune.engine.files.Crc32
+import org.seedtune.engine.files.hexadecimal
+import org.seedtune.engine.json.JsonText
+
+/**
+ * The file of a prefix cache, format version 1; the same bytes as the Python runtime's (docs/prefix-cache.md). Entries are only
+ * ever appended; a file that was cut short in the middle of one loses that one.
+ *
+ * @throws SeedTuneException it belongs to another bundle, is no cache file, has been altered, or cannot be read or made.
+ */
+internal class CacheFile(private val path: File, bundleSha256: String, private val layout: PrefixLayout) : Closeable {
+    private class Entry(val offset: Long, val tokens: Int, val checksum: Int) {
+        var verified = false
+    }
+
+    private val entries = HashMap<String, Entry>()
+    private val file: RandomAccessFile
+    private var end: Long
+
+    init {
+        val start = encodeStart(bundleSha256, layout)
+        try {
+            path.parentFile?.mkdirs()
+            file = RandomAccessFile(path, "rw")
+        } catch (error: IOException) {
+            throw unusable(error)
+        }
+        try {
+            if (file.length() == 0L) write(0, listOf(start))
+            end = padded(start.size.toLong())
+            requireStart(start)
+            scan(file.length())
+        } catch (error: IOException) {
+            file.close()
+            throw unusable(error)
+        } catch (error: SeedTuneException) {
+            file.close()
+            throw error
+        }
+    }
+
+    operator fun contains(key: ByteArray): Boolean = hexadecimal(key) in entries
+
+    /** Adds the block of [key]. */
+    fun append(key: ByteArray, block: Block) {
+        val checksum = Crc32.of(block.bytes)
+        val head = ByteBuffer.allocate(ALIGNMENT).order(ByteOrder.LITTLE_ENDIAN)
+        head.put(key).putLong(block.tokens.toLong()).putInt(checksum)
+        head.putInt(Crc32.of(head.array(), 0, HEAD_BYTES))
+        try {
+            write(end, listOf(head.array(), block.bytes))
+        } catch (error: IOException) {
+            throw unusable(error)
+        }
+        entries[hexadecimal(key)] = Entry(end + ALIGNMENT, block.tokens, checksum).also { it.verified = true }
+        end = padded(end + ALIGNMENT + block.bytes.size)
+    }
+
+    /** The block of [key], or null; its checksum is compared the first time. */
+    fun block(key: ByteArray): Block? {
+        val entry = entries[hexadecimal(key)] ?: return null
+        val bytes = ByteArray(entry.tokens * layout.bytesPerToken)
+        try {
+            file.seek(entry.offset)
+            file.readFully(bytes)
+        } catch (error: IOException) {
+            throw unusable(error)
+        }
+        if (!entry.verified && Crc32.of(bytes) != entry.checksum) {
+            throw SeedTuneException(
+                "a block of the prefix cache has been altered", path.path, "at offset ${entry.offset}", "CRC-32 %08x".format(entry.checksum), REMEDY,
+            )
+        }
+        entry.verified = true
+        return Block(entry.tokens, bytes)
+    }
+
+    override fun close() = file.close()
+
+    private fun requireStart(start: ByteArray) {
+        val found = ByteArray(start.size)
+        file.seek(0)
+        try {
+            file.readFully(found)
+        } catch (_: EOFException) {
+            throw SeedTuneException("the header of the prefix cache is cut short", path.path, remedy = REMEDY)
+        }
+        if (!found.contentEquals(start)) {
+            throw SeedTuneException(
+                "this is no prefix cache of this bundle (model, task or tokenizer)", path.path, remedy = "choose another folder, or delete the file",
+            )
+        }
+    }
+
+    /** Finds the whole entries; what is cut short at the end is written over by the next one. */
+    private fun scan(size: Long) {
+        val head = ByteArray(ALIGNMENT)
+        while (end + ALIGNMENT <= size) {
+            file.seek(end)
+            file.readFully(head)
+            val fields = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN)
+            if (Crc32.of(head, 0, HEAD_BYTES) != fields.getInt(HEAD_BYTES)) {
+                throw SeedTuneException("the prefix cache has been altered", path.path, "an entry's checksum at offset $end", remedy = REMEDY)
+            }
+            val tokens = fields.getLong(KEY_BYTES)
+            val after = end + ALIGNMENT + tokens * layout.bytesPerToken
+            if (after > size) return
+            entries[hexadecimal(head.copyOf(KEY_BYTES))] = Entry(end + ALIGNMENT, tokens.toInt(), fields.getInt(KEY_BYTES + Long.SIZE_BYTES))
+            end = padded(after)
+        }
+    }
+
+    private fun write(offset: Long, parts: List<ByteArray>) {
+        if (offset > 0) file.setLength(offset)
+        file.seek(offset)
+        parts.forEach(file::write)
+    }
+
+    private fun unusable(error: IOException) = SeedTuneException(
+        "the prefix cache cannot be used (${error.message})", path.path, rule = "a folder that can be written, with room for it", remedy = "free storage", cause = error,
+    )
+
+    companion object {
+        private const val ALIGNMENT = 64
+        private const val KEY_BYTES = 32
+        private const val HEAD_BYTES = 44
+        private const val VERSION = 1
+        private const val REMEDY = "delete the file; it is made again from the rows"
+        private val MAGIC = "SEEDPREF".toByteArray(Charsets.US_ASCII)
+
+        private fun padded(offset: Long): Long = (offset + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
+
+        private fun encodeStart(bundleSha256: String, layout: PrefixLayout): ByteArray {
+            val header = linkedMapOf(
+                "bundle_sha256" to bundleSha256,
+                "layout" to linkedMapOf(
+                    "layers" to layout.layers,
+                    "key_heads" to layout.keyHeads,
+                    "head_size" to layout.headSize,
+                    "storage" to layout.storage,
+                ),
+            )
+            val text = JsonText.encode(header).toByteArray()
+            val raw = ByteBuffer.allocate(MAGIC.size + 2 * Int.SIZE_BYTES + text.size + Int.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
+            raw.put(MAGIC).putInt(VERSION).putInt(text.size).put(text)
+            return raw.putInt(Crc32.of(raw.array(), 0, raw.position())).array()
+        }
+    }
+}

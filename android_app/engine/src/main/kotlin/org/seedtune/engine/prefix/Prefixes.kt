@@ -1,0 +1,94 @@
+package org.seedtune.engine.prefix
+
+import java.io.Closeable
+import java.io.File
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.security.MessageDigest
+import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.data.Example
+
+/**
+ * The prefixes of some rows: from a cache file as far as there is one, computed anew otherwise. Both give the same bytes, as far
+ * as a product of matrices rounds the same way in another batch.
+ *
+ * @param cache the cache file, made if need be; null computes every prefix anew.
+ * @throws SeedTuneException the cache file belongs to another bundle, or has been altered.
+ */
+internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cache: File?, threads: Int) : Closeable {
+    private val layout = requireNotNull(bundle.manifest.prefix) { "a bundle of scope \"all\" has no prefixes" }
+    private val maker = lazy { PrefixMaker(bundle, threads) }
+    private val causal = bundle.manifest.model.family == "causal"
+    private val file = cache?.let { CacheFile(it, bundle.sha256, layout) }
+    private val folder = cache?.parentFile
+
+    /** Tokens of each row's prefix. */
+    val lengths = IntArray(examples.size) { prefixPlaces(examples[it]).size }
+
+    /** Computes what the cache lacks and appends it; stopped at any time, it goes on from there. [advance] hears of each row. */
+    fun build(advance: (done: Int, of: Int) -> Unit = { _, _ -> }) {
+        val cache = file ?: return
+        // Equal rows once, in the order in which the Python runtime writes them.
+        val first = LinkedHashMap<String, Int>()
+        val keys = Array(examples.size) { key(examples[it]) }
+        for (place in examples.indices.reversed()) if (lengths[place] > 0) first[String(keys[place], Charsets.ISO_8859_1)] = place
+        val missing = first.values.filterNot { keys[it] in cache }
+        if (missing.isEmpty()) return
+        requireSpace(missing.sumOf { lengths[it].toLong() * layout.bytesPerToken })
+        var done = 0
+        maker.value.make(missing.map { examples[it] }) { place, block ->
+            cache.append(keys[missing[place]], block)
+            advance(++done, missing.size)
+        }
+    }
+
+    /** The block of each example of [indices], in that order. */
+    fun blocks(indices: List<Int>): List<Block> {
+        val found = HashMap<Int, Block>()
+        for (index in indices) {
+            val block = if (lengths[index] == 0) EMPTY else file?.block(key(examples[index]))
+            if (block != null) found[index] = block
+        }
+        val absent = indices.distinct().filterNot { it in found }
+        if (absent.isNotEmpty()) maker.value.make(absent.map { examples[it] }) { place, block -> found[absent[place]] = block }
+        return indices.map { found.getValue(it) }
+    }
+
+    override fun close() {
+        if (maker.isInitialized()) maker.value.close()
+        file?.close()
+    }
+
+    /** SHA-256 of all that the block of [example] depends on besides the bundle: tokens read, and places kept. */
+    private fun key(example: Example): ByteArray {
+        val kept = prefixPlaces(example)
+        val digest = MessageDigest.getInstance("SHA-256")
+        val read = readIds(example, causal)
+        for (part in listOf(read, LongArray(kept.size) { kept[it].toLong() })) {
+            val raw = ByteBuffer.allocate((part.size + 1) * Long.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
+            raw.putLong(part.size.toLong())
+            part.forEach(raw::putLong)
+            digest.update(raw.array())
+        }
+        return digest.digest()
+    }
+
+    private fun requireSpace(neededBytes: Long) {
+        val free = folder!!.usableSpace
+        if (free >= neededBytes + RESERVED_BYTES) return
+        throw SeedTuneException(
+            "the storage has too little room for the prefix cache",
+            folder.path,
+            "${free / 1_000_000} MB free",
+            "${(neededBytes + RESERVED_BYTES) / 1_000_000} MB",
+            "free storage, or tune without the cache",
+        )
+    }
+
+    private companion object {
+        /** Left free for the journal and logs of the run. */
+        const val RESERVED_BYTES = 16L shl 20
+        val EMPTY = Block(0, ByteArray(0))
+    }
+}

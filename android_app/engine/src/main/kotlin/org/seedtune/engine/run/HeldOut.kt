@@ -1,0 +1,97 @@
+package org.seedtune.engine.run
+
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.boolean
+import kotlinx.serialization.json.double
+import kotlinx.serialization.json.int
+import kotlinx.serialization.json.jsonObject
+import kotlinx.serialization.json.jsonPrimitive
+import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.data.Feeder
+import org.seedtune.engine.evaluation.Evaluation
+import org.seedtune.engine.evaluation.Evaluator
+import org.seedtune.engine.files.writeDurably
+import org.seedtune.engine.graph.State
+import org.seedtune.engine.json.JsonText
+import org.seedtune.engine.telemetry.JsonLines
+import java.io.File
+
+/** One evaluation of the held-out rows, as in evaluations.jsonl. */
+internal class EvaluationRecord(val step: Int, val accuracy: Double, val loss: Double, val best: Boolean)
+
+/** The held-out rows of a run; [records] has every evaluation so far, those before a resume included. */
+internal class HeldOut(
+    private val folder: RunFolder,
+    private val bundle: Bundle,
+    private val split: Split,
+    private val feeder: Feeder,
+    private val settings: Settings,
+    private val threads: Int,
+) {
+    val records: MutableList<EvaluationRecord> = read(folder.evaluations)
+
+    /** The evaluation with the lowest loss; the earliest of equals. */
+    val best: EvaluationRecord? get() = records.lastOrNull { it.best }
+
+    /** Whether the state after [step] steps is evaluated; the same however often a run is stopped and resumed. */
+    fun isDue(step: Int): Boolean =
+        (step % settings.evalEvery == 0 || step == settings.steps) && records.none { it.step == step }
+
+    /** Evaluates [state] after [step] steps. */
+    fun evaluate(step: Int, state: State): EvaluationRecord {
+        val started = System.nanoTime()
+        // The session lives for one evaluation only: between two, its memory is the probe's to use.
+        val evaluation = Evaluator(bundle, threads).use { it.evaluate(state, feeder, settings.rowsPerCall) }
+        val before = best
+        val record = EvaluationRecord(step, evaluation.accuracy, evaluation.loss, before == null || evaluation.loss < before.loss)
+        if (step == 0) writePredictions("predictions_start.jsonl", evaluation)
+        if (record.best) writePredictions("predictions_best.jsonl", evaluation)
+        JsonLines(folder.evaluations).use {
+            it.write(
+                linkedMapOf(
+                    "step" to step,
+                    "accuracy" to record.accuracy,
+                    "loss" to record.loss,
+                    "examples" to split.examples.size,
+                    "seconds" to (System.nanoTime() - started) / 1e9,
+                    "best" to record.best,
+                ),
+            )
+        }
+        records += record
+        return record
+    }
+
+    private fun writePredictions(name: String, evaluation: Evaluation) {
+        val probabilities = evaluation.probabilities ?: return
+        val lines = split.rows.mapIndexed { index, row ->
+            JsonText.encode(
+                linkedMapOf(
+                    "index" to index,
+                    "fields" to row.fields,
+                    "label" to split.examples[index].label,
+                    "prediction" to Evaluator.mostProbable(probabilities[index]),
+                    "probabilities" to probabilities[index].toList(),
+                    "loss" to evaluation.losses[index],
+                ),
+            )
+        }
+        writeDurably(File(folder.folder, name), lines.joinToString("\n", postfix = "\n").toByteArray())
+    }
+
+    private companion object {
+        fun read(file: File): MutableList<EvaluationRecord> {
+            if (!file.isFile) return ArrayList()
+            val whole = file.readText().substringBeforeLast('\n', "").split('\n').filter { it.isNotBlank() }
+            return whole.mapTo(ArrayList()) { line ->
+                val fields = Json.parseToJsonElement(line).jsonObject
+                EvaluationRecord(
+                    fields.value("step").int, fields.value("accuracy").double, fields.value("loss").double, fields.value("best").boolean,
+                )
+            }
+        }
+
+        fun JsonObject.value(name: String) = getValue(name).jsonPrimitive
+    }
+}

@@ -1,0 +1,95 @@
+package org.seedtune.engine.run
+
+import java.io.Closeable
+import java.io.File
+import kotlinx.serialization.SerializationException
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.doubleOrNull
+import kotlinx.serialization.json.int
+import kotlinx.serialization.json.jsonObject
+import kotlinx.serialization.json.jsonPrimitive
+import org.seedtune.engine.telemetry.JsonLines
+import org.seedtune.engine.telemetry.MemorySample
+import org.seedtune.engine.tuning.StepEvent
+
+/**
+ * steps.jsonl: a line a step, with the fields of the Python runtime, and what the lines come to. It is telemetry: a run can be
+ * resumed without it.
+ */
+internal class StepLog(file: File, recordedSteps: Int) : Closeable {
+    private val before = read(file).filter { it.getValue("step").jsonPrimitive.int <= recordedSteps }
+    private val losses = before.mapNotNullTo(ArrayList()) { it["loss"]?.jsonPrimitive?.doubleOrNull }
+    private val probeMs = before.mapNotNullTo(ArrayList()) { it["probe_ms"]?.jsonPrimitive?.doubleOrNull }
+    private val secondsBefore = before.lastOrNull()?.get("elapsed_seconds")?.jsonPrimitive?.doubleOrNull ?: 0.0
+    private val started = System.nanoTime()
+    private val lines = JsonLines(file)
+
+    /** The most anonymous memory seen after a step. */
+    var peakAnonymousBytes: Long? = null
+        private set
+
+    /** Seconds since the run began, the time between a stop and a resume left out. */
+    val elapsedSeconds: Double get() = secondsBefore + (System.nanoTime() - started) / 1e9
+
+    val medianProbeMs: Double? get() = probeMs.sorted().let { if (it.isEmpty()) null else (it[it.size / 2] + it[(it.size - 1) / 2]) / 2 }
+
+    /** Mean loss of the first tenth of the steps, and of the last. */
+    fun edges(): Pair<Double?, Double?> {
+        if (losses.isEmpty()) return null to null
+        val edge = maxOf(1, Math.rint(losses.size * EDGE_SHARE).toInt())
+        return losses.take(edge).average() to losses.takeLast(edge).average()
+    }
+
+    fun write(event: StepEvent) {
+        val memory = MemorySample.read()
+        peakAnonymousBytes = listOfNotNull(peakAnonymousBytes, memory.rssAnonBytes).maxOrNull()
+        losses += event.estimate.loss
+        probeMs += event.probeMs
+        lines.write(
+            linkedMapOf(
+                "step" to event.step,
+                "loss" to event.estimate.loss,
+                "loss_plus" to event.estimate.lossPlus,
+                "loss_minus" to event.estimate.lossMinus,
+                "projected_gradient" to event.estimate.projectedGradient,
+                "coefficient" to event.coefficient,
+                "learning_rate" to event.learningRate,
+                "rows" to event.rows,
+                "tokens" to event.tokens,
+                "padding_tokens" to event.paddingTokens,
+                "encode_ms" to event.encodeMs,
+                "probe_ms" to event.probeMs,
+                "update_ms" to event.updateMs,
+                "journal_ms" to event.journalMs,
+                "total_ms" to event.encodeMs + event.probeMs + event.journalMs + event.updateMs,
+                "elapsed_seconds" to elapsedSeconds,
+                "prefix_tokens" to event.prefixTokens,
+                "prefix_padding_tokens" to event.prefixPaddingTokens,
+                "vm_rss_bytes" to memory.vmRssBytes,
+                "rss_anon_bytes" to memory.rssAnonBytes,
+                "rss_file_bytes" to memory.rssFileBytes,
+                "vm_hwm_bytes" to memory.vmHwmBytes,
+                "rss_anon_peak_bytes" to peakAnonymousBytes,
+            ),
+        )
+    }
+
+    override fun close() = lines.close()
+
+    private companion object {
+        /** Share of the steps whose losses stand for start and end when there are no held-out rows. */
+        const val EDGE_SHARE = 0.1
+
+        fun read(file: File): List<JsonObject> {
+            if (!file.isFile) return emptyList()
+            return file.readText().substringBeforeLast('\n', "").split('\n').filter { it.isNotBlank() }.mapNotNull { line ->
+                try {
+                    Json.parseToJsonElement(line).jsonObject
+                } catch (_: SerializationException) {
+                    null
+                }
+            }
+        }
+    }
+}

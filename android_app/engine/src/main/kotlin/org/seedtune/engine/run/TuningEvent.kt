@@ -1,0 +1,23 @@
+package org.seedtune.engine.run
+
+import org.seedtune.engine.tuning.StepEvent
+
+/** What a run tells while it goes on. */
+sealed interface TuningEvent {
+    /** A step was made, and is in the journal. */
+    class Step(val step: StepEvent) : TuningEvent
+
+    /** The held-out rows were evaluated after [step] steps; [best] if no earlier evaluation had a lower loss. */
+    class Evaluated(val step: Int, val accuracy: Double, val loss: Double, val best: Boolean) : TuningEvent
+
+    /** [done] prefixes of [of] that the cache lacked are computed. */
+    class CachingPrefixes(val done: Int, val of: Int) : TuningEvent
+}
+
+/**
+ * What a run came to, as in result.json.
+ *
+ * @property steps made, those before a resume included.
+ * @property interrupted whether steps are left.
+ */
+class RunResult(val steps: Int, val interrupted: Boolean, val stateSha256: String, val bestStep: Int?, val accuracyEnd: Double?)
