@@ -1,4 +1,4 @@
-"""Golden files for the engine, and one run of its own tests over them."""
+"""Golden files for the engine, and one build of engine and app with their own tests over them."""
 
 from __future__ import annotations
 

@@ -1,14 +1,18 @@
-"""The Kotlin engine against the Python runtime: tokens, noise, losses and journals, and one run made by both."""
+"""The Kotlin engine against the Python runtime: tokens, noise, losses, journals, runs made by both; and the APK."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,16 +29,19 @@ Maven = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def reports(golden: Path, maven: Maven) -> dict[str, ElementTree.Element]:
-    """Class -> Surefire's report, after the engine's own tests ran over the golden files."""
-    done = maven("test", f"-Dseedtune.golden={golden}")
+    """Class -> Surefire's report, after the tests of engine and app ran over the golden files."""
+    for old in ENGINE.glob("*/target/surefire-reports/*.xml"):
+        old.unlink()
+    done = maven("package", f"-Dseedtune.golden={golden}")
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    files = (ENGINE / "engine" / "target" / "surefire-reports").glob("TEST-*.xml")
+    files = ENGINE.glob("*/target/surefire-reports/TEST-*.xml")
     return {report.get("name", ""): report for report in (ElementTree.parse(file).getroot() for file in files)}
 
 
 def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str, ElementTree.Element]) -> None:
     names = {name.rpartition(".")[2] for name in reports}
     assert {"NoiseTest", "JsonTextTest", "JournalTest", "TokenizerTest", "TuneTest"} <= names
+    assert {"MainActivityTest", "PausePolicyTest", "TuningServiceTest"} <= names
     for name, report in reports.items():
         counts = {kind: int(report.get(kind, "1")) for kind in ("errors", "failures", "skipped")}
         assert counts == {"errors": 0, "failures": 0, "skipped": 0}, name
@@ -121,3 +128,44 @@ def test_a_second_run_in_the_same_folder_is_refused(java: list[str], case: Simpl
         first.send_signal(signal.SIGCONT)
         first.communicate()
     assert first.returncode == 0
+
+
+def test_the_apk_is_whole_says_what_it_lacks_and_is_reproducible(reports: dict[str, ElementTree.Element]) -> None:
+    assert reports
+    app = ENGINE / "app"
+    (apk,) = (app / "target").glob("seedtune*.apk")
+    with zipfile.ZipFile(apk) as archive:
+        names = set(archive.namelist())
+        assert archive.testzip() is None
+    assert {"AndroidManifest.xml", "resources.arsc", "classes.dex"} <= names
+    libraries = {name for name in names if name.endswith(".so")}
+    assert bool(libraries) == (apk.name == "seedtune.apk")
+    # The installer knows an APK by its signing block, right before the directory of the archive.
+    assert b"APK Sig Block 42" in apk.read_bytes()
+    before = hashlib.sha256(apk.read_bytes()).hexdigest()
+    again = subprocess.run([sys.executable, "../tools/apk.py"], cwd=app, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert before in again.stdout
+    assert ("CANNOT TUNE" in again.stderr) == (not libraries)
+
+
+def test_a_library_that_a_phone_would_refuse_ends_the_build(tmp_path: Path) -> None:
+    header = bytearray(64 + 56)
+    header[:6] = b"\x7fELF\x02\x01"
+    struct.pack_into("<H", header, 18, 183)
+    struct.pack_into("<Q", header, 32, 64)
+    struct.pack_into("<HH", header, 54, 56, 1)
+    struct.pack_into("<I", header, 64, 1)
+    for alignment, machine, message in (
+        (16384, 183, ""),
+        (4096, 183, "aligned to 4,096"),
+        (16384, 62, "no library for arm64"),
+    ):
+        struct.pack_into("<Q", header, 64 + 48, alignment)
+        struct.pack_into("<H", header, 18, machine)
+        program = "import sys, native; native.require_loadable('lib.so', sys.stdin.buffer.read())"
+        done = subprocess.run(
+            [sys.executable, "-c", program], input=bytes(header), cwd=ENGINE / "tools", capture_output=True, check=False
+        )
+        assert (done.returncode == 0) == (not message)
+        assert message in done.stderr.decode()

@@ -11,6 +11,7 @@ import org.seedtune.engine.evaluation.Evaluation
 import org.seedtune.engine.evaluation.Evaluator
 import org.seedtune.engine.graph.GraphSession
 import org.seedtune.engine.graph.State
+import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.prefix.Prefixes
 import org.seedtune.engine.prefix.SuffixRows
 import org.seedtune.engine.run.HeldOut
@@ -69,6 +70,26 @@ class SeedTune private constructor(val bundle: Bundle, private val threads: Int)
                 }
             }
         }
+    }
+
+    /**
+     * Takes the state that the journal in [run] leads to.
+     *
+     * @return the steps it holds.
+     * @throws SeedTuneException there is no journal, it is damaged, or it belongs to another bundle.
+     */
+    fun restore(run: File): Int {
+        check(!tuned) { "this model has a state already: open the bundle again" }
+        val file = File(run, "journal.bin")
+        val journal = readJournal(file)
+        if (journal.header.bundleSha256 != bundle.sha256 || journal.header.stateParameters != state.parameters) {
+            throw SeedTuneException(
+                "the run was made with another bundle", file.path, journal.header.bundleSha256, bundle.sha256, "choose the bundle of the run",
+            )
+        }
+        tuned = true
+        state.apply(journal.seeds(), FloatArray(journal.records.size) { journal.records[it].coefficient })
+        return journal.records.size
     }
 
     /** Loss and accuracy of the rows of [data] by the state as it is now. */

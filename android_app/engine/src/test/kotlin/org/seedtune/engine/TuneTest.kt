@@ -139,6 +139,16 @@ class TuneTest {
     }
 
     @Test
+    fun `the state of a run is restored from its journal, with its own bundle only`() {
+        val (case, other) = cases()
+        SeedTune.open(case.bundle, 1).use {
+            assertEquals(case.settings.steps, it.restore(case.run))
+            assertEquals(case.info.field("state_sha256").text, it.stateSha256)
+        }
+        SeedTune.open(other.bundle, 1).use { assertThrows(SeedTuneException::class.java) { it.restore(case.run) } }
+    }
+
+    @Test
     fun `a bundle with an altered or missing file is refused`() {
         val case = cases().first()
         for (name in listOf("probe.onnx", "tokenizer.json", Bundle.WEIGHTS)) {

@@ -1,0 +1,62 @@
+package org.seedtune.app
+
+import android.content.Intent
+import org.seedtune.engine.run.Settings
+
+/**
+ * What to tune, as extras of an Intent, so that adb can say it too:
+ *
+ *     adb shell am start-foreground-service -n org.seedtune.app/.TuningService -a org.seedtune.app.START \
+ *         --es bundle NAME --es train train.jsonl --es eval validation.jsonl --es run NAME --ei steps 100 --ez only_while_charging true
+ *
+ * A run that has begun goes on; other settings than its own are refused.
+ */
+data class Request(
+    val bundle: String,
+    val train: String,
+    val eval: String?,
+    val run: String,
+    val settings: Settings,
+    val onlyWhileCharging: Boolean,
+) {
+    fun putInto(intent: Intent): Intent = intent
+        .putExtra(BUNDLE, bundle)
+        .putExtra(TRAIN, train)
+        .putExtra(EVAL, eval)
+        .putExtra(RUN, run)
+        .putExtra(STEPS, settings.steps)
+        .putExtra(BATCH_SIZE, settings.batchSize)
+        .putExtra(LEARNING_RATE, settings.learningRate.toString())
+        .putExtra(SEED, settings.seed.toString())
+        .putExtra(ROWS_PER_CALL, settings.rowsPerCall)
+        .putExtra(ONLY_WHILE_CHARGING, onlyWhileCharging)
+
+    companion object {
+        const val BUNDLE = "bundle"
+        const val TRAIN = "train"
+        const val EVAL = "eval"
+        const val RUN = "run"
+        const val STEPS = "steps"
+        const val BATCH_SIZE = "batch_size"
+        const val LEARNING_RATE = "learning_rate"
+        const val SEED = "seed"
+        const val ROWS_PER_CALL = "rows_per_call"
+        const val ONLY_WHILE_CHARGING = "only_while_charging"
+
+        /** The request in [intent], or null when it names no bundle or no rows; numbers that are none are defaults. */
+        fun of(intent: Intent): Request? {
+            val bundle = intent.getStringExtra(BUNDLE) ?: return null
+            val train = intent.getStringExtra(TRAIN) ?: return null
+            val default = Settings()
+            val settings = default.copy(
+                steps = intent.getIntExtra(STEPS, default.steps),
+                batchSize = intent.getIntExtra(BATCH_SIZE, default.batchSize),
+                learningRate = intent.getStringExtra(LEARNING_RATE)?.toDoubleOrNull() ?: default.learningRate,
+                seed = intent.getStringExtra(SEED)?.toLongOrNull() ?: default.seed,
+                rowsPerCall = intent.getIntExtra(ROWS_PER_CALL, default.rowsPerCall),
+            )
+            val run = intent.getStringExtra(RUN) ?: "$bundle-${train.removeSuffix(".jsonl")}"
+            return Request(bundle, train, intent.getStringExtra(EVAL), run, settings, intent.getBooleanExtra(ONLY_WHILE_CHARGING, false))
+        }
+    }
+}

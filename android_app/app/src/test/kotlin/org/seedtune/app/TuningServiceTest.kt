@@ -1,0 +1,107 @@
+package org.seedtune.app
+
+import android.app.Service
+import android.content.Intent
+import android.content.pm.ServiceInfo
+import android.os.PowerManager
+import java.io.File
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.jsonObject
+import org.junit.After
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Assert.assertNotNull
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.annotation.Config
+import org.robolectric.shadows.ShadowPowerManager
+
+@RunWith(RobolectricTestRunner::class)
+@Config(sdk = [34])
+class TuningServiceTest {
+    private val lab = AppLab()
+
+    @After
+    fun forget() = Board.show(Status.Idle)
+
+    private fun started(intent: Intent): TuningService =
+        Robolectric.buildService(TuningService::class.java, intent).create().startCommand(0, 1).get()
+
+    private fun intent(request: Request) = request.putInto(Intent(lab.application, TuningService::class.java).setAction(TuningService.ACTION_START))
+
+    @Test
+    fun `a request survives its Intent`() {
+        val request = lab.request(7).copy(eval = "eval.jsonl", onlyWhileCharging = true)
+        assertEquals(request, Request.of(intent(request)))
+    }
+
+    @Test
+    fun `it tunes in the foreground, and leaves journal, steps and telemetry`() {
+        lab.furnish()
+        val service = started(intent(lab.request(6)))
+        assertEquals(ServiceInfo.FOREGROUND_SERVICE_TYPE_SPECIAL_USE, service.foregroundServiceType)
+        assertNotNull(shadowOf(service).lastForegroundNotification)
+        service.worker!!.join(60_000)
+        assertEquals(Status.Done(6, complete = true, accuracy = null), Board.status)
+        val run = lab.places.run("tiny-train")
+        assertEquals(6, File(run, "steps.jsonl").readLines().size)
+        assertTrue(File(run, "journal.bin").isFile)
+        val line = Json.parseToJsonElement(File(run, "telemetry.jsonl").readLines().first()).jsonObject
+        assertTrue(line.keys.containsAll(listOf("sequence", "elapsed_realtime_nanos", "rss_anon_bytes", "available_bytes", "thermal_status")))
+        assertFalse(ShadowPowerManager.getLatestWakeLock().isHeld)
+    }
+
+    @Test
+    fun `a second start while it runs changes nothing`() {
+        lab.furnish()
+        val service = started(intent(lab.request(40)))
+        val worker = service.worker
+        service.onStartCommand(intent(lab.request(3)), 0, 2)
+        assertEquals(worker, service.worker)
+        service.onStartCommand(Intent().setAction(TuningService.ACTION_STOP), 0, 3)
+        worker!!.join(60_000)
+        assertTrue(Board.status.toString(), Board.status is Status.Done)
+    }
+
+    @Test
+    fun `it goes on from the journal after its process was gone`() {
+        lab.furnish()
+        val first = started(intent(lab.request(30)))
+        while ((Board.status as? Status.Tuning)?.step ?: 0 < 3 && first.worker!!.isAlive) Thread.sleep(2)
+        first.onDestroy()
+        first.worker!!.join(60_000)
+        val made = File(lab.places.run("tiny-train"), "steps.jsonl").readLines().size
+        started(intent(lab.request(30))).worker!!.join(60_000)
+        assertEquals(Status.Done(30, complete = true, accuracy = null), Board.status)
+        assertTrue(made >= 3)
+        assertEquals(30, File(lab.places.run("tiny-train"), "steps.jsonl").readLines().size)
+    }
+
+    @Test
+    fun `what is wrong is said, and the service ends`() {
+        val service = started(intent(lab.request(3).copy(bundle = "absent")))
+        service.worker!!.join(60_000)
+        assertTrue((Board.status as Status.Failed).message.contains("absent"))
+        assertTrue(shadowOf(service as Service).isStoppedBySelf)
+        for (name in listOf("../outside", "", ".hidden")) {
+            val hostile = started(intent(lab.request(3).copy(bundle = name)))
+            hostile.worker?.join(60_000)
+            assertTrue(name, Board.status is Status.Failed)
+        }
+        started(Intent().setAction(TuningService.ACTION_START))
+        assertTrue(Board.status is Status.Failed)
+    }
+
+    @Test
+    fun `no permission of the network, and the service is protected`() {
+        val packages = lab.application.packageManager
+        val info = packages.getPackageInfo(lab.application.packageName, android.content.pm.PackageManager.GET_PERMISSIONS or android.content.pm.PackageManager.GET_SERVICES)
+        assertFalse("android.permission.INTERNET" in info.requestedPermissions)
+        assertEquals(listOf("android.permission.DUMP"), info.services.map { it.permission })
+        assertNotNull(lab.application.getSystemService(PowerManager::class.java))
+    }
+}

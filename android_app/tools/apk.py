@@ -1,0 +1,106 @@
+"""python3 apk.py: from classes and resources to a signed, aligned, verified APK; prints its size and SHA-256.
+
+With ONNX Runtime for Android it is target/seedtune.apk. Without (profile `runtime` off, or a repository that lacks it)
+it is target/seedtune-no-runtime.apk, which cannot tune.
+
+Signed with a debug key made on first use, or with a release key: SEEDTUNE_KEYSTORE (PKCS12) and
+SEEDTUNE_KEYSTORE_PASSWORD.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from archive import assemble, require_aligned
+from layout import (
+    ANDROID_JAR,
+    MIN_SDK,
+    RUNTIME_AAR,
+    RUNTIME_JARS,
+    TARGET,
+    TOOLS,
+    call,
+    copy_members,
+    has_runtime,
+    java,
+    java_home,
+    unpack,
+)
+from native import libraries
+
+LOUD = """
+**************************************************************************
+  ONNX Runtime for Android was not there: {name} CANNOT TUNE.
+  Build with -Pruntime where Maven reaches com.microsoft.onnxruntime:onnxruntime-android.
+**************************************************************************"""
+
+
+def main() -> None:
+    """Builds and reports."""
+    name = "seedtune.apk" if has_runtime() else "seedtune-no-runtime.apk"
+    for old in TARGET.glob("seedtune*.apk"):
+        old.unlink()
+    unsigned, apk = TARGET / "unsigned.apk", TARGET / name
+    assemble(unsigned, dexed(), libraries())
+    java(TOOLS / "apksig.jar", Path(__file__).with_name("Sign.java"), keystore(), unsigned, apk, str(MIN_SDK))
+    require_aligned(apk)
+    unsigned.unlink()
+    if not has_runtime():
+        print(LOUD.format(name=name), file=sys.stderr)
+    print(f"{apk}: {apk.stat().st_size:,} bytes, sha256 {hashlib.sha256(apk.read_bytes()).hexdigest()}")
+
+
+def dexed() -> list[Path]:
+    """The classes of app, engine and libraries as Android runs them."""
+    out = TARGET / "dex"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    work = TARGET / "dex-input"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    own = Path(shutil.make_archive(str(work / "own"), "zip", TARGET / "classes"))
+    jars = [copy_members(own, work / "own.jar", _is_class)]
+    for jar in sorted(RUNTIME_JARS.glob("*.jar")):
+        # The AAR brings the same classes as the jar for desktops.
+        if has_runtime() and jar.name.startswith("onnxruntime"):
+            continue
+        jars.append(copy_members(jar, work / jar.name, _is_class))
+    if has_runtime():
+        jars.append(unpack(RUNTIME_AAR, "classes.jar", work / "onnxruntime-android.jar"))
+    java(
+        *(TOOLS / "r8.jar", "com.android.tools.r8.D8", "--release", "--min-api", str(MIN_SDK)),
+        # Of java.* the library of Robolectric has nothing.
+        *("--lib", java_home(), "--lib", ANDROID_JAR, "--output", out, *jars),
+    )
+    return sorted(out.glob("*.dex"))
+
+
+def _is_class(name: str) -> bool:
+    return name.endswith(".class") and not name.startswith("META-INF/") and name != "module-info.class"
+
+
+def keystore() -> Path:
+    """The release keystore of the environment, or a debug one."""
+    given = os.environ.get("SEEDTUNE_KEYSTORE")
+    if given:
+        if not os.environ.get("SEEDTUNE_KEYSTORE_PASSWORD"):
+            sys.exit("SEEDTUNE_KEYSTORE needs SEEDTUNE_KEYSTORE_PASSWORD")
+        return Path(given)
+    os.environ["SEEDTUNE_KEYSTORE_PASSWORD"] = "android"
+    # Kept outside target, so that an update of the app keeps its signature.
+    path = Path("debug.p12")
+    if not path.is_file():
+        call(
+            *(java_home() / "bin" / "keytool", "-genkeypair", "-keystore", path, "-storetype", "PKCS12"),
+            *("-storepass", "android", "-alias", "debug", "-keyalg", "RSA", "-keysize", "2048"),
+            *("-validity", "10000", "-dname", "CN=SeedTune debug"),
+        )
+    return path
+
+
+if __name__ == "__main__":
+    main()
