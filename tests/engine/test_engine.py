@@ -149,6 +149,14 @@ def test_the_apk_is_whole_says_what_it_lacks_and_is_reproducible(reports: dict[s
     assert ("CANNOT TUNE" in again.stderr) == (not libraries)
 
 
+def test_the_app_uses_the_listed_members_of_android_and_no_others(reports: dict[str, ElementTree.Element]) -> None:
+    assert reports
+    done = subprocess.run(
+        [sys.executable, "../tools/api.py"], cwd=ENGINE / "app", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_library_that_a_phone_would_refuse_ends_the_build(tmp_path: Path) -> None:
     header = bytearray(64 + 56)
     header[:6] = b"\x7fELF\x02\x01"
