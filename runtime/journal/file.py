@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.files import write_durably
 from seedtune.runtime.journal.format import Header, Journal, Record, decode, encode_header, encode_record
 
 
@@ -36,20 +37,21 @@ class JournalWriter:
 
     @classmethod
     def create(cls, path: Path, header: Header) -> JournalWriter:
-        """Starts a new journal.
+        """Starts a new journal, which is there with its whole header or not at all.
 
         Raises:
             SeedTuneError: the file exists or cannot be written.
         """
         raw = encode_header(header)
         checksum = int.from_bytes(raw[-4:], "little")
+        if path.exists():
+            raise SeedTuneError("the journal cannot be created (it exists)", file=path)
+        write_durably(path, raw)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
             raise SeedTuneError(f"the journal cannot be created ({error.strerror})", file=path) from error
-        writer = cls(path, descriptor, checksum, 0, 0)
-        writer._write(raw)
-        return writer
+        return cls(path, descriptor, checksum, 0, len(raw))
 
     @classmethod
     def resume(cls, path: Path, journal: Journal) -> JournalWriter:

@@ -82,6 +82,8 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise SeedTuneError("this is a file, not a folder", file=self.path, remedy="give another --out")
         names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        # What a kill left of a file that was being written; see `files.write_durably`.
+        names = {name for name in names if not (name.startswith(".") and name.endswith(".partial"))}
         # A run that was killed before its journal began has left no more than its description, and a part of its cache.
         leftovers = {LOCK_FILE} if has_run else {LOCK_FILE, RUN_FILE, PREFIXES_FOLDER}
         if not self.resume and names - leftovers:

@@ -16,7 +16,7 @@ import pytest
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import JournalWriter, read_journal
-from seedtune.runtime.journal.format import Header, Record
+from seedtune.runtime.journal.format import Header, Record, encode_header
 from seedtune.runtime.noise import derive_seed
 
 HEADER = Header(7, 64, "ab" * 32, {"steps": 5, "learning_rate": 0.02, "schedule": "linear"})
@@ -220,6 +220,24 @@ def test_an_existing_journal_is_never_overwritten(path: Path) -> None:
     with pytest.raises(SeedTuneError, match=r"journal\.bin"):
         JournalWriter.create(path, HEADER)
     assert path.read_bytes() == before
+
+
+def test_a_journal_is_there_with_its_whole_header_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between making the file and writing the header left an empty journal, which no run could go on with."""
+    new, seen = tmp_path / "new.bin", []
+    rename = Path.replace
+
+    def watched(self: Path, target: Path) -> Path:
+        seen.append((new.exists(), self.read_bytes()))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    JournalWriter.create(new, HEADER).close()
+    assert seen == [(False, encode_header(HEADER))]
+    assert read_journal(new).header == HEADER
+    assert [file.name for file in tmp_path.iterdir() if file.name.endswith(".partial")] == []
 
 
 def test_a_full_disk_is_an_error_that_counts_what_is_safe(path: Path) -> None:

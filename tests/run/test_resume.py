@@ -98,6 +98,8 @@ def test_a_run_killed_before_its_journal_was_made_can_be_started_again(
         patch.setattr(JournalWriter, "create", die)
         with pytest.raises(Killed):
             tune_tiny(tmp_path / "run")
+    # As if it was killed while it wrote the journal's header.
+    (tmp_path / "run" / ".journal.bin.1234.partial").write_bytes(b"SEED")
     with pytest.raises(SeedTuneError, match="leave out --resume"):
         tune_tiny(tmp_path / "run", resume=True)
     assert tune_tiny(tmp_path / "run", steps=1).steps == 1

@@ -96,9 +96,9 @@ class TuningJob(
         var waiting = false
         while (!stopped && step < request.settings.steps) {
             val reason = policy.reason(host.device(), userPaused) ?: break
-            host.show(Status.Paused(reason, step, request.settings.steps))
             if (!waiting) host.stayAwake(false)
             waiting = true
+            host.show(Status.Paused(reason, step, request.settings.steps))
             lock.wait(waitMs)
         }
         if (waiting) host.stayAwake(true)

@@ -39,15 +39,14 @@ class TuningService : Service(), JobHost {
     }
 
     override fun onStartCommand(intent: Intent?, flags: Int, startId: Int): Int {
+        // Whatever comes of it: adb starts it as a foreground service for every action, which must then say that it is one.
+        enterForeground()
+        val running = job?.takeIf { worker?.isAlive == true }
         when (intent?.action) {
-            ACTION_STOP -> job?.stop() ?: stopSelf()
-            ACTION_PAUSE -> job?.pause(true)
-            ACTION_RESUME -> job?.pause(false)
-            else -> {
-                // Whatever comes of it, a foreground service must say that it is one.
-                enterForeground()
-                start(intent?.let(Request::of))
-            }
+            ACTION_STOP -> running?.stop() ?: leave()
+            ACTION_PAUSE -> running?.pause(true) ?: leave()
+            ACTION_RESUME -> running?.pause(false) ?: leave()
+            else -> start(intent?.let(Request::of))
         }
         return START_REDELIVER_INTENT
     }

@@ -97,6 +97,30 @@ class TuningServiceTest {
     }
 
     @Test
+    fun `a word to a service that does nothing ends it, as a foreground service`() {
+        for (action in listOf(TuningService.ACTION_STOP, TuningService.ACTION_PAUSE, TuningService.ACTION_RESUME)) {
+            val service = started(Intent().setAction(action))
+            assertNotNull(shadowOf(service).lastForegroundNotification)
+            assertTrue(shadowOf(service as Service).isStoppedBySelf)
+            assertEquals(Status.Idle, Board.status)
+        }
+    }
+
+    @Test
+    fun `it waits when the user asks, lets the phone sleep, and goes on`() {
+        lab.furnish()
+        val service = started(intent(lab.request(30)))
+        service.onStartCommand(Intent().setAction(TuningService.ACTION_PAUSE), 0, 2)
+        while (Board.status !is Status.Paused && service.worker!!.isAlive) Thread.sleep(2)
+        val paused = Board.status as Status.Paused
+        assertEquals(PauseReason.USER, paused.reason)
+        assertFalse(ShadowPowerManager.getLatestWakeLock().isHeld)
+        service.onStartCommand(Intent().setAction(TuningService.ACTION_RESUME), 0, 3)
+        service.worker!!.join(60_000)
+        assertEquals(Status.Done(30, complete = true, accuracy = null), Board.status)
+    }
+
+    @Test
     fun `no permission of the network, and the service is protected`() {
         val packages = lab.application.packageManager
         val info = packages.getPackageInfo(lab.application.packageName, android.content.pm.PackageManager.GET_PERMISSIONS or android.content.pm.PackageManager.GET_SERVICES)

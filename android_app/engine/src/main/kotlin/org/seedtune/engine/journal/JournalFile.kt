@@ -7,6 +7,7 @@ import java.nio.ByteBuffer
 import java.nio.channels.FileChannel
 import java.nio.file.StandardOpenOption
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.files.writeDurably
 
 /**
  * The journal in [file].
@@ -69,14 +70,16 @@ class JournalWriter private constructor(
 
     companion object {
         /**
-         * Starts a new journal.
+         * Starts a new journal, which is there with its whole header or not at all.
          *
          * @throws SeedTuneException the file exists or cannot be written.
          */
         fun create(file: File, header: Header): JournalWriter {
-            val channel = open(file, "created", StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW)
+            if (file.exists()) throw SeedTuneException("the journal cannot be created (it exists)", file.path)
             val raw = JournalFormat.encodeHeader(header)
-            return JournalWriter(file, channel, lastWord(raw), 0, 0).also { it.write(raw) }
+            writeDurably(file, raw)
+            val channel = open(file, "appended to", StandardOpenOption.WRITE, StandardOpenOption.APPEND)
+            return JournalWriter(file, channel, lastWord(raw), raw.size.toLong(), 0)
         }
 
         /**
