@@ -100,7 +100,8 @@ class TuningServiceTest {
     fun `a word to a service that does nothing ends it, as a foreground service`() {
         for (action in listOf(TuningService.ACTION_STOP, TuningService.ACTION_PAUSE, TuningService.ACTION_RESUME)) {
             val service = started(Intent().setAction(action))
-            assertNotNull(shadowOf(service).lastForegroundNotification)
+            assertEquals(ServiceInfo.FOREGROUND_SERVICE_TYPE_SPECIAL_USE, service.foregroundServiceType)
+            assertTrue(shadowOf(service as Service).isForegroundStopped)
             assertTrue(shadowOf(service as Service).isStoppedBySelf)
             assertEquals(Status.Idle, Board.status)
         }
