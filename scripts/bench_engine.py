@@ -20,11 +20,9 @@ from pathlib import Path
 import bench_support
 import demo_data
 from bench_report import megabytes
+from engine_process import engine_command
 from process_memory import Watch
 
-ENGINE = Path(__file__).parents[1] / "android_app"
-MAIN = "org.seedtune.engine.TuneProcessKt"
-CLASSPATH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
 # Steps at the beginning of each process that warm up compiler and caches.
 WARM_UP = 2
 
@@ -49,35 +47,21 @@ def main() -> None:
     options = parser.parse_args()
     bundle = options.bundle or bench_support.bundle().path
     train = demo_data.main(bench_support.OUTPUT / "data")["train"]
-    java = [*engine(), f"bundle={bundle}", f"train={train}", f"threads={options.threads}"]
-    python = [str(Path(sys.executable).with_name("seedtune")), "run", str(bundle), "--train", str(train)]
-    python += ["--threads", str(options.threads), "--json"]
-    settings = {"steps": options.steps, "batch-size": options.batch_size}
+    given = [str(bundle), "--train", str(train), "--threads", str(options.threads)]
+    given += ["--steps", str(options.steps), "--batch-size", str(options.batch_size)]
     runners = Runner("Python"), Runner("JVM")
+    commands = (
+        [str(Path(sys.executable).with_name("seedtune")), "run", *given],
+        [*engine_command(bench_support.OUTPUT), *given],
+    )
     for turn in range(options.rounds):
         folders = [bench_support.OUTPUT / f"engine-{runner.name}" for runner in runners]
-        for folder in folders:
+        for runner, command, folder in zip(runners, commands, folders, strict=True):
             shutil.rmtree(folder, ignore_errors=True)
-        given = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
-        watch(runners[0], [*python, *given, "--out", str(folders[0])], folders[0])
-        given = [f"{name.replace('-', '_')}={value}" for name, value in settings.items()]
-        watch(runners[1], [*java, *given, f"run={folders[1]}"], folders[1])
+            watch(runner, [*command, "--out", str(folder)], folder)
         if (folders[0] / "journal.bin").read_bytes() != (folders[1] / "journal.bin").read_bytes():
             sys.exit(f"the journals of turn {turn + 1} differ")
     report(bundle, *runners)
-
-
-def engine() -> list[str]:
-    """Compiles the engine; the start of a command line that runs it."""
-    maven = ["mvn", "-B", "-q", "-f", str(ENGINE / "pom.xml"), "-pl", "engine"]
-    listed = (bench_support.OUTPUT / "classpath").resolve()
-    for goals in (["test-compile"], [CLASSPATH, f"-Dmdep.outputFile={listed}"]):
-        subprocess.run([*maven, *goals], check=True)
-    target = ENGINE / "engine" / "target"
-    paths = [str(target / "classes"), str(target / "test-classes"), listed.read_text().strip()]
-    # A small heap and one compiler, or the JVM takes 70 MB more for garbage and code.
-    flags = ["-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    return ["java", *flags, "-cp", os.pathsep.join(paths), MAIN]
 
 
 def watch(runner: Runner, command: list[str], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""python scripts/bench_memory.py [BUNDLE] [--cap 512M 256M] [--rows 8 --tokens 64] [--probes 3] [-- OPTIONS OF RUN]
+"""python scripts/bench_memory.py [BUNDLE] [--cap 512M 256M] [--rows 8 --tokens 64] [--probes 3] [--jvm] [-- OPTIONS]
 
 With a BUNDLE: the real ``seedtune run`` on rows of so many tokens, one probe and one update a step, first without a cap
 and then under each cap: a memory cgroup's hard limit on everything, page cache included (`memory_cap.py`). Caches are
@@ -26,6 +26,7 @@ from typing import Any
 import page_cache
 from bench_report import megabytes, report
 from capped_run import TuningRun, tune_under
+from engine_process import engine_command
 from memory_cap import CapError
 from process_memory import Watch
 
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=8, help="examples a step")
     parser.add_argument("--tokens", type=int, default=64, help="of each example")
     parser.add_argument("--probes", type=int, default=3, help="steps of each run")
+    parser.add_argument("--jvm", action="store_true", help="the Kotlin engine instead of seedtune run (JDK 17, Maven)")
     parser.add_argument("--timeout", type=float, default=1800, metavar="SECONDS", help="when to stop a run")
     parser.add_argument("--steps", type=int, default=12, help="steps of the run without a BUNDLE")
     options = parser.parse_args(own)
@@ -65,6 +67,7 @@ def under_caps(bundle: Path, caps: Sequence[int], options: argparse.Namespace, f
     """Runs without a cap and under each of ``caps`` bytes, and reports."""
     weights = max((path for path in bundle.iterdir() if path.is_file()), key=lambda path: path.stat().st_size)
     OUTPUT.mkdir(exist_ok=True)
+    command = engine_command(OUTPUT) if options.jvm else ()
     with tempfile.TemporaryDirectory(dir=OUTPUT) as name:
         folder = Path(name)
         rows = folder / "rows.jsonl"
@@ -76,7 +79,7 @@ def under_caps(bundle: Path, caps: Sequence[int], options: argparse.Namespace, f
         runs, rates = [], [page_cache.sequential_read_rate(weights)]
         for number, cap in enumerate((None, *caps)):
             filled = [text.replace("{cap}", str(cap)) for text in further if cap is not None or "{cap}" not in text]
-            runs.append(tune_under(cap, bundle, [*given, *filled], folder / f"run-{number}", options.timeout))
+            runs.append(tune_under(cap, bundle, [*given, *filled], folder / f"run-{number}", options.timeout, command))
             rates.append(page_cache.sequential_read_rate(weights))
     for run in runs:
         if run.message:
@@ -91,6 +94,7 @@ def under_caps(bundle: Path, caps: Sequence[int], options: argparse.Namespace, f
             "bundle": str(bundle),
             "rows": options.rows,
             "tokens": options.tokens,
+            "engine": "jvm" if options.jvm else "python",
             "options": list(further),
             "weights_bytes": size,
             "read_rate_bytes_per_second": rates,

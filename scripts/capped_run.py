@@ -22,6 +22,8 @@ from memory_cap import CapError, CappedRun, run_capped
 CACHED_SHARE = 0.01
 MESSAGE_CHARACTERS = 2000
 
+SEEDTUNE = (str(Path(sys.executable).with_name("seedtune")), "run")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TuningRun:
@@ -60,7 +62,12 @@ class TuningRun:
 
 
 def tune_under(
-    cap_bytes: int | None, bundle: Path, options: Sequence[str], out: Path, timeout_seconds: float
+    cap_bytes: int | None,
+    bundle: Path,
+    options: Sequence[str],
+    out: Path,
+    timeout_seconds: float,
+    command: Sequence[str] = (),
 ) -> TuningRun:
     """Drops caches, then tunes ``bundle`` under a cap.
 
@@ -70,6 +77,7 @@ def tune_under(
         options: of ``seedtune run``, without --out.
         out: the RUN folder, not yet there.
         timeout_seconds: when to stop it.
+        command: what tunes, with the options of ``seedtune run``; that by default.
 
     Raises:
         CapError: the cap cannot be enforced, or the bundle stays cached.
@@ -95,9 +103,8 @@ def tune_under(
             seen_size = now
             read_at_steps.append(read_bytes)
 
-    program = Path(sys.executable).with_name("seedtune")
     process = run_capped(
-        [str(program), "run", str(bundle), *options, "--out", str(out)],
+        [*(command or SEEDTUNE), str(bundle), *options, "--out", str(out)],
         cap_bytes,
         environment=os.environ | {"NO_COLOR": "1", "TERM": "dumb"},
         timeout_seconds=timeout_seconds,

@@ -109,6 +109,7 @@ def golden(
         names.append("-".join(case))
         write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data, seedtune)
     files.write_json(folder / "runs.json", names)
+    files.write_memory(folder / "memory.json", [bundle_of(*case) for case in CASES])
     return folder
 
 

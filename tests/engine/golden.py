@@ -6,6 +6,7 @@ The tests of `android_app/engine` read them (`Golden.kt`). A change of a format 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import unicodedata
@@ -17,11 +18,13 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import derive_seed, noise_words, permutation, rademacher
 from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.stages.memory_limit import Shape, choose
 
 ENGINE = Path(__file__).parents[2] / "android_app"
-VERSION = 1
+VERSION = 2
 TEXTS = 2000
 # Of the runs, by option.
 SETTINGS = {"steps": 50, "batch-size": 8, "seed": 11, "rows-per-call": 200, "eval-every": 20}
@@ -186,3 +189,33 @@ def write_rows(path: Path, bundle: Bundle, data: Path) -> None:
             }
         )
     write_lines(path, records)
+
+
+def write_memory(path: Path, bundles: Iterable[Path]) -> None:
+    """What memory limits lead to, for shapes with and without prefixes, from the least that works to plenty."""
+    cases = []
+    for folder in bundles:
+        files = Bundle.open(folder).stages()
+        for shape in (
+            Shape(40, 0, 0, 32 * 40, 100_000),
+            Shape(4, 60, 60, 32 * 4, 4096, 60 * 1536),
+            Shape(5, 300, 305, 3 * 5, 32, 300 * 196_608, computed_prefixes=True),
+        ):
+            for limit in (*range(60_000_000, 400_000_000, 7_919_000), 10**9, 10**10):
+                for tokens in (None, 100):
+                    try:
+                        choice = msgspec.to_builtins(
+                            choose(limit, files.plan, files.tensors, shape, 50_000_000, tokens)
+                        )
+                    except SeedTuneError:
+                        choice = None
+                    cases.append(
+                        {
+                            "bundle": str(folder),
+                            "shape": list(dataclasses.astuple(shape)),
+                            "limit": limit,
+                            "tokens": tokens,
+                            "choice": choice,
+                        }
+                    )
+    write_json(path, cases)

@@ -69,11 +69,8 @@ def case(golden: Path) -> SimpleNamespace:
 
 
 def arguments(case: SimpleNamespace, run: Path) -> list[str]:
-    settings = {name.replace("-", "_"): value for name, value in SETTINGS.items()}
-    return [
-        f"{name}={value}"
-        for name, value in {**settings, "bundle": case.bundle, "run": run, "train": case.train}.items()
-    ]
+    options = {**SETTINGS, "out": run, "train": case.train}
+    return [str(case.bundle), *(f"--{name}={value}" for name, value in options.items())]
 
 
 def test_python_goes_on_with_a_run_that_the_engine_began(
@@ -83,7 +80,9 @@ def test_python_goes_on_with_a_run_that_the_engine_began(
     tmp_path: Path,
 ) -> None:
     run = tmp_path / "run"
-    begun = subprocess.run([*java, *arguments(case, run), "stop=20"], capture_output=True, text=True, check=False)
+    begun = subprocess.run(
+        [*java, *arguments(case, run), "--stop-after=20"], capture_output=True, text=True, check=False
+    )
     assert begun.returncode == 0, begun.stderr
     assert json.loads(begun.stdout.splitlines()[-1])["steps"] == 20
     done = seedtune("run", case.bundle, "--out", run, "--resume", "--threads", 1, "--json")

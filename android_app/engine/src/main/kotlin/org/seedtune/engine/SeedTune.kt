@@ -10,6 +10,7 @@ import org.seedtune.engine.data.WholeRows
 import org.seedtune.engine.evaluation.Evaluation
 import org.seedtune.engine.evaluation.Evaluator
 import org.seedtune.engine.graph.GraphSession
+import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.prefix.Prefixes
@@ -21,6 +22,10 @@ import org.seedtune.engine.run.RunResult
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.Split
 import org.seedtune.engine.run.TuningEvent
+import org.seedtune.engine.stages.DesktopPlatform
+import org.seedtune.engine.stages.MappedGraphs
+import org.seedtune.engine.stages.Platform
+import org.seedtune.engine.stages.StreamedGraphs
 
 /**
  * A bundle on this device, to be tuned and asked. One thread at a time may use it.
@@ -30,10 +35,16 @@ import org.seedtune.engine.run.TuningEvent
  *         println(model.predict(mapOf("text" to "A film well worth seeing.")))
  *     }
  */
-class SeedTune private constructor(val bundle: Bundle, private val threads: Int) : Closeable {
+class SeedTune private constructor(
+    val bundle: Bundle,
+    private val threads: Int,
+    private val memoryLimitBytes: Long?,
+    private val platform: Platform,
+) : Closeable {
     private val task = bundle.compiledTask()
     private val state = State(bundle.graph("update"), bundle.manifest.state.parameters)
-    private val evaluator = lazy { Evaluator(bundle, threads) }
+    private val mapped = MappedGraphs(bundle, threads)
+    private val evaluator = lazy { Evaluator(bundle, mapped) }
     private var tuned = false
 
     /** SHA-256 of the state as it is now. */
@@ -61,12 +72,20 @@ class SeedTune private constructor(val bundle: Bundle, private val threads: Int)
         tuned = true
         val learnt = Split.load(train, task)
         val kept = heldOut?.let { Split.load(it, task) }
+        val examples = learnt.examples + kept?.examples.orEmpty()
         RunFolder(run).use { folder ->
-            val cache = if (cachePrefixes) File(run, "prefixes") else null
-            feeding(learnt.examples, cache, "train", onEvent) { feeder ->
-                feeding(kept?.examples.orEmpty(), cache, "eval", onEvent) { keptFeeder ->
-                    val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, settings, threads) }
-                    return Run(folder, bundle, settings, learnt, feeder, kept, evaluation, state, threads).use { it.execute(onEvent) }
+            val rowsPerCall = settings.rowsPerCall.takeIf { it > 0 } ?: folder.recordedSettings()?.rowsPerCall
+            graphs(examples, settings.batchSize, cachePrefixes, rowsPerCall).use { graphs ->
+                val limited = graphs as? StreamedGraphs
+                val resolved = settings.copy(rowsPerCall = rowsPerCall ?: limited?.let { 2 * it.choice.tokensPerCall } ?: Settings.ROWS_PER_CALL)
+                limited?.let { onEvent(TuningEvent.KeepingToLimit(it.choice.limitBytes, it.choice.expectedBytes, resolved.rowsPerCall)) }
+                val cache = if (cachePrefixes) File(run, "prefixes") else null
+                feeding(graphs, learnt.examples, cache, "train", onEvent) { feeder ->
+                    feeding(graphs, kept?.examples.orEmpty(), cache, "eval", onEvent) { keptFeeder ->
+                        val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, resolved, graphs) }
+                        val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes)
+                        return whole.use { it.execute(onEvent) }
+                    }
                 }
             }
         }
@@ -93,21 +112,37 @@ class SeedTune private constructor(val bundle: Bundle, private val threads: Int)
     }
 
     /** Loss and accuracy of the rows of [data] by the state as it is now. */
-    fun evaluate(data: File, tokensPerCall: Int = TOKENS_PER_CALL): Evaluation =
-        feeding(Split.load(data, task).examples) { evaluator.value.evaluate(state, it, tokensPerCall) }
+    fun evaluate(data: File, tokensPerCall: Int = Settings.ROWS_PER_CALL): Evaluation = evaluate(Split.load(data, task).examples, tokensPerCall)
 
     /** The probability of each label for a row, in the order of the task's labels, by the state as it is now. */
     fun predict(fields: Map<String, String>): List<Float> {
         require(!bundle.manifest.task.completes) { "a completion task has no labels" }
-        return feeding(listOf(Example(task.encode(fields), 0))) {
-            evaluator.value.evaluate(state, it, TOKENS_PER_CALL).probabilities!!.single().toList()
-        }
+        return evaluate(listOf(Example(task.encode(fields), 0)), Settings.ROWS_PER_CALL).probabilities!!.single().toList()
     }
 
     /** Checks the rows of [data] as [tune] would, without tuning; returns their number. */
     fun check(data: File): Int = Rows.read(data, bundle.manifest.task).size
 
+    private fun evaluate(examples: List<Example>, tokensPerCall: Int): Evaluation {
+        if (memoryLimitBytes == null) {
+            return feeding(mapped, examples) { evaluator.value.evaluate(state, it, tokensPerCall) }
+        }
+        val atOnce = (TOKENS_AT_ONCE / examples.maxOf { it.ids.size }).coerceIn(1, examples.size)
+        return graphs(examples, atOnce, cached = false, rowsPerCall = null).use { graphs ->
+            val tokens = 2 * (graphs as StreamedGraphs).choice.tokensPerCall
+            feeding(graphs, examples) { feeder -> Evaluator(bundle, graphs).use { it.evaluate(state, feeder, tokens) } }
+        }
+    }
+
+    /** Graphs for [examples], of which [atOnce] are computed before the weights change; the caller closes them. */
+    private fun graphs(examples: List<Example>, atOnce: Int, cached: Boolean, rowsPerCall: Int?): Graphs {
+        val limit = memoryLimitBytes ?: return mapped
+        val tokensPerCall = rowsPerCall?.let { maxOf(1, it / 2) }
+        return StreamedGraphs.within(limit, bundle, examples, atOnce, cached, tokensPerCall, threads, platform)
+    }
+
     private inline fun <T> feeding(
+        graphs: Graphs,
         examples: List<Example>,
         cache: File? = null,
         name: String = "",
@@ -117,9 +152,9 @@ class SeedTune private constructor(val bundle: Bundle, private val threads: Int)
         val paddingId = bundle.manifest.model.paddingId
         val layout = bundle.manifest.prefix ?: return use(WholeRows(examples, paddingId))
         val file = cache?.takeIf { examples.isNotEmpty() }?.let { File(it, "$name-${bundle.sha256.take(NAME_DIGITS)}.prefixes") }
-        return Prefixes(bundle, examples, file, threads).use { prefixes ->
+        return Prefixes(bundle, examples, file, graphs).use { prefixes ->
             prefixes.build { done, of -> onEvent(TuningEvent.CachingPrefixes(done, of)) }
-            use(SuffixRows(examples, paddingId, layout, prefixes))
+            use(SuffixRows(examples, paddingId, layout, prefixes, graphs.prefixTokensPerCall))
         }
     }
 
@@ -129,15 +164,23 @@ class SeedTune private constructor(val bundle: Bundle, private val threads: Int)
     }
 
     companion object {
-        private const val TOKENS_PER_CALL = 1024
+        /** Tokens of one side for which an evaluation within a limit reads the weights once, at most. */
+        private const val TOKENS_AT_ONCE = 4096
         private const val NAME_DIGITS = 12
 
         /**
          * Opens and verifies the bundle in [folder].
          *
          * @param threads of ONNX Runtime.
+         * @param memoryLimitBytes of everything the process holds, pages of files included: weights are then read again and again
+         * instead of staying. Null maps them, and the system decides.
          * @throws SeedTuneException no bundle, another format, or a file that is missing or altered.
          */
-        fun open(folder: File, threads: Int = GraphSession.defaultThreads()) = SeedTune(Bundle.open(folder), threads)
+        fun open(
+            folder: File,
+            threads: Int = GraphSession.defaultThreads(),
+            memoryLimitBytes: Long? = null,
+            platform: Platform = DesktopPlatform,
+        ) = SeedTune(Bundle.open(folder), threads, memoryLimitBytes, platform)
     }
 }

@@ -1,50 +1,59 @@
 package org.seedtune.engine
 
 import java.io.File
+import kotlin.system.exitProcess
 import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.TuningEvent
 import org.seedtune.engine.telemetry.MemorySample
 
 /**
- * A run in a process of its own, for tests that kill it and for measurements:
+ * `seedtune run` on this engine, in a process of its own, for tests that kill it and for measurements; with those of its options
+ * that are about the run itself, and `--stop-after STEP`:
  *
- *     java -cp ... org.seedtune.engine.TuneProcessKt bundle=DIR run=DIR train=FILE [threads=2] [stop=STEP] [steps=300] ...
+ *     java -cp ... org.seedtune.engine.TuneProcessKt BUNDLE --out DIR --train FILE [--threads 2] [--memory-limit BYTES] ...
  *
- * Prints "step K" as each step is made, and one JSON line at the end.
+ * Prints "step K" as each step is made, and one JSON line at the end. What the user can put right ends it with status 2.
  */
 fun main(arguments: Array<String>) {
-    val given = arguments.associate { it.substringBefore('=') to it.substringAfter('=') }
+    val bundle = File(arguments.first())
+    val words = arguments.drop(1).flatMap { if (it.startsWith("--") && '=' in it) it.split('=', limit = 2) else listOf(it) }
+    val given = words.chunked(2).associate { (name, value) -> name.removePrefix("--") to value }
     val default = Settings()
     val settings = default.copy(
         steps = given["steps"]?.toInt() ?: default.steps,
-        batchSize = given["batch_size"]?.toInt() ?: default.batchSize,
+        batchSize = given["batch-size"]?.toInt() ?: default.batchSize,
         seed = given["seed"]?.toLong() ?: default.seed,
-        evalEvery = given["eval_every"]?.toInt() ?: default.evalEvery,
-        rowsPerCall = given["rows_per_call"]?.toInt() ?: default.rowsPerCall,
+        evalEvery = given["eval-every"]?.toInt() ?: default.evalEvery,
+        rowsPerCall = given["rows-per-call"]?.toInt() ?: default.rowsPerCall,
     )
-    val stop = given["stop"]?.toInt() ?: Int.MAX_VALUE
-    val milliseconds = ArrayList<Double>()
-    SeedTune.open(File(given.getValue("bundle")), given["threads"]?.toInt() ?: 1).use { model ->
-        val result = model.tune(File(given.getValue("run")), File(given.getValue("train")), settings, given["eval"]?.let(::File)) { event ->
-            if (event is TuningEvent.Step) {
-                println("step ${event.step.step}")
-                milliseconds += event.step.probeMs + event.step.updateMs
+    val known = setOf("out", "train", "eval", "threads", "memory-limit", "stop-after", "steps", "batch-size", "seed", "eval-every", "rows-per-call")
+    require(given.keys.all { it in known }) { "unknown: ${given.keys - known}" }
+    val stop = given["stop-after"]?.toInt() ?: Int.MAX_VALUE
+    try {
+        SeedTune.open(bundle, given["threads"]?.toInt() ?: 1, given["memory-limit"]?.toLong()).use { model ->
+            val result = model.tune(File(given.getValue("out")), File(given.getValue("train")), settings, given["eval"]?.let(::File)) { event ->
+                if (event is TuningEvent.KeepingToLimit) {
+                    System.err.println("memory limit: ${event.rowsPerCall} token rows a call, expects ${event.expectedBytes / 1_000_000} MB")
+                }
+                if (event is TuningEvent.Step) println("step ${event.step.step}")
+                event !is TuningEvent.Step || event.step.step < stop
             }
-            event !is TuningEvent.Step || event.step.step < stop
-        }
-        val memory = MemorySample.read()
-        println(
-            JsonText.encode(
-                linkedMapOf(
-                    "steps" to result.steps,
-                    "interrupted" to result.interrupted,
-                    "state_sha256" to result.stateSha256,
-                    "step_ms" to milliseconds,
-                    "rss_anon_bytes" to memory.rssAnonBytes,
-                    "vm_hwm_bytes" to memory.vmHwmBytes,
+            val memory = MemorySample.read()
+            println(
+                JsonText.encode(
+                    linkedMapOf(
+                        "steps" to result.steps,
+                        "interrupted" to result.interrupted,
+                        "state_sha256" to result.stateSha256,
+                        "rss_anon_bytes" to memory.rssAnonBytes,
+                        "vm_hwm_bytes" to memory.vmHwmBytes,
+                    ),
                 ),
-            ),
-        )
+            )
+        }
+    } catch (error: SeedTuneException) {
+        System.err.println(error.message)
+        exitProcess(2)
     }
 }

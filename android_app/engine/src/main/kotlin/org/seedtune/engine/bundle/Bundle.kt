@@ -3,6 +3,7 @@ package org.seedtune.engine.bundle
 import java.io.File
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.files.sha256Of
+import org.seedtune.engine.stages.StagePlan
 import org.seedtune.engine.task.CompiledTask
 import org.seedtune.engine.tokenizer.Tokenizer
 
@@ -46,7 +47,6 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
     companion object {
         const val WEIGHTS = "weights.safetensors"
         private const val TOKENIZER = "tokenizer.json"
-        private const val STAGES = "stages.json"
         private const val REMEDY = "export the bundle again, or copy it again"
         private val STAGE_GRAPH = Regex("[a-z]+\\.stage[0-9]+\\.onnx")
 
@@ -65,7 +65,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             }
             val raw = file.readBytes()
             val manifest = Manifest.parse(String(raw), file.path)
-            val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, STAGES) +
+            val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, StagePlan.FILE) +
                 (if (manifest.prefix == null) emptySet() else setOf("prefix.onnx"))
             val listed = manifest.files.keys
             val strange = (required - listed) + (listed - required).filterNot { STAGE_GRAPH.matches(it) }

@@ -2,6 +2,7 @@ package org.seedtune.engine.data
 
 import java.io.Closeable
 import org.seedtune.engine.graph.Feeds
+import org.seedtune.engine.graph.LayeredInput
 
 /**
  * Rows for one call of a graph.
@@ -11,6 +12,7 @@ import org.seedtune.engine.graph.Feeds
  * @property paddingTokens how many of them are padding.
  * @property prefixTokens tokens whose keys and values are given, padding included.
  * @property prefixPaddingTokens how many of them are padding.
+ * @property layered keys and values of prefixes, by the name of the input.
  */
 class Batch internal constructor(
     internal val feeds: Feeds,
@@ -19,6 +21,7 @@ class Batch internal constructor(
     val paddingTokens: Int,
     val prefixTokens: Int = 0,
     val prefixPaddingTokens: Int = 0,
+    internal val layered: Map<String, LayeredInput> = emptyMap(),
 ) : Closeable {
     override fun close() = feeds.close()
 }

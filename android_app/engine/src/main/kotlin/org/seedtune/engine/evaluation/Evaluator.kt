@@ -1,12 +1,11 @@
 package org.seedtune.engine.evaluation
 
-import ai.onnxruntime.OnnxTensor
 import java.io.Closeable
 import kotlin.math.exp
 import org.seedtune.engine.bundle.Bundle
-import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Feeder
-import org.seedtune.engine.graph.GraphSession
+import org.seedtune.engine.graph.Graph
+import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 
 /**
@@ -25,10 +24,9 @@ class Evaluation(val losses: FloatArray, val scores: FloatArray, val probabiliti
     val loss: Double get() = losses.sumOf { it.toDouble() } / losses.size
 }
 
-/** Runs the eval graph of [bundle]. */
-internal class Evaluator(bundle: Bundle, threads: Int) : Closeable {
-    private val session = GraphSession(bundle.graph("eval"), threads)
-    private val completes = bundle.manifest.task.completes
+/** Runs the eval graph [graph] of a task that [completes] texts, or chooses labels. */
+internal class Evaluator(private val graph: Graph, private val completes: Boolean) : Closeable by graph {
+    constructor(bundle: Bundle, graphs: Graphs) : this(graphs.open("eval"), bundle.manifest.task.completes)
 
     /** Loss and score of all rows of [feeder] by [state], in calls of at most [tokensPerCall] tokens. */
     fun evaluate(state: State, feeder: Feeder, tokensPerCall: Int): Evaluation {
@@ -36,34 +34,24 @@ internal class Evaluator(bundle: Bundle, threads: Int) : Closeable {
         val losses = FloatArray(count)
         val scores = FloatArray(count)
         val probabilities = if (completes) null else Array(count) { FloatArray(0) }
-        for (batch in feeder.batches(IntArray(count) { it }, tokensPerCall)) {
-            batch.use {
-                val second = if (completes) "token_accuracy" else "log_probabilities"
-                run(state, batch, setOf("loss", second)) { found ->
-                    val loss = found.getValue("loss").floatBuffer
-                    val values = found.getValue(second).floatBuffer
-                    for (place in batch.index) {
-                        losses[place] = loss.get()
-                        if (probabilities == null) {
-                            scores[place] = values.get()
-                        } else {
-                            val row = FloatArray(values.capacity() / batch.index.size) { exp(values.get()) }
-                            probabilities[place] = row
-                            scores[place] = if (mostProbable(row) == feeder.examples[place].label) 1f else 0f
-                        }
-                    }
+        val second = if (completes) "token_accuracy" else "log_probabilities"
+        val batches = feeder.batches(IntArray(count) { it }, tokensPerCall)
+        graph.run(setOf("loss", second), batches, mapOf("state" to state.tensor)) { batch, found ->
+            val loss = found.getValue("loss").floatBuffer
+            val values = found.getValue(second).floatBuffer
+            for (place in batch.index) {
+                losses[place] = loss.get()
+                if (probabilities == null) {
+                    scores[place] = values.get()
+                } else {
+                    val row = FloatArray(values.capacity() / batch.index.size) { exp(values.get()) }
+                    probabilities[place] = row
+                    scores[place] = if (mostProbable(row) == feeder.examples[place].label) 1f else 0f
                 }
             }
         }
         return Evaluation(losses, scores, probabilities?.toList())
     }
-
-    private fun run(state: State, batch: Batch, outputs: Set<String>, use: (Map<String, OnnxTensor>) -> Unit) {
-        batch.feeds.lend("state", state.tensor)
-        session.run(batch.feeds.tensors, outputs).use { found -> use(outputs.associateWith { found.get(it).get() as OnnxTensor }) }
-    }
-
-    override fun close() = session.close()
 
     companion object {
         /** The place of the largest of [probabilities], the first of equals. */

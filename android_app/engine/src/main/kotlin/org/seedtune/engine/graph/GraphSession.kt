@@ -13,11 +13,13 @@ import org.seedtune.engine.SeedTuneException
  * One graph in ONNX Runtime, its weights mapped from their file, with the settings of the Python runtime
  * (`runtime/session.py` says why each is what it is). One thread at a time may use it.
  *
- * What the Java interface lacks is an arena that all sessions share; each has its own here.
+ * What the Java interface lacks is an arena that all sessions share. Each has its own here, or none.
  *
+ * @param arena whether it keeps memory for its next run. Of sessions that take turns, each would keep its own peak; without arenas
+ * they share what the C library keeps (docs/log.md, "stages on the JVM").
  * @throws SeedTuneException ONNX Runtime refuses the graph.
  */
-class GraphSession(file: File, threads: Int) : Closeable {
+class GraphSession(file: File, threads: Int, arena: Boolean = true) : Closeable {
     internal val environment: OrtEnvironment = environment()
     private val options = OrtSession.SessionOptions()
     private val session: OrtSession
@@ -26,7 +28,7 @@ class GraphSession(file: File, threads: Int) : Closeable {
         try {
             options.setIntraOpNumThreads(threads)
             options.setInterOpNumThreads(1)
-            options.setCPUArenaAllocator(true)
+            options.setCPUArenaAllocator(arena)
             options.setMemoryPatternOptimization(false)
             options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR)
             for ((key, value) in SETTINGS) options.addConfigEntry(key, value)
@@ -48,12 +50,12 @@ class GraphSession(file: File, threads: Int) : Closeable {
     val outputs: Set<String> get() = session.outputNames
 
     /** Runs the graph; the caller closes the result. [pinned] outputs are written into tensors of the caller. */
-    internal fun run(feeds: Map<String, OnnxTensor>, outputs: Set<String>, pinned: Map<String, OnnxTensor> = emptyMap()): OrtSession.Result =
-        if (pinned.isEmpty()) {
-            session.run(feeds, outputs)
-        } else {
-            OrtSession.RunOptions().use { session.run(feeds, outputs, pinned, it) }
-        }
+    internal fun run(
+        feeds: Map<String, OnnxTensor>,
+        outputs: Set<String>,
+        pinned: Map<String, OnnxTensor> = emptyMap(),
+    ): OrtSession.Result =
+        OrtSession.RunOptions().use { session.run(feeds, outputs, pinned, it) }
 
     override fun close() {
         session.close()

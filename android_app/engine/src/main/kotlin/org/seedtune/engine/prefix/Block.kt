@@ -1,10 +1,15 @@
 package org.seedtune.engine.prefix
 
 import ai.onnxruntime.OnnxJavaType
+import java.nio.ByteBuffer
 import org.seedtune.engine.bundle.PrefixLayout
+import org.seedtune.engine.graph.LayeredInput
 
 /** One of the arrays of a block, [layers, keyHeads, P, width] values of [itemBytes] each. */
-internal class ArrayKind(val name: String, val type: OnnxJavaType, val itemBytes: Int, val width: Int)
+internal class ArrayKind(val name: String, val type: OnnxJavaType, val itemBytes: Int, val width: Int) {
+    /** Of one place of one head. */
+    val placeBytes: Int get() = itemBytes * width
+}
 
 /** The arrays of a block in their order; see [PrefixLayout]. */
 internal fun arrayKinds(layout: PrefixLayout): List<ArrayKind> {
@@ -20,6 +25,63 @@ internal fun arrayKinds(layout: PrefixLayout): List<ArrayKind> {
 
 /**
  * The keys and values of one row's prefix as stored: the arrays of [arrayKinds] without gaps, each [layers, keyHeads, tokens, width].
- * The same bytes as the Python runtime's.
+ * The same bytes as the Python runtime's, in memory or in a file.
  */
-internal class Block(val tokens: Int, val bytes: ByteArray)
+internal interface Block {
+    val tokens: Int
+
+    /** Fills [into] with the bytes from [offset] on. */
+    fun read(offset: Int, into: ByteArray)
+}
+
+/** A [Block] in memory. */
+internal class MemoryBlock(override val tokens: Int, val bytes: ByteArray) : Block {
+    override fun read(offset: Int, into: ByteArray) {
+        bytes.copyInto(into, 0, offset, offset + into.size)
+    }
+}
+
+/**
+ * An input of a graph for B [blocks]: [layers, B, keyHeads, P, width], padded with zeros on the right.
+ *
+ * @param kind which array of the blocks.
+ * @param before bytes of a token in the arrays before it, all layers and heads.
+ * @param longest P: that of the longest block, and at least 1.
+ */
+internal class SideBySide(
+    private val blocks: List<Block>,
+    private val layout: PrefixLayout,
+    private val kind: ArrayKind,
+    private val before: Int,
+    private val longest: Int,
+) : LayeredInput {
+    override val type: OnnxJavaType get() = kind.type
+    override val layers: Int get() = layout.layers
+    override val shape: IntArray get() = intArrayOf(blocks.size, layout.keyHeads, longest, kind.width)
+    override val layerBytes: Int get() = blocks.size * layout.keyHeads * longest * kind.placeBytes
+
+    override fun fill(layer: Int, into: ByteBuffer) {
+        val padding = ByteArray(longest * kind.placeBytes)
+        for (block in blocks) {
+            val headBytes = block.tokens * kind.placeBytes
+            val raw = ByteArray(layout.keyHeads * headBytes)
+            block.read(before * block.tokens + layer * raw.size, raw)
+            for (head in 0 until layout.keyHeads) {
+                into.put(raw, head * headBytes, headBytes)
+                into.put(padding, 0, padding.size - headBytes)
+            }
+        }
+    }
+
+    companion object {
+        /** The inputs for [blocks], by name. */
+        fun of(blocks: List<Block>, layout: PrefixLayout, longest: Int): Map<String, LayeredInput> {
+            var before = 0
+            return arrayKinds(layout).associate { kind ->
+                val input = SideBySide(blocks, layout, kind, before, longest)
+                before += layout.layers * layout.keyHeads * kind.placeBytes
+                kind.name to input
+            }
+        }
+    }
+}

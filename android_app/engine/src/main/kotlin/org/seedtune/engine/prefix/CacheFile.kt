@@ -7,6 +7,7 @@ import java.io.IOException
 import java.io.RandomAccessFile
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
+import java.util.zip.CRC32
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.PrefixLayout
 import org.seedtune.engine.files.Crc32
@@ -53,7 +54,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
     operator fun contains(key: ByteArray): Boolean = hexadecimal(key) in entries
 
     /** Adds the block of [key]. */
-    fun append(key: ByteArray, block: Block) {
+    fun append(key: ByteArray, block: MemoryBlock) {
         val checksum = Crc32.of(block.bytes)
         val head = ByteBuffer.allocate(ALIGNMENT).order(ByteOrder.LITTLE_ENDIAN)
         head.put(key).putLong(block.tokens.toLong()).putInt(checksum)
@@ -67,23 +68,44 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
         end = padded(end + ALIGNMENT + block.bytes.size)
     }
 
-    /** The block of [key], or null; its checksum is compared the first time. */
+    /** The block of [key], which stays in the file until it is read, or null; its checksum is compared the first time. */
     fun block(key: ByteArray): Block? {
         val entry = entries[hexadecimal(key)] ?: return null
-        val bytes = ByteArray(entry.tokens * layout.bytesPerToken)
-        try {
-            file.seek(entry.offset)
-            file.readFully(bytes)
-        } catch (error: IOException) {
-            throw unusable(error)
-        }
-        if (!entry.verified && Crc32.of(bytes) != entry.checksum) {
+        if (!entry.verified && checksumOf(entry) != entry.checksum) {
             throw SeedTuneException(
                 "a block of the prefix cache has been altered", path.path, "at offset ${entry.offset}", "CRC-32 %08x".format(entry.checksum), REMEDY,
             )
         }
         entry.verified = true
-        return Block(entry.tokens, bytes)
+        return StoredBlock(entry)
+    }
+
+    private inner class StoredBlock(private val entry: Entry) : Block {
+        override val tokens: Int get() = entry.tokens
+
+        override fun read(offset: Int, into: ByteArray) = readFully(entry.offset + offset, into)
+    }
+
+    private fun checksumOf(entry: Entry): Int {
+        val digest = CRC32()
+        var left = entry.tokens * layout.bytesPerToken
+        val piece = ByteArray(minOf(left, READ_BYTES))
+        while (left > 0) {
+            val part = if (left < piece.size) ByteArray(left) else piece
+            readFully(entry.offset + entry.tokens * layout.bytesPerToken - left, part)
+            digest.update(part)
+            left -= part.size
+        }
+        return digest.value.toInt()
+    }
+
+    private fun readFully(offset: Long, into: ByteArray) {
+        try {
+            file.seek(offset)
+            file.readFully(into)
+        } catch (error: IOException) {
+            throw unusable(error)
+        }
     }
 
     override fun close() = file.close()
@@ -136,6 +158,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
         private const val KEY_BYTES = 32
         private const val HEAD_BYTES = 44
         private const val VERSION = 1
+        private const val READ_BYTES = 1 shl 20
         private const val REMEDY = "delete the file; it is made again from the rows"
         private val MAGIC = "SEEDPREF".toByteArray(Charsets.US_ASCII)
 

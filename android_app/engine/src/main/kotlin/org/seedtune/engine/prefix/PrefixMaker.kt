@@ -1,15 +1,15 @@
 package org.seedtune.engine.prefix
 
-import ai.onnxruntime.OnnxTensor
 import java.io.Closeable
 import java.nio.ByteBuffer
-import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.bundle.Manifest
 import org.seedtune.engine.bundle.PrefixLayout
+import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Example
 import org.seedtune.engine.data.grouped
 import org.seedtune.engine.data.padded
 import org.seedtune.engine.graph.Feeds
-import org.seedtune.engine.graph.GraphSession
+import org.seedtune.engine.graph.Graph
 
 /** The places of the tokens that are not in the suffix, ascending. */
 internal fun prefixPlaces(example: Example): IntArray {
@@ -28,41 +28,41 @@ internal fun readIds(example: Example, causal: Boolean): LongArray {
  * Computes the blocks of examples with the prefix graph. A causal model reads the prefix alone. A masked one reads the whole
  * row, because its text sees the mask as well; the keys and values of the suffix are dropped.
  */
-internal class PrefixMaker(bundle: Bundle, threads: Int) : Closeable {
-    private val layout: PrefixLayout = requireNotNull(bundle.manifest.prefix) { "a bundle of scope \"all\" has no prefixes" }
+internal class PrefixMaker(private val graph: Graph, manifest: Manifest, tokensPerCall: Int?) : Closeable by graph {
+    private val layout: PrefixLayout = requireNotNull(manifest.prefix) { "a bundle of scope \"all\" has no prefixes" }
     private val kinds = arrayKinds(layout)
-    private val causal = bundle.manifest.model.family == "causal"
-    private val paddingId = bundle.manifest.model.paddingId
-    private val limit = maxOf(1, minOf(TOKENS_PER_CALL, RETURNED_BYTES / layout.bytesPerToken))
-    private val session = GraphSession(bundle.graph("prefix"), threads)
+    private val causal = manifest.model.family == "causal"
+    private val paddingId = manifest.model.paddingId
+    private val limit = tokensPerCall ?: maxOf(1, minOf(TOKENS_PER_CALL, RETURNED_BYTES / layout.bytesPerToken))
 
     /** Gives the place and the block of each example with a prefix to [use], those of similar length together. */
-    fun make(examples: List<Example>, use: (Int, Block) -> Unit) {
+    fun make(examples: List<Example>, use: (Int, MemoryBlock) -> Unit) {
         val kept = examples.map(::prefixPlaces)
         val read = examples.map { readIds(it, causal) }
         val places = examples.indices.filter { kept[it].isNotEmpty() }
-        for (group in grouped(places.map { intArrayOf(read[it].size) }, intArrayOf(limit))) {
-            val chosen = group.map { places[it] }
-            val (ids, mask) = padded(chosen.map { read[it] }, paddingId)
-            Feeds().use { feeds ->
-                feeds.numbers("ids", ids)
-                feeds.numbers("mask", mask)
-                session.run(feeds.tensors, kinds.map { it.name }.toSet()).use { found ->
-                    val arrays = kinds.map { (found.get(it.name).get() as OnnxTensor).byteBuffer }
-                    chosen.forEachIndexed { row, place ->
-                        use(place, cut(arrays, chosen.size, ids.columns, row, kept[place]))
-                    }
-                }
+        val batches = grouped(places.map { intArrayOf(read[it].size) }, intArrayOf(limit)).asSequence().map { group ->
+            val (ids, mask) = padded(group.map { read[places[it]] }, paddingId)
+            val feeds = Feeds()
+            feeds.numbers("ids", ids)
+            feeds.numbers("mask", mask)
+            Batch(feeds, group, ids.values.size, ids.values.size - mask.values.sum().toInt())
+        }
+        graph.run(kinds.map { it.name }.toSet(), batches, emptyMap()) { batch, found ->
+            val arrays = kinds.map { found.getValue(it.name).byteBuffer }
+            val rows = batch.index.size
+            batch.index.forEachIndexed { row, at ->
+                val place = places[at]
+                use(place, cut(arrays, rows, batch.tokens / rows, row, kept[place]))
             }
         }
     }
 
     /** The kept places of one row of arrays [layers, rows, keyHeads, columns, width]. */
-    private fun cut(arrays: List<ByteBuffer>, rows: Int, columns: Int, row: Int, kept: IntArray): Block {
+    private fun cut(arrays: List<ByteBuffer>, rows: Int, columns: Int, row: Int, kept: IntArray): MemoryBlock {
         val out = ByteArray(layout.bytesPerToken * kept.size)
         var place = 0
         arrays.forEachIndexed { index, array ->
-            val bytes = kinds[index].width * kinds[index].itemBytes
+            val bytes = kinds[index].placeBytes
             for (layer in 0 until layout.layers) {
                 for (head in 0 until layout.keyHeads) {
                     val start = ((layer * rows + row) * layout.keyHeads + head) * columns
@@ -74,10 +74,8 @@ internal class PrefixMaker(bundle: Bundle, threads: Int) : Closeable {
                 }
             }
         }
-        return Block(kept.size, out)
+        return MemoryBlock(kept.size, out)
     }
-
-    override fun close() = session.close()
 
     private companion object {
         /** Tokens of a call; bounds memory, together with what a call returns. The same as the Python runtime's. */

@@ -8,6 +8,7 @@ import java.security.MessageDigest
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Example
+import org.seedtune.engine.graph.Graphs
 
 /**
  * The prefixes of some rows: from a cache file as far as there is one, computed anew otherwise. Both give the same bytes, as far
@@ -16,9 +17,9 @@ import org.seedtune.engine.data.Example
  * @param cache the cache file, made if need be; null computes every prefix anew.
  * @throws SeedTuneException the cache file belongs to another bundle, or has been altered.
  */
-internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cache: File?, threads: Int) : Closeable {
+internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cache: File?, graphs: Graphs) : Closeable {
     private val layout = requireNotNull(bundle.manifest.prefix) { "a bundle of scope \"all\" has no prefixes" }
-    private val maker = lazy { PrefixMaker(bundle, threads) }
+    private val maker = lazy { PrefixMaker(graphs.open("prefix"), bundle.manifest, graphs.tokensPerPrefixCall) }
     private val causal = bundle.manifest.model.family == "causal"
     private val file = cache?.let { CacheFile(it, bundle.sha256, layout) }
     private val folder = cache?.parentFile
@@ -89,6 +90,6 @@ internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cac
     private companion object {
         /** Left free for the journal and logs of the run. */
         const val RESERVED_BYTES = 16L shl 20
-        val EMPTY = Block(0, ByteArray(0))
+        val EMPTY = MemoryBlock(0, ByteArray(0))
     }
 }

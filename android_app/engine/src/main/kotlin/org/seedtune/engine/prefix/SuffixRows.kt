@@ -1,6 +1,5 @@
 package org.seedtune.engine.prefix
 
-import java.nio.ByteBuffer
 import org.seedtune.engine.bundle.PrefixLayout
 import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Example
@@ -15,9 +14,10 @@ internal class SuffixRows(
     private val paddingId: Long,
     private val layout: PrefixLayout,
     private val prefixes: Prefixes,
+    prefixTokensPerCall: Int? = null,
 ) : Feeder {
     private val lengths = prefixes.lengths
-    private val prefixLimit = maxOf(1, PREFIX_BYTES_PER_CALL / layout.bytesPerToken)
+    private val prefixLimit = prefixTokensPerCall ?: maxOf(1, PREFIX_BYTES_PER_CALL / layout.bytesPerToken)
 
     override fun batches(indices: IntArray, tokenLimit: Int): Sequence<Batch> {
         val sizes = indices.map { intArrayOf(lengths[it], examples[it].suffix!!.size) }
@@ -40,7 +40,6 @@ internal class SuffixRows(
         }
         feeds.numbers("prefix_length", LongArray(rows.size) { lengths[chosen[it]].toLong() }, rows.size)
         val longest = maxOf(1, chosen.maxOf { lengths[it] })
-        sideBySide(feeds, prefixes.blocks(chosen), longest)
         return Batch(
             feeds,
             group,
@@ -48,27 +47,8 @@ internal class SuffixRows(
             ids.values.size - mask.values.sum().toInt(),
             rows.size * longest,
             rows.size * longest - chosen.sumOf { lengths[it] },
+            SideBySide.of(prefixes.blocks(chosen), layout, longest),
         )
-    }
-
-    /** The inputs [layers, B, keyHeads, longest, width] of B blocks, padded with zeros on the right. */
-    private fun sideBySide(feeds: Feeds, blocks: List<Block>, longest: Int) {
-        val before = IntArray(blocks.size)
-        for (kind in arrayKinds(layout)) {
-            val bytes = kind.width * kind.itemBytes
-            val whole = ByteBuffer.allocateDirect(layout.layers * blocks.size * layout.keyHeads * longest * bytes)
-            for (layer in 0 until layout.layers) {
-                blocks.forEachIndexed { row, block ->
-                    for (head in 0 until layout.keyHeads) {
-                        whole.position(((layer * blocks.size + row) * layout.keyHeads + head) * longest * bytes)
-                        whole.put(block.bytes, before[row] + (layer * layout.keyHeads + head) * block.tokens * bytes, block.tokens * bytes)
-                    }
-                }
-            }
-            blocks.forEachIndexed { row, block -> before[row] += layout.layers * layout.keyHeads * block.tokens * bytes }
-            whole.rewind()
-            feeds.raw(kind.name, whole, kind.type, layout.layers, blocks.size, layout.keyHeads, longest, kind.width)
-        }
     }
 
     private companion object {

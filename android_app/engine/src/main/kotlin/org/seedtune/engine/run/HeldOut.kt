@@ -12,6 +12,7 @@ import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.evaluation.Evaluation
 import org.seedtune.engine.evaluation.Evaluator
 import org.seedtune.engine.files.writeDurably
+import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.telemetry.JsonLines
@@ -27,7 +28,7 @@ internal class HeldOut(
     private val split: Split,
     private val feeder: Feeder,
     private val settings: Settings,
-    private val threads: Int,
+    private val graphs: Graphs,
 ) {
     val records: MutableList<EvaluationRecord> = read(folder.evaluations)
 
@@ -42,7 +43,7 @@ internal class HeldOut(
     fun evaluate(step: Int, state: State): EvaluationRecord {
         val started = System.nanoTime()
         // The session lives for one evaluation only: between two, its memory is the probe's to use.
-        val evaluation = Evaluator(bundle, threads).use { it.evaluate(state, feeder, settings.rowsPerCall) }
+        val evaluation = Evaluator(bundle, graphs).use { it.evaluate(state, feeder, settings.rowsPerCall) }
         val before = best
         val record = EvaluationRecord(step, evaluation.accuracy, evaluation.loss, before == null || evaluation.loss < before.loss)
         if (step == 0) writePredictions("predictions_start.jsonl", evaluation)

@@ -5,7 +5,7 @@ import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.data.Sampler
-import org.seedtune.engine.graph.GraphSession
+import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.Header
 import org.seedtune.engine.journal.Journal
@@ -31,7 +31,8 @@ internal class Run(
     heldOut: Split?,
     private val evaluation: HeldOut?,
     private val state: State,
-    threads: Int,
+    graphs: Graphs,
+    private val memoryLimitBytes: Long?,
 ) : Closeable {
     private val header = Header(settings.seed, bundle.manifest.state.parameters, bundle.sha256, settings.asMap())
     private val optimizer = Normalised(settings.learningRate, settings.steps, settings.schedule)
@@ -52,7 +53,7 @@ internal class Run(
         }
         done = before?.records?.size ?: 0
         log = StepLog(folder.steps, done)
-        estimator = TwoSided(GraphSession(bundle.graph("probe"), threads), settings.epsilon)
+        estimator = TwoSided(graphs.open("probe"), settings.epsilon)
     }
 
     private val tuner = Tuner(
@@ -108,6 +109,7 @@ internal class Run(
                 "interrupted" to (done < settings.steps),
                 "batch_size" to settings.batchSize,
                 "vm_hwm_bytes" to MemorySample.read().vmHwmBytes,
+                "memory_limit_bytes" to memoryLimitBytes,
             ),
         )
     }

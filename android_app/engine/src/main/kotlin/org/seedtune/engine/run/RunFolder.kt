@@ -13,6 +13,7 @@ import java.time.temporal.ChronoUnit
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.files.writeDurably
+import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.json.JsonText
 
 /**
@@ -49,6 +50,9 @@ class RunFolder(val folder: File) : Closeable {
 
     /** Whether a run was begun here. */
     val begun: Boolean get() = description.isFile && journal.isFile
+
+    /** What the run here was begun with; null if none was. */
+    fun recordedSettings(): Settings? = if (begun) Settings.of(readJournal(journal).header.settings) else null
 
     /** Writes run.json. */
     fun describe(bundle: Bundle, settings: Settings, train: Split, heldOut: Split?) {

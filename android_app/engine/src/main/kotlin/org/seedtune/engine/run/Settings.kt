@@ -14,7 +14,8 @@ import org.seedtune.engine.noise.Noise
  * @property seed of everything random, 32 bits.
  * @property schedule "linear", "cosine" or "constant".
  * @property evalEvery steps between evaluations of the held-out rows.
- * @property rowsPerCall token rows of one call of the probe graph, both sides and padding counted; bounds memory.
+ * @property rowsPerCall token rows of one call of the probe graph, both sides and padding counted; bounds memory. 0 before a run has
+ * begun: as many as its memory limit allows, [ROWS_PER_CALL] without one.
  */
 data class Settings(
     val steps: Int = 300,
@@ -24,16 +25,17 @@ data class Settings(
     val seed: Long = 0,
     val schedule: String = "linear",
     val evalEvery: Int = 50,
-    val rowsPerCall: Int = 1024,
+    val rowsPerCall: Int = 0,
 ) {
     /** Tokens of one side that a call may have. */
     val tokensPerCall: Int get() = maxOf(1, rowsPerCall / 2)
 
     /** @throws SeedTuneException for a value that no run can have. */
     fun check() {
-        for ((name, value) in listOf("steps" to steps, "batch_size" to batchSize, "eval_every" to evalEvery, "rows_per_call" to rowsPerCall)) {
+        for ((name, value) in listOf("steps" to steps, "batch_size" to batchSize, "eval_every" to evalEvery)) {
             require(name, value, value >= 1, ">= 1")
         }
+        require("rows_per_call", rowsPerCall, rowsPerCall >= 0, ">= 0")
         for ((name, value) in listOf("learning_rate" to learningRate, "epsilon" to epsilon)) {
             require(name, value, value.isFinite() && value > 0, "a finite number above 0")
         }
@@ -58,6 +60,7 @@ data class Settings(
     )
 
     companion object {
+        const val ROWS_PER_CALL = 1024
         private val SCHEDULES = listOf("linear", "cosine", "constant")
 
         /**

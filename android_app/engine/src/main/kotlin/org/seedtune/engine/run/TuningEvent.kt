@@ -12,6 +12,9 @@ sealed interface TuningEvent {
 
     /** [done] prefixes of [of] that the cache lacked are computed. */
     class CachingPrefixes(val done: Int, val of: Int) : TuningEvent
+
+    /** A memory limit led to so many token rows a call; the process is expected to hold [expectedBytes] at its peak. */
+    class KeepingToLimit(val limitBytes: Long, val expectedBytes: Long, val rowsPerCall: Int) : TuningEvent
 }
 
 /**

@@ -3,7 +3,8 @@ package org.seedtune.engine.tuning
 import ai.onnxruntime.OnnxTensor
 import java.io.Closeable
 import org.seedtune.engine.data.Batch
-import org.seedtune.engine.graph.GraphSession
+import org.seedtune.engine.graph.Feeds
+import org.seedtune.engine.graph.Graph
 import org.seedtune.engine.graph.State
 
 /** One probe: float32 mean losses of both sides (as the journal keeps them) and what they imply. */
@@ -20,20 +21,18 @@ class Estimate(val lossPlus: Float, val lossMinus: Float, epsilon: Double) {
  * Losses of the examples are collected first and added in float64 in the order of the examples, so how they were split into
  * batches changes no more than the rounding of kernels.
  */
-class TwoSided(private val session: GraphSession, private val epsilon: Double) : Closeable by session {
+internal class TwoSided(private val graph: Graph, private val epsilon: Double) : Closeable by graph {
     /** The estimate at [state] along the noise of [seed] over all rows of [batches], [count] of them. */
     fun measure(state: State, seed: Long, batches: Sequence<Batch>, count: Int): Estimate {
         val plus = FloatArray(count)
         val minus = FloatArray(count)
-        for (batch in batches) {
-            batch.use {
-                batch.feeds.lend("state", state.tensor)
-                batch.feeds.numbers("seed", longArrayOf(seed), 1)
-                batch.feeds.floats("epsilon", floatArrayOf(epsilon.toFloat()))
-                session.run(batch.feeds.tensors, setOf("loss_plus", "loss_minus")).use { found ->
-                    scatter(found.get("loss_plus").get() as OnnxTensor, batch.index, plus)
-                    scatter(found.get("loss_minus").get() as OnnxTensor, batch.index, minus)
-                }
+        Feeds().use { shared ->
+            shared.lend("state", state.tensor)
+            shared.numbers("seed", longArrayOf(seed), 1)
+            shared.floats("epsilon", floatArrayOf(epsilon.toFloat()))
+            graph.run(setOf("loss_plus", "loss_minus"), batches, shared.tensors) { batch, found ->
+                scatter(found.getValue("loss_plus"), batch.index, plus)
+                scatter(found.getValue("loss_minus"), batch.index, minus)
             }
         }
         return Estimate(mean(plus), mean(minus), epsilon)

@@ -1,0 +1,183 @@
+package org.seedtune.engine.stages
+
+import org.seedtune.engine.SeedTuneException
+
+/**
+ * The rows of a run or an evaluation, and the state.
+ *
+ * @property longestTokens computed tokens of the longest row: all of it, or its suffix.
+ * @property longestPrefix tokens of the longest prefix.
+ * @property longestRead tokens that the prefix graph reads of a row; 0 if it is not used.
+ * @property tokensWanted how many tokens of one side there are to compute before the weights change.
+ * @property parameters values of the state.
+ * @property prefixBytes of the longest prefix's keys and values.
+ * @property computedPrefixes whether rows in flight hold their prefixes, because these are in no cache file.
+ */
+internal data class Shape(
+    val longestTokens: Int,
+    val longestPrefix: Int,
+    val longestRead: Int,
+    val tokensWanted: Int,
+    val parameters: Int,
+    val prefixBytes: Long = 0,
+    val computedPrefixes: Boolean = false,
+)
+
+/**
+ * What fits into a memory limit; tokens are of one side of a probe, and a graph with one side takes twice as many.
+ *
+ * @property tokensPerCall of a call of the probe graph.
+ * @property tokensInFlight for so many, each matrix is read once.
+ * @property tokensPerPrefixCall that the prefix graph reads at once.
+ * @property prefixTokensPerCall cached tokens that a call of the probe graph may read.
+ * @property bufferBytes for streamed matrices.
+ * @property expectedBytes what the process will hold at its peak.
+ * @property kept matrices that stay in memory.
+ */
+internal data class MemoryChoice(
+    val limitBytes: Long,
+    val tokensPerCall: Int,
+    val tokensInFlight: Int,
+    val tokensPerPrefixCall: Int,
+    val bufferBytes: Int,
+    val prefixTokensPerCall: Int = 0,
+    val expectedBytes: Long = 0,
+    val kept: List<String> = emptyList(),
+)
+
+/**
+ * Finds the fastest way to stay under a limit: the same choice as the Python runtime's (`runtime/stages/memory_limit.py` says
+ * what it rests on).
+ *
+ * @param heldBytes what the process holds already.
+ */
+internal class MemoryLimit(
+    private val plan: StagePlan,
+    private val tensors: Map<String, Tensor>,
+    private val shape: Shape,
+    private val heldBytes: Long,
+) {
+    /**
+     * @param limitBytes of everything the process holds, pages of files included.
+     * @param tokensPerCall of one side of a probe, where it cannot be chosen any more.
+     * @throws SeedTuneException there is no way; names the smallest limit that there is one for.
+     */
+    fun choose(limitBytes: Long, tokensPerCall: Int? = null): MemoryChoice {
+        val (alone, ahead) = buffers()
+        val row = maxOf(1, tokensPerCall ?: shape.longestTokens)
+        var choice = MemoryChoice(limitBytes, row, row, maxOf(1, shape.longestRead), alone)
+        requireFits(choice)
+
+        fun fits(better: MemoryChoice) = bytesOf(better) <= limitBytes
+
+        fun growCalls(mostTokens: Int) {
+            if (tokensPerCall != null) return
+            val most = minOf(mostTokens, shape.tokensWanted)
+            var tokens = choice.tokensPerCall
+            val start = choice
+            while (tokens < most) {
+                tokens = minOf(2 * tokens, most)
+                val better = start.copy(tokensPerCall = tokens, tokensInFlight = maxOf(tokens, start.tokensInFlight))
+                if (fits(better)) choice = better
+            }
+        }
+
+        // Further doublings of a call save less time than reading ahead does.
+        growCalls(FEWER_TOKENS_PER_CALL)
+        choice.copy(bufferBytes = ahead).let { if (fits(it)) choice = it }
+        while (choice.tokensInFlight < shape.tokensWanted) {
+            val better = choice.copy(tokensInFlight = minOf(2 * choice.tokensInFlight, shape.tokensWanted))
+            if (!fits(better)) break
+            choice = better
+        }
+        while (shape.longestRead > 0 && choice.tokensPerPrefixCall < TOKENS_PER_PREFIX_CALL) {
+            val better = choice.copy(tokensPerPrefixCall = minOf(2 * choice.tokensPerPrefixCall, TOKENS_PER_PREFIX_CALL))
+            if (!fits(better)) break
+            choice = better
+        }
+        growCalls(TOKENS_PER_CALL)
+        var left = limitBytes - bytesOf(choice)
+        choice = choice.copy(
+            kept = plan.streamed.takeWhile { name ->
+                left -= tensors.getValue(name).sizeBytes
+                left >= 0
+            },
+        )
+        val rows = maxOf(1, choice.tokensPerCall / maxOf(1, shape.longestTokens))
+        return choice.copy(prefixTokensPerCall = rows * maxOf(1, shape.longestPrefix), expectedBytes = bytesOf(choice))
+    }
+
+    private fun requireFits(least: MemoryChoice) {
+        val needed = bytesOf(least)
+        if (needed <= least.limitBytes) return
+        throw SeedTuneException(
+            "the memory limit is too small for this bundle and these rows",
+            value = "${least.limitBytes / MEGABYTE} MB",
+            rule = "at least ${(needed + MEGABYTE - 1) / MEGABYTE} MB, of which the process holds ${heldBytes / MEGABYTE} MB already",
+            remedy = "allow more memory, or use shorter rows or an int8 bundle",
+        )
+    }
+
+    /** The buffer for one stage at a time, and for one more ahead. */
+    private fun buffers(): Pair<Int, Int> {
+        var alone = 0
+        var ahead = 0
+        for (stages in plan.graphs.values) {
+            val sizes = stages.map { stage ->
+                stage.weights.values.toSet().filter { plan.roles[it] == Role.STREAMED }.sumOf { tensors.getValue(it).span.sizeBytes }
+            }
+            alone = maxOf(alone, sizes.max())
+            ahead = maxOf(ahead, sizes.zipWithNext { a, b -> a + b }.maxOrNull() ?: 0, alone)
+        }
+        return alone to ahead
+    }
+
+    /** What the process holds at its peak. */
+    private fun bytesOf(choice: MemoryChoice): Long {
+        fun sizeOf(names: List<String>) = names.sumOf { tensors.getValue(it).sizeBytes.toLong() }
+        val state = STATE_COPIES * Float.SIZE_BYTES.toLong() * shape.parameters
+        val batches = plan.graphs.keys.maxOf { batches(it, choice) }
+        return heldBytes + ALLOWANCE_BYTES + sizeOf(plan.resident) + sizeOf(choice.kept) + state + choice.bufferBytes + batches
+    }
+
+    /** What the batches in flight of [graph] take. */
+    private fun batches(graph: String, choice: MemoryChoice): Long {
+        val memory = plan.memory.getValue(graph)
+        if (graph == "prefix") {
+            if (shape.longestRead == 0) return 0
+            val rows = maxOf(1, choice.tokensPerPrefixCall / shape.longestRead)
+            // On top of what the graph returns: the block that is being written, and rows that are kept nowhere else.
+            val blocks = 1 + if (shape.computedPrefixes) rowsInFlight(choice, 2) else 0
+            val held = memory.held.of(rows, shape.longestRead) + blocks * shape.prefixBytes
+            return held + (ARENA_FACTOR * memory.running.of(rows, shape.longestRead)).toLong()
+        }
+        val tokens = maxOf(1, shape.longestTokens)
+        val sides = if (graph == "probe") 1 else 2
+        val rows = maxOf(1, sides * choice.tokensPerCall / tokens)
+        val inFlight = rowsInFlight(choice, sides)
+        val prefixes = if (shape.computedPrefixes) inFlight * shape.prefixBytes else 0
+        val held = memory.held.of(inFlight, tokens, shape.longestPrefix) + prefixes
+        return held + (ARENA_FACTOR * memory.running.of(rows, tokens, shape.longestPrefix)).toLong()
+    }
+
+    private fun rowsInFlight(choice: MemoryChoice, sides: Int): Int {
+        val tokens = maxOf(1, shape.longestTokens)
+        return maxOf(1, (sides * choice.tokensInFlight + tokens - 1) / tokens)
+    }
+
+    private companion object {
+        const val MEGABYTE = 1_000_000L
+
+        /** Sessions over stage graphs, threads, and pages of libraries and tables that are touched later. */
+        const val ALLOWANCE_BYTES = 32L shl 20
+
+        /** Blocks of an arena do not fit exactly. */
+        const val ARENA_FACTOR = 1.5
+
+        /** Copies of the state: what an update reads and writes, its noise, what an evaluation is given. */
+        const val STATE_COPIES = 3
+        const val FEWER_TOKENS_PER_CALL = 64
+        const val TOKENS_PER_CALL = 512
+        const val TOKENS_PER_PREFIX_CALL = 512
+    }
+}

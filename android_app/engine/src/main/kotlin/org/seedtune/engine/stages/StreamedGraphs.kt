@@ -1,0 +1,96 @@
+package org.seedtune.engine.stages
+
+import java.io.File
+import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.data.Example
+import org.seedtune.engine.graph.Graph
+import org.seedtune.engine.graph.Graphs
+import org.seedtune.engine.graph.MappedGraph
+import org.seedtune.engine.prefix.prefixPlaces
+import org.seedtune.engine.prefix.readIds
+import org.seedtune.engine.telemetry.MemorySample
+
+/** The graphs of [bundle], each in one session over mapped weights. */
+internal class MappedGraphs(private val bundle: Bundle, private val threads: Int) : Graphs {
+    override fun open(name: String): Graph = MappedGraph(bundle.graph(name), threads)
+
+    override fun close() = Unit
+}
+
+/** The graphs of [bundle] within a memory limit: one reader of the weights, shared by all of them. */
+internal class StreamedGraphs private constructor(
+    private val bundle: Bundle,
+    private val plan: StagePlan,
+    tensors: Map<String, Tensor>,
+    val choice: MemoryChoice,
+    private val threads: Int,
+    platform: Platform,
+) : Graphs {
+    private val weights =
+        StreamedWeights(File(bundle.folder, Bundle.WEIGHTS), tensors, plan.roles, choice.bufferBytes, choice.kept.toSet(), platform)
+
+    override val prefixTokensPerCall: Int get() = choice.prefixTokensPerCall
+    override val tokensPerPrefixCall: Int get() = choice.tokensPerPrefixCall
+
+    override fun open(name: String): Graph {
+        val inFlight = when (name) {
+            "probe" -> choice.tokensInFlight
+            "eval" -> 2 * choice.tokensInFlight
+            else -> choice.tokensPerPrefixCall
+        }
+        return StagedGraph(bundle.folder, plan.graphs.getValue(name), weights, inFlight, threads)
+    }
+
+    override fun close() = weights.close()
+
+    companion object {
+        /** The heap may grow by so much more; what it holds at most beyond that is for the user of the engine to bound. */
+        private const val HEAP_GROWTH_BYTES = 32L shl 20
+
+        /**
+         * Graphs that keep to [limitBytes]; call it when all else that takes memory is there.
+         *
+         * @param examples all rows they will be used with.
+         * @param examplesAtOnce how many of them are computed before the weights change.
+         * @param cached whether the prefixes of rows are read from a file.
+         * @param tokensPerCall of one side of a probe, where it was chosen before.
+         */
+        fun within(
+            limitBytes: Long,
+            bundle: Bundle,
+            examples: List<Example>,
+            examplesAtOnce: Int,
+            cached: Boolean,
+            tokensPerCall: Int?,
+            threads: Int,
+            platform: Platform,
+        ): StreamedGraphs {
+            val plan = StagePlan.read(File(bundle.folder, StagePlan.FILE))
+            val tensors = Tensors.read(File(bundle.folder, Bundle.WEIGHTS))
+            // Encoding the rows leaves garbage behind, which would count as held.
+            System.gc()
+            val runtime = Runtime.getRuntime()
+            val growth = minOf(runtime.maxMemory() - runtime.totalMemory(), HEAP_GROWTH_BYTES)
+            val memory = MemorySample.read()
+            val held = (memory.vmRssBytes ?: memory.vmHwmBytes ?: 0) + growth
+            val limit = MemoryLimit(plan, tensors, shapeOf(bundle, examples, examplesAtOnce, cached), held)
+            return StreamedGraphs(bundle, plan, tensors, limit.choose(limitBytes, tokensPerCall), threads, platform)
+        }
+
+        /** What memory depends on. */
+        fun shapeOf(bundle: Bundle, examples: List<Example>, examplesAtOnce: Int, cached: Boolean): Shape {
+            val manifest = bundle.manifest
+            val parameters = manifest.state.parameters
+            val layout = manifest.prefix
+            if (layout == null) {
+                val longest = examples.maxOf { it.ids.size }
+                return Shape(longest, 0, 0, examplesAtOnce * longest, parameters, computedPrefixes = !cached)
+            }
+            val causal = manifest.model.family == "causal"
+            val longest = examples.maxOf { it.suffix?.size ?: 0 }
+            val prefix = examples.maxOf { prefixPlaces(it).size }
+            val read = examples.maxOf { readIds(it, causal).size }
+            return Shape(longest, prefix, read, examplesAtOnce * longest, parameters, prefix.toLong() * layout.bytesPerToken, !cached)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+package org.seedtune.engine.stages
+
+import java.io.Closeable
+import java.io.File
+import java.io.RandomAccessFile
+import java.nio.ByteBuffer
+import java.nio.channels.FileChannel
+import java.util.concurrent.LinkedBlockingQueue
+import kotlin.concurrent.thread
+
+/** The whole pages around [sizeBytes] bytes at [offset]: where they start, and their bytes. */
+internal class Span(offset: Long, sizeBytes: Int) {
+    val start: Long = offset / Platform.PAGE_BYTES * Platform.PAGE_BYTES
+    val sizeBytes: Int = Platform.wholePages((offset - start).toInt() + sizeBytes)
+}
+
+internal val Tensor.span get() = Span(offset, sizeBytes)
+
+/**
+ * Weights for stages: matrices streamed through a small buffer ahead of their use, the rest mapped or kept. One thread reads what
+ * the coming stages need while the calling thread computes. Every matrix is read once a pass.
+ *
+ * @param bufferBytes what streamed matrices share; at least what the largest stage needs.
+ * @param kept streamed matrices that stay in memory on top of that, after their first reading.
+ */
+internal class StreamedWeights(
+    private val path: File,
+    val tensors: Map<String, Tensor>,
+    private val roles: Map<String, Role>,
+    private val bufferBytes: Int,
+    private val kept: Set<String>,
+    private val platform: Platform,
+) : Closeable {
+    private val file = WeightsFile(platform, path)
+    private val buffer = platform.pages(bufferBytes)
+    private val fixed = HashMap<String, ByteBuffer>()
+
+    /** Bytes read from the file so far, except through the mapping. */
+    val bytesRead: Long get() = file.bytesRead
+
+    private class Ready(val found: Map<String, ByteBuffer>?, val error: Throwable?)
+
+    /** Gives [use] the bytes of the tensors of each of [stages], in order; they are valid until it returns. */
+    fun pass(stages: List<Set<String>>, use: (stage: Int, bytes: Map<String, ByteBuffer>) -> Unit) {
+        file.requireUnchanged()
+        stages.flatten().distinct().filter { roles[it] != Role.STREAMED && it !in fixed }.sortedBy { tensors.getValue(it).offset }.forEach(::fix)
+        val ring = Ring(bufferBytes)
+        val ready = LinkedBlockingQueue<Ready>()
+        val reader = thread(name = "seedtune-weights", isDaemon = true) { readAhead(stages, ring, ready) }
+        try {
+            for (stage in stages.indices) {
+                val next = ready.take()
+                next.error?.let { throw it }
+                use(stage, next.found!!)
+                ring.giveBack()
+            }
+        } finally {
+            ring.close()
+            reader.join()
+        }
+    }
+
+    override fun close() {
+        file.close()
+        fixed.clear()
+    }
+
+    private fun readAhead(stages: List<Set<String>>, ring: Ring, ready: LinkedBlockingQueue<Ready>) {
+        try {
+            for (stage in stages) {
+                val streamed = stage.filter { it !in fixed }.sortedBy { tensors.getValue(it).offset }
+                val moving = streamed.filter { it !in kept }
+                // A stage without matrices takes a page, so that each stage gives one piece back.
+                val room = maxOf(moving.sumOf { tensors.getValue(it).span.sizeBytes }, Platform.PAGE_BYTES)
+                var offset = ring.take(room) ?: return
+                val found = HashMap<String, ByteBuffer>()
+                for (name in stage) fixed[name]?.let { found[name] = it }
+                for (name in streamed) {
+                    if (name in kept) {
+                        found[name] = fix(name)
+                        continue
+                    }
+                    found[name] = read(name, buffer, offset)
+                    offset += tensors.getValue(name).span.sizeBytes
+                }
+                ready.put(Ready(found, null))
+            }
+        } catch (error: Throwable) {
+            // Thrown again in the thread that waits for the weights.
+            ready.put(Ready(null, error))
+        }
+    }
+
+    /** Reads [name] into [pages] from [offset] on; its bytes there. */
+    private fun read(name: String, pages: ByteBuffer, offset: Int): ByteBuffer {
+        val tensor = tensors.getValue(name)
+        val span = tensor.span
+        file.read(span.start, pages.duplicate().apply { limit(offset + span.sizeBytes).position(offset) })
+        val first = offset + (tensor.offset - span.start).toInt()
+        return pages.duplicate().apply { limit(first + tensor.sizeBytes).position(first) }.slice()
+    }
+
+    /** Makes [name] stay: a table mapped, everything else read into memory of its own. */
+    private fun fix(name: String): ByteBuffer {
+        val tensor = tensors.getValue(name)
+        val bytes = if (roles[name] == Role.MAPPED) {
+            RandomAccessFile(path, "r").use { it.channel.map(FileChannel.MapMode.READ_ONLY, tensor.offset, tensor.sizeBytes.toLong()) }
+        } else {
+            read(name, platform.pages(tensor.span.sizeBytes), 0)
+        }
+        fixed[name] = bytes
+        return bytes
+    }
+}

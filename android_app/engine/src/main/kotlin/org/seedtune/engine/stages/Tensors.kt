@@ -1,0 +1,69 @@
+package org.seedtune.engine.stages
+
+import ai.onnxruntime.OnnxJavaType
+import java.io.File
+import java.io.IOException
+import java.io.RandomAccessFile
+import kotlinx.serialization.SerializationException
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.jsonArray
+import kotlinx.serialization.json.jsonObject
+import kotlinx.serialization.json.jsonPrimitive
+import kotlinx.serialization.json.long
+import org.seedtune.engine.SeedTuneException
+
+/** A tensor of the weights file: its type, its shape in elements, and its bytes from [offset] on. */
+internal class Tensor(val type: OnnxJavaType, val shape: LongArray, val offset: Long, val sizeBytes: Int)
+
+/** Where the tensors of a weights file lie, from its header (github.com/huggingface/safetensors, "Format"). */
+internal object Tensors {
+    private val TYPES = mapOf(
+        "F32" to OnnxJavaType.FLOAT,
+        "U8" to OnnxJavaType.UINT8,
+        "I8" to OnnxJavaType.INT8,
+        "I32" to OnnxJavaType.INT32,
+        "I64" to OnnxJavaType.INT64,
+        "BOOL" to OnnxJavaType.BOOL,
+        "F16" to OnnxJavaType.FLOAT16,
+        "BF16" to OnnxJavaType.BFLOAT16,
+    )
+    private const val MAX_HEADER_BYTES = 100L shl 20
+
+    /**
+     * Name -> tensor of the safetensors file [path].
+     *
+     * @throws SeedTuneException the header is damaged, or a tensor lies outside the file or is larger than 2 GiB.
+     */
+    fun read(path: File): Map<String, Tensor> =
+        try {
+            RandomAccessFile(path, "r").use { file ->
+                val length = java.lang.Long.reverseBytes(file.readLong())
+                require(length in 2..minOf(MAX_HEADER_BYTES, file.length() - Long.SIZE_BYTES)) { "a header of $length bytes" }
+                val text = ByteArray(length.toInt()).also(file::readFully)
+                val header = Json.parseToJsonElement(String(text)).jsonObject
+                (header - "__metadata__").mapValues { (name, entry) -> tensor(name, entry.jsonObject, Long.SIZE_BYTES + length, file.length()) }
+            }
+        } catch (error: IOException) {
+            throw damaged(path, error)
+        } catch (error: SerializationException) {
+            throw damaged(path, error)
+        } catch (error: IllegalArgumentException) {
+            throw damaged(path, error)
+        } catch (error: NoSuchElementException) {
+            throw damaged(path, error)
+        }
+
+    private fun tensor(name: String, entry: JsonObject, start: Long, fileBytes: Long): Tensor {
+        val type = requireNotNull(TYPES[entry.getValue("dtype").jsonPrimitive.content]) { "$name has a type that is not known" }
+        val shape = entry.getValue("shape").jsonArray.map { it.jsonPrimitive.long }.toLongArray()
+        val (first, end) = entry.getValue("data_offsets").jsonArray.map { it.jsonPrimitive.long }
+        val size = shape.fold(type.size.toLong()) { product, dimension -> product * dimension }
+        require(end - first == size && first >= 0 && start + end <= fileBytes) { "$name does not fit: bytes $first to $end" }
+        require(size <= Int.MAX_VALUE) { "$name has $size bytes: a buffer of the JVM ends at 2 GiB" }
+        return Tensor(type, shape, start + first, size.toInt())
+    }
+
+    private fun damaged(path: File, error: Exception) =
+        SeedTuneException("the weights file has a damaged header (${error.message})", path.path, remedy = "copy or export the bundle again", cause = error)
+}
