@@ -12,6 +12,7 @@ import android.widget.CheckBox
 import android.widget.EditText
 import android.widget.Spinner
 import android.widget.TextView
+import java.io.File
 import kotlin.concurrent.thread
 import org.seedtune.engine.SeedTune
 import org.seedtune.engine.SeedTuneException
@@ -120,10 +121,15 @@ class MainActivity : Activity() {
         }
     }
 
+    private fun opened(bundle: File): SeedTune {
+        val available = Device(this, places.root).memory().availMem
+        return SeedTune.open(bundle, memoryLimitBytes = MemoryRoom.limitBytes(bundle, available, null), platform = PhonePlatform)
+    }
+
     private fun answer(request: Request, sentence: String): String =
-        SeedTune.open(places.bundle(request.bundle)).use { model ->
+        opened(places.bundle(request.bundle)).use { model ->
             val run = places.run(request.run)
-            val steps = if (java.io.File(run, "journal.bin").isFile) model.restore(run) else 0
+            val steps = if (File(run, "journal.bin").isFile) model.restore(run) else 0
             val task = model.bundle.manifest.task
             val probabilities = model.predict(task.fields.associateWith { sentence })
             val best = probabilities.indices.maxByOrNull { probabilities[it] }!!

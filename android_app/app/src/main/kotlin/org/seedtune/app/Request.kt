@@ -7,7 +7,7 @@ import org.seedtune.engine.run.Settings
  * What to tune, as extras of an Intent, so that adb can say it too:
  *
  *     adb shell am start-foreground-service -n org.seedtune.app/.TuningService -a org.seedtune.app.START \
- *         --es bundle NAME --es train train.jsonl --es eval validation.jsonl --es run NAME --ei steps 100 --ez only_while_charging true
+ *         --es bundle NAME --es train train.jsonl --es eval validation.jsonl --es run NAME --ei steps 100 --ez only_while_charging true --el memory_limit 320000000
  *
  * A run that has begun goes on; other settings than its own are refused.
  */
@@ -18,6 +18,7 @@ data class Request(
     val run: String,
     val settings: Settings,
     val onlyWhileCharging: Boolean,
+    val memoryLimitBytes: Long? = null,
 ) {
     fun putInto(intent: Intent): Intent = intent
         .putExtra(BUNDLE, bundle)
@@ -30,6 +31,7 @@ data class Request(
         .putExtra(SEED, settings.seed.toString())
         .putExtra(ROWS_PER_CALL, settings.rowsPerCall)
         .putExtra(ONLY_WHILE_CHARGING, onlyWhileCharging)
+        .putExtra(MEMORY_LIMIT, memoryLimitBytes ?: 0L)
 
     companion object {
         const val BUNDLE = "bundle"
@@ -42,6 +44,7 @@ data class Request(
         const val SEED = "seed"
         const val ROWS_PER_CALL = "rows_per_call"
         const val ONLY_WHILE_CHARGING = "only_while_charging"
+        const val MEMORY_LIMIT = "memory_limit"
 
         /** The request in [intent], or null when it names no bundle or no rows; numbers that are none are defaults. */
         fun of(intent: Intent): Request? {
@@ -56,7 +59,8 @@ data class Request(
                 rowsPerCall = intent.getIntExtra(ROWS_PER_CALL, default.rowsPerCall),
             )
             val run = intent.getStringExtra(RUN) ?: "$bundle-${train.removeSuffix(".jsonl")}"
-            return Request(bundle, train, intent.getStringExtra(EVAL), run, settings, intent.getBooleanExtra(ONLY_WHILE_CHARGING, false))
+            val limit = intent.getLongExtra(MEMORY_LIMIT, 0L).takeIf { it > 0 }
+            return Request(bundle, train, intent.getStringExtra(EVAL), run, settings, intent.getBooleanExtra(ONLY_WHILE_CHARGING, false), limit)
         }
     }
 }

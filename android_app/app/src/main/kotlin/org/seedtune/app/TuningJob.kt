@@ -1,18 +1,25 @@
 package org.seedtune.app
 
+import android.util.Log
 import java.io.File
 import org.seedtune.engine.SeedTune
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.run.TuningEvent
-import org.seedtune.engine.telemetry.JsonLines
 import org.seedtune.engine.telemetry.MemorySample
+import org.seedtune.engine.telemetry.SegmentedLog
 
 /** What a job asks the phone for. */
 interface JobHost {
     fun device(): DeviceState
 
-    /** A line of the log, numbered. */
-    fun telemetry(sequence: Long): Map<String, Any?>
+    /** Memory that the phone could give, in bytes. */
+    fun availableBytes(): Long
+
+    /** A line of the log. */
+    fun telemetry(): Map<String, Any?>
+
+    /** Nanoseconds since the phone started. */
+    fun elapsedNanos(): Long
 
     fun show(status: Status)
 
@@ -29,7 +36,6 @@ class TuningJob(
     private val places: Places,
     private val host: JobHost,
     private val waitMs: Long = 5_000,
-    private val now: () -> Long = System::currentTimeMillis,
 ) {
     private val lock = Object()
     private var stopped = false
@@ -54,30 +60,43 @@ class TuningJob(
         try {
             host.show(run())
         } catch (error: SeedTuneException) {
-            host.show(Status.Failed(error.message.orEmpty()))
+            failed(error, error.message.orEmpty())
         } catch (error: OutOfMemoryError) {
-            host.show(Status.Failed("the memory of this app does not suffice: ${error.message}"))
+            failed(error, "the memory of this app does not suffice: ${error.message}")
+        } catch (error: RuntimeException) {
+            // Nothing that anybody foresaw; what is in the journal is kept all the same.
+            failed(error, error.toString())
         } finally {
             host.stayAwake(false)
         }
     }
 
+    private fun failed(error: Throwable, message: String) {
+        Log.e(TAG, message, error)
+        host.show(Status.Failed(message))
+    }
+
     private fun run(): Status {
         val folder = places.run(request.run)
         val policy = PausePolicy(request.onlyWhileCharging)
-        SeedTune.open(existing(places.bundle(request.bundle))).use { model ->
+        val bundle = existing(places.bundle(request.bundle))
+        val limit = MemoryRoom.limitBytes(bundle, host.availableBytes(), request.memoryLimitBytes)
+        SeedTune.open(bundle, memoryLimitBytes = limit, platform = PhonePlatform).use { model ->
             folder.mkdirs()
-            JsonLines(File(folder, "telemetry.jsonl")).use { log ->
-                val recorder = Recorder(log)
-                val result = model.tune(folder, existing(places.data(request.train)), request.settings, request.eval?.let { existing(places.data(it)) }) { event ->
-                    recorder.record(event is TuningEvent.Step)
+            SegmentedLog(folder, "telemetry").use { log ->
+                val recorder = Recorder(log, host::telemetry, host::elapsedNanos)
+                val train = existing(places.data(request.train))
+                val eval = request.eval?.let { existing(places.data(it)) }
+                val result = model.tune(folder, train, request.settings, eval) { event ->
                     when (event) {
                         is TuningEvent.CachingPrefixes -> host.show(Status.Preparing(event.done, event.of))
                         is TuningEvent.Step -> {
+                            recorder.record()
                             losses += event.step.estimate.loss
                             host.show(Status.Tuning(event.step.step, request.settings.steps, losses.toList(), MemorySample.read().rssAnonBytes))
                             waitWhile(policy, event.step.step)
                         }
+                        is TuningEvent.KeepingToLimit -> Log.i(TAG, "memory limit ${event.limitBytes}: expects ${event.expectedBytes} bytes, ${event.rowsPerCall} rows a call")
                         is TuningEvent.Evaluated -> Unit
                     }
                     synchronized(lock) { !stopped }
@@ -104,20 +123,7 @@ class TuningJob(
         if (waiting) host.stayAwake(true)
     }
 
-    /** Lines of telemetry, one a second at most while steps are faster than that. */
-    private inner class Recorder(private val log: JsonLines) {
-        private var sequence = 0L
-        private var lastMs = Long.MIN_VALUE
-
-        fun record(isStep: Boolean) {
-            val time = now()
-            if (!isStep || (lastMs != Long.MIN_VALUE && time - lastMs < INTERVAL_MS)) return
-            lastMs = time
-            log.write(host.telemetry(sequence++))
-        }
-    }
-
     private companion object {
-        const val INTERVAL_MS = 1_000L
+        const val TAG = "SeedTune"
     }
 }

@@ -21,6 +21,7 @@ import kotlin.concurrent.thread
 class TuningService : Service(), JobHost {
     private lateinit var places: Places
     private lateinit var device: Device
+    private lateinit var telemetry: Telemetry
     private lateinit var wakeLock: PowerManager.WakeLock
     private var job: TuningJob? = null
 
@@ -32,6 +33,7 @@ class TuningService : Service(), JobHost {
         super.onCreate()
         places = Places(this).make()
         device = Device(this, places.root)
+        telemetry = Telemetry(device)
         wakeLock = getSystemService(PowerManager::class.java).newWakeLock(PowerManager.PARTIAL_WAKE_LOCK, "seedtune:tuning")
         wakeLock.setReferenceCounted(false)
         val channel = NotificationChannel(CHANNEL, getString(R.string.channel), NotificationManager.IMPORTANCE_LOW)
@@ -87,7 +89,11 @@ class TuningService : Service(), JobHost {
 
     override fun device(): DeviceState = device.state()
 
-    override fun telemetry(sequence: Long): Map<String, Any?> = device.telemetry(sequence)
+    override fun availableBytes(): Long = device.memory().availMem
+
+    override fun telemetry(): Map<String, Any?> = telemetry.line()
+
+    override fun elapsedNanos(): Long = SystemClock.elapsedRealtimeNanos()
 
     override fun stayAwake(awake: Boolean) {
         if (awake) wakeLock.acquire(LONGEST_STEP_MS) else if (wakeLock.isHeld) wakeLock.release()

@@ -22,6 +22,7 @@ import org.seedtune.engine.SeedTuneException
 class GraphSession(file: File, threads: Int, arena: Boolean = true) : Closeable {
     internal val environment: OrtEnvironment = environment()
     private val options = OrtSession.SessionOptions()
+    private val path = file.path
     private val session: OrtSession
 
     init {
@@ -55,7 +56,17 @@ class GraphSession(file: File, threads: Int, arena: Boolean = true) : Closeable 
         outputs: Set<String>,
         pinned: Map<String, OnnxTensor> = emptyMap(),
     ): OrtSession.Result =
-        OrtSession.RunOptions().use { session.run(feeds, outputs, pinned, it) }
+        try {
+            OrtSession.RunOptions().use { session.run(feeds, outputs, pinned, it) }
+        } catch (error: OrtException) {
+            throw SeedTuneException(
+                "ONNX Runtime cannot run this graph",
+                path,
+                error.message?.lineSequence()?.first(),
+                remedy = "if memory is short, allow fewer rows a call or set a memory limit",
+                cause = error,
+            )
+        }
 
     override fun close() {
         session.close()

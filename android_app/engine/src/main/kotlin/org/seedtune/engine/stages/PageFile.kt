@@ -11,6 +11,9 @@ interface Platform {
     /** Anonymous memory outside the heap that starts on a page. */
     fun pages(sizeBytes: Int): ByteBuffer
 
+    /** Gives memory of [pages] back, which nobody uses any more; where the collector does that, nothing. */
+    fun release(pages: ByteBuffer) = Unit
+
     /**
      * A file that is read past the page cache, where the file system can.
      *

@@ -33,6 +33,7 @@ internal class StreamedWeights(
 ) : Closeable {
     private val file = WeightsFile(platform, path)
     private val buffer = platform.pages(bufferBytes)
+    private val memory = ArrayList<ByteBuffer>()
     private val fixed = HashMap<String, ByteBuffer>()
 
     /** Bytes read from the file so far, except through the mapping. */
@@ -63,6 +64,7 @@ internal class StreamedWeights(
     override fun close() {
         file.close()
         fixed.clear()
+        (memory + buffer).forEach(platform::release)
     }
 
     private fun readAhead(stages: List<Set<String>>, ring: Ring, ready: LinkedBlockingQueue<Ready>) {
@@ -106,7 +108,7 @@ internal class StreamedWeights(
         val bytes = if (roles[name] == Role.MAPPED) {
             RandomAccessFile(path, "r").use { it.channel.map(FileChannel.MapMode.READ_ONLY, tensor.offset, tensor.sizeBytes.toLong()) }
         } else {
-            read(name, platform.pages(tensor.span.sizeBytes), 0)
+            read(name, platform.pages(tensor.span.sizeBytes).also(memory::add), 0)
         }
         fixed[name] = bytes
         return bytes
