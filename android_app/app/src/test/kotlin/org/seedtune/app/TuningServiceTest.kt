@@ -19,6 +19,7 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.shadows.ShadowPowerManager
+import org.seedtune.engine.journal.readJournal
 
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [34])
@@ -35,7 +36,7 @@ class TuningServiceTest {
 
     @Test
     fun `a request survives its Intent`() {
-        val request = lab.request(7).copy(eval = "eval.jsonl", onlyWhileCharging = true)
+        val request = lab.request(7).copy(eval = "eval.jsonl", onlyWhileCharging = true, memoryLimitBytes = 320_000_000)
         assertEquals(request, Request.of(intent(request)))
     }
 
@@ -50,9 +51,25 @@ class TuningServiceTest {
         val run = lab.places.run("tiny-train")
         assertEquals(6, File(run, "steps.jsonl").readLines().size)
         assertTrue(File(run, "journal.bin").isFile)
-        val line = Json.parseToJsonElement(File(run, "telemetry.jsonl").readLines().first()).jsonObject
-        assertTrue(line.keys.containsAll(listOf("sequence", "elapsed_realtime_nanos", "rss_anon_bytes", "available_bytes", "thermal_status")))
+        val line = Json.parseToJsonElement(File(run, "telemetry-000001.jsonl").readLines().first()).jsonObject
+        assertTrue(line.keys.containsAll(listOf("sequence", "elapsed_realtime_nanos", "rss_anon_bytes", "available_bytes", "thermal_status", "pss_bytes", "processor_kilohertz", "battery_joules")))
         assertFalse(ShadowPowerManager.getLatestWakeLock().isHeld)
+    }
+
+    @Test
+    fun `within a memory limit it takes the same steps, and one that is too small is explained`() {
+        lab.furnish()
+        val records = listOf(null, 4_000_000_000L).map { limit ->
+            lab.places.run("tiny-train").deleteRecursively()
+            started(intent(lab.request(4).copy(memoryLimitBytes = limit))).worker!!.join(60_000)
+            assertEquals(Status.Done(4, complete = true, accuracy = null), Board.status)
+            readJournal(File(lab.places.run("tiny-train"), "journal.bin")).records
+        }
+        // Calls have other sizes, so losses have other last bits.
+        assertEquals(4, records[0].size)
+        records[0].zip(records[1]).forEach { (a, b) -> assertEquals(a.lossPlus, b.lossPlus, 1e-4f) }
+        started(intent(lab.request(4).copy(run = "small", memoryLimitBytes = 1_000_000))).worker!!.join(60_000)
+        assertTrue((Board.status as Status.Failed).message.contains("memory limit is too small"))
     }
 
     @Test
