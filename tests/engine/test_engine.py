@@ -40,7 +40,15 @@ def reports(golden: Path, maven: Maven) -> dict[str, ElementTree.Element]:
 
 def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str, ElementTree.Element]) -> None:
     names = {name.rpartition(".")[2] for name in reports}
-    assert {"NoiseTest", "JsonTextTest", "JournalTest", "TokenizerTest", "TuneTest", "StagesTest", "SegmentedLogTest"} <= names
+    assert {
+        "NoiseTest",
+        "JsonTextTest",
+        "JournalTest",
+        "TokenizerTest",
+        "TuneTest",
+        "StagesTest",
+        "SegmentedLogTest",
+    } <= names
     assert {"MainActivityTest", "PausePolicyTest", "TelemetryTest", "TuningServiceTest"} <= names
     for name, report in reports.items():
         counts = {kind: int(report.get(kind, "1")) for kind in ("errors", "failures", "skipped")}
