@@ -20,6 +20,7 @@ from seedtune.runtime.graphs import Graph, MappedGraph
 from seedtune.runtime.session import open_session
 from seedtune.runtime.stages.memory_limit import MemoryChoice
 from seedtune.runtime.stages.plan import STAGES, decode_plan
+from seedtune.runtime.stages.slow_storage import Reading
 from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.task.compile import CompiledTask
 
@@ -81,6 +82,11 @@ class Bundle:
         """What its graphs keep to; None without a limit."""
         return self._streamed.choice if self._streamed else None
 
+    @property
+    def reading(self) -> Reading:
+        """What streaming the weights has taken so far; nothing without a limit."""
+        return self._streamed.reading if self._streamed else Reading()
+
     def stages(self) -> StageFiles:
         """What the bundle says of its stages.
 
@@ -93,7 +99,7 @@ class Bundle:
         """The same bundle, with graphs that stream their weights and keep to ``choice``.
 
         Raises:
-            SeedTuneError: it has no stages.
+            SeedTuneError: it has no stages, or lies where files cannot be mapped.
         """
         streamed = StreamedGraphs(self.path, self.path / WEIGHTS, self.stages(), choice)
         return Bundle(self.path, self.manifest, self.sha256, streamed)

@@ -24,6 +24,7 @@ from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.outcome import Outcome
 from seedtune.runtime.run.prepare import Split, catch_up, describe_run
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
+from seedtune.runtime.stages.slow_storage import SlowStorage
 from seedtune.runtime.state import State
 from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
 from seedtune.runtime.telemetry.progress import RunProgress
@@ -95,6 +96,7 @@ class Run:
             log = stack.enter_context(JsonLinesWriter(self.folder.steps))
             if self.held_out and held_out_feeder and self._evaluation_due(first_step):
                 self.held_out.at_step(first_step, self.state, held_out_feeder, progress)
+            slow_storage = SlowStorage(lambda: self.bundle.reading, progress.notice)
             events = tune(
                 estimator=estimator,
                 optimizer=self.optimizer,
@@ -115,6 +117,7 @@ class Run:
                     record = _step_record(event, elapsed, peak)
                     log.write(record)
                     progress.step(record)
+                    slow_storage.step()
                     self._outcome.add(record)
                     if stop() and done < self.settings.steps:
                         interrupted = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from pathlib import Path
 
 from seedtune.runtime.errors import SeedTuneError
@@ -25,11 +26,13 @@ class DirectFile:
     Attributes:
         direct: whether the page cache is passed by.
         bytes_read: so far.
+        reading_seconds: that took.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.bytes_read = 0
+        self.reading_seconds = 0.0
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT)
             self.direct = True
@@ -46,6 +49,7 @@ class DirectFile:
         Raises:
             SeedTuneError: the storage fails, or the file has become shorter.
         """
+        began = time.perf_counter()
         done = 0
         size = len(into)
         while done < size:
@@ -61,6 +65,7 @@ class DirectFile:
             done += count
             if count % PAGE_BYTES or not count:
                 break
+        self.reading_seconds += time.perf_counter() - began
         if start + done < min(start + size, self._identity[0]):
             raise self._changed()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.stages.memory_limit import MemoryChoice
 from seedtune.runtime.stages.plan import STAGES, StagePlan, decode_plan
+from seedtune.runtime.stages.slow_storage import Reading
 from seedtune.runtime.stages.staged_graph import StagedGraph
 from seedtune.runtime.stages.tensors import Tensor, read_header
 from seedtune.runtime.stages.weights import StreamedWeights
@@ -57,6 +58,11 @@ class StreamedGraphs:
         self._folder = folder
         self._plan = files.plan
         self._weights = StreamedWeights(weights, files.tensors, files.plan.roles, choice.buffer_bytes, choice.kept)
+
+    @property
+    def reading(self) -> Reading:
+        """What streaming has taken so far."""
+        return self._weights.reading
 
     def open(self, graph: str, threads: int | None) -> StagedGraph:
         """The graph "probe", "eval" or "prefix"."""

@@ -10,14 +10,17 @@ from __future__ import annotations
 import mmap
 import queue
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.stages.direct_file import DirectFile, span_of
 from seedtune.runtime.stages.plan import Role
 from seedtune.runtime.stages.ring import ClosedError, Ring
+from seedtune.runtime.stages.slow_storage import Reading
 from seedtune.runtime.stages.tensors import Tensor
 
 # Tensor -> the address of its bytes.
@@ -36,6 +39,7 @@ class StreamedWeights:
 
     Raises:
         OSError: the file cannot be opened.
+        SeedTuneError: a table is to be mapped, and the file system has no mmap.
     """
 
     def __init__(
@@ -56,11 +60,14 @@ class StreamedWeights:
         self._memory: list[_Pages] = []
         self._map: np.ndarray | None = None
         self._path = path
+        self._waited_seconds = 0.0
+        if "mapped" in roles.values():
+            self._map = self._mapped()
 
     @property
-    def bytes_read(self) -> int:
-        """From the file, so far, except through the mapping."""
-        return self._file.bytes_read
+    def reading(self) -> Reading:
+        """What reading has taken so far, except through the mapping."""
+        return Reading(self._file.bytes_read, self._file.reading_seconds, self._waited_seconds)
 
     def passes(self, stages: Sequence[Sequence[str]]) -> Iterator[Addresses]:
         """The addresses of the tensors of each stage; valid until the next stage is asked for.
@@ -85,7 +92,9 @@ class StreamedWeights:
         reader.start()
         try:
             for _stage in stages:
+                asked = time.perf_counter()
                 found = ready.get()
+                self._waited_seconds += time.perf_counter() - asked
                 if isinstance(found, BaseException):
                     raise found
                 yield found
@@ -137,16 +146,28 @@ class StreamedWeights:
     def _fix(self, name: str) -> int:
         """Makes ``name`` stay: a table mapped, everything else read into memory of its own."""
         if self._roles[name] == "mapped":
-            if self._map is None:
-                self._map = np.memmap(self._path, np.uint8, "r")
-                # Rows of a table are looked up here and there: what lies beside them is not wanted.
-                self._map._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]
+            assert self._map is not None
             self._fixed[name] = self._map.ctypes.data + self.tensors[name].offset
         else:
             pages = _Pages(self._span_bytes(name))
             self._memory.append(pages)
             self._fixed[name] = self._read(name, pages, 0)
         return self._fixed[name]
+
+    def _mapped(self) -> np.ndarray:
+        try:
+            mapped = np.memmap(self._path, np.uint8, "r")
+            # Rows of a table are looked up here and there: what lies beside them is not wanted.
+            mapped._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]
+        except OSError as error:
+            self._file.close()
+            raise SeedTuneError(
+                f"the weights cannot be mapped into memory ({error.strerror})",
+                file=self._path,
+                rule="a file system with mmap, for a run within a memory limit",
+                remedy="copy the bundle to the storage of the device itself, or leave the memory limit out",
+            ) from error
+        return mapped
 
 
 class _Pages:

@@ -91,9 +91,9 @@ def test_each_matrix_is_read_once_for_all_rows_in_flight(case: Case) -> None:
     graph = graphs.open("eval", 1)
     read = []
     for _ in range(3):
-        before = weights.bytes_read
+        before = weights.reading.bytes_read
         assert len(list(graph.run(["loss"], feeder.batches(range(11), 30), {"state": state}))) > 1
-        read.append(weights.bytes_read - before)
+        read.append(weights.reading.bytes_read - before)
     streamed = sum(files.tensors[name].size_bytes for name in files.plan.streamed)
     pages = 8192 * len(files.plan.streamed)
     assert streamed <= read[1] <= streamed + pages

@@ -2,11 +2,13 @@ package org.seedtune.engine.stages
 
 import java.io.Closeable
 import java.io.File
+import java.io.IOException
 import java.io.RandomAccessFile
 import java.nio.ByteBuffer
 import java.nio.channels.FileChannel
 import java.util.concurrent.LinkedBlockingQueue
 import kotlin.concurrent.thread
+import org.seedtune.engine.SeedTuneException
 
 /** The whole pages around [sizeBytes] bytes at [offset]: where they start, and their bytes. */
 internal class Span(offset: Long, sizeBytes: Int) {
@@ -22,6 +24,7 @@ internal val Tensor.span get() = Span(offset, sizeBytes)
  *
  * @param bufferBytes what streamed matrices share; at least what the largest stage needs.
  * @param kept streamed matrices that stay in memory on top of that, after their first reading.
+ * @throws SeedTuneException a table is to be mapped, and the file system has no mmap.
  */
 internal class StreamedWeights(
     private val path: File,
@@ -31,10 +34,11 @@ internal class StreamedWeights(
     private val kept: Set<String>,
     private val platform: Platform,
 ) : Closeable {
+    // What stays; tables from the start, before anything that must be closed is opened.
+    private val fixed = HashMap(roles.filterValues { it == Role.MAPPED }.mapValues { (name, _) -> mapped(tensors.getValue(name)) })
     private val file = WeightsFile(platform, path)
     private val buffer = platform.pages(bufferBytes)
     private val memory = ArrayList<ByteBuffer>()
-    private val fixed = HashMap<String, ByteBuffer>()
 
     /** Bytes read from the file so far, except through the mapping. */
     val bytesRead: Long get() = file.bytesRead
@@ -102,15 +106,20 @@ internal class StreamedWeights(
         return pages.duplicate().apply { limit(first + tensor.sizeBytes).position(first) }.slice()
     }
 
-    /** Makes [name] stay: a table mapped, everything else read into memory of its own. */
-    private fun fix(name: String): ByteBuffer {
-        val tensor = tensors.getValue(name)
-        val bytes = if (roles[name] == Role.MAPPED) {
+    /** Makes [name] stay, in memory of its own. */
+    private fun fix(name: String): ByteBuffer =
+        read(name, platform.pages(tensors.getValue(name).span.sizeBytes).also(memory::add), 0).also { fixed[name] = it }
+
+    private fun mapped(tensor: Tensor): ByteBuffer =
+        try {
             RandomAccessFile(path, "r").use { it.channel.map(FileChannel.MapMode.READ_ONLY, tensor.offset, tensor.sizeBytes.toLong()) }
-        } else {
-            read(name, platform.pages(tensor.span.sizeBytes).also(memory::add), 0)
+        } catch (error: IOException) {
+            throw SeedTuneException(
+                "the weights cannot be mapped into memory (${error.message})",
+                path.path,
+                rule = "a file system with mmap, for a run within a memory limit",
+                remedy = "copy the bundle to the storage of the device itself, or leave the memory limit out",
+                cause = error,
+            )
         }
-        fixed[name] = bytes
-        return bytes
-    }
 }
