@@ -49,7 +49,7 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         "StagesTest",
         "SegmentedLogTest",
     } <= names
-    assert {"MainActivityTest", "PausePolicyTest", "TelemetryTest", "TuningServiceTest"} <= names
+    assert {"ImporterTest", "MainActivityTest", "PausePolicyTest", "TelemetryTest", "TuningServiceTest"} <= names
     for name, report in reports.items():
         counts = {kind: int(report.get(kind, "1")) for kind in ("errors", "failures", "skipped")}
         assert counts == {"errors": 0, "failures": 0, "skipped": 0}, name

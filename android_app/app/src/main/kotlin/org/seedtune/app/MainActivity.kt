@@ -2,6 +2,7 @@ package org.seedtune.app
 
 import android.Manifest
 import android.app.Activity
+import android.content.ActivityNotFoundException
 import android.content.Intent
 import android.os.Build
 import android.os.Bundle
@@ -27,8 +28,15 @@ class MainActivity : Activity() {
         super.onCreate(savedInstanceState)
         setContentView(R.layout.main)
         places = Places(this).make()
+        findViewById<View>(R.id.add_bundle).setOnClickListener { choose(Intent(Intent.ACTION_OPEN_DOCUMENT_TREE), CHOOSE_BUNDLE) }
+        findViewById<View>(R.id.add_rows).setOnClickListener {
+            // Few phones know a type for JSON lines.
+            choose(Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("*/*"), CHOOSE_ROWS)
+        }
         findViewById<View>(R.id.start).setOnClickListener { start() }
-        findViewById<View>(R.id.stop).setOnClickListener { send(TuningService.ACTION_STOP) }
+        findViewById<View>(R.id.stop).setOnClickListener {
+            if (Board.status is Status.Copying) Copying.stop() else send(TuningService.ACTION_STOP)
+        }
         findViewById<View>(R.id.pause).setOnClickListener {
             val waits = (Board.status as? Status.Paused)?.reason == PauseReason.USER
             send(if (waits) TuningService.ACTION_RESUME else TuningService.ACTION_PAUSE)
@@ -45,14 +53,7 @@ class MainActivity : Activity() {
 
     override fun onResume() {
         super.onResume()
-        list(R.id.bundle, places.bundles)
-        list(R.id.train, places.data)
-        list(R.id.eval, listOf(getString(R.string.none)) + places.data)
-        val missing = places.bundles.isEmpty() || places.data.isEmpty()
-        findViewById<TextView>(R.id.hint).apply {
-            visibility = if (missing) View.VISIBLE else View.GONE
-            text = getString(R.string.hint, places.root.path)
-        }
+        list()
         Board.add(onStatus)
         render(Board.status)
     }
@@ -60,6 +61,29 @@ class MainActivity : Activity() {
     override fun onPause() {
         Board.remove(onStatus)
         super.onPause()
+    }
+
+    private fun list() {
+        list(R.id.bundle, places.bundles)
+        list(R.id.train, places.data)
+        list(R.id.eval, listOf(getString(R.string.none)) + places.data)
+        findViewById<TextView>(R.id.hint).apply {
+            visibility = if (places.bundles.isEmpty() || places.data.isEmpty()) View.VISIBLE else View.GONE
+            text = getString(R.string.hint, places.root.path)
+        }
+    }
+
+    private fun choose(intent: Intent, code: Int) {
+        try {
+            startActivityForResult(intent, code)
+        } catch (_: ActivityNotFoundException) {
+            render(Status.Failed(getString(R.string.no_chooser)))
+        }
+    }
+
+    override fun onActivityResult(requestCode: Int, resultCode: Int, data: Intent?) {
+        val uri = data?.data?.takeIf { resultCode == RESULT_OK } ?: return
+        Copying.start(this, uri, bundle = requestCode == CHOOSE_BUNDLE)
     }
 
     private fun list(id: Int, names: List<String>) {
@@ -94,14 +118,15 @@ class MainActivity : Activity() {
 
     private fun render(status: Status) {
         findViewById<TextView>(R.id.status).text = statusText(this, status)
-        val working = status is Status.Preparing || status is Status.Tuning || status is Status.Paused
+        val working = status is Status.Copying || status is Status.Preparing || status is Status.Tuning || status is Status.Paused
         findViewById<Button>(R.id.start).isEnabled = !working
         findViewById<Button>(R.id.stop).isEnabled = working
         findViewById<Button>(R.id.pause).apply {
             isEnabled = status is Status.Tuning || status is Status.Paused
             setText(if (status is Status.Paused && status.reason == PauseReason.USER) R.string.go_on else R.string.pause)
         }
-        findViewById<View>(R.id.answer).isEnabled = !working
+        for (id in listOf(R.id.answer, R.id.add_bundle, R.id.add_rows)) findViewById<View>(id).isEnabled = !working
+        if (status is Status.Copied) list()
         if (status is Status.Tuning) findViewById<LossChart>(R.id.chart).losses = status.losses
     }
 
@@ -136,4 +161,9 @@ class MainActivity : Activity() {
             val label = task.labels[best].let { it.name.ifEmpty { it.word.trim() } }
             getString(R.string.answer_text, label, 100 * probabilities[best], steps)
         }
+
+    private companion object {
+        const val CHOOSE_BUNDLE = 1
+        const val CHOOSE_ROWS = 2
+    }
 }

@@ -11,14 +11,21 @@ import org.seedtune.engine.SeedTuneException
 class Places(val root: File) {
     constructor(context: Context) : this(context.getExternalFilesDir(null) ?: context.filesDir)
 
-    val bundles: List<String> get() = names("bundles") { File(it, "manifest.json").isFile }
-    val data: List<String> get() = names("data") { it.isFile && it.name.endsWith(".jsonl") }
+    val bundles: List<String> get() = names("bundles") { File(it, MANIFEST).isFile }
+    val data: List<String> get() = names("data") { it.isFile && it.name.endsWith(ROWS) }
 
     fun bundle(name: String) = inside("bundles", name)
 
     fun data(name: String) = inside("data", name)
 
     fun run(name: String) = inside("runs", name)
+
+    /** A place for [name] and [extension] in [folder] where nothing is yet: with a number, if need be. */
+    fun unused(folder: String, name: String, extension: String = ""): File {
+        make()
+        val numbers = generateSequence(2) { it + 1 }.map { "$name-$it" }
+        return (sequenceOf(name) + numbers).map { inside(folder, it + extension) }.first { !it.exists() }
+    }
 
     /** Makes the folders, so that adb finds where to push to. */
     fun make(): Places {
@@ -27,12 +34,19 @@ class Places(val root: File) {
     }
 
     private fun names(folder: String, wanted: (File) -> Boolean): List<String> =
-        File(root, folder).listFiles().orEmpty().filter(wanted).map { it.name }.sorted()
+        File(root, folder).listFiles().orEmpty().filter { !it.name.startsWith(".") && wanted(it) }.map { it.name }.sorted()
 
     private fun inside(folder: String, name: String): File {
-        if (name.isEmpty() || name != File(name).name || name.startsWith(".")) {
-            throw SeedTuneException("this is not the name of a file in $folder", value = name, rule = "a plain name", remedy = "choose one that is there")
-        }
-        return File(File(root, folder), name)
+        val plain = plain(name)
+            ?: throw SeedTuneException("this is not the name of a file in $folder", value = name, rule = "a plain name", remedy = "choose one that is there")
+        return File(File(root, folder), plain)
+    }
+
+    companion object {
+        const val MANIFEST = "manifest.json"
+        const val ROWS = ".jsonl"
+
+        /** [name] if it stays in its folder and is not hidden, else null. */
+        fun plain(name: String): String? = name.takeUnless { it.isEmpty() || it != File(it).name || it.startsWith(".") }
     }
 }

@@ -7,6 +7,12 @@ sealed interface Status {
     /** Nothing. */
     object Idle : Status
 
+    /** Copying what was chosen: [doneBytes] of [ofBytes], or of 0 when nobody knows. */
+    data class Copying(val doneBytes: Long, val ofBytes: Long) : Status
+
+    /** [name] is there and can be chosen. */
+    data class Copied(val name: String) : Status
+
     /** Reading and checking, or computing prefixes: [done] of [of], or 0 of 0 when nobody knows. */
     data class Preparing(val done: Int, val of: Int) : Status
 

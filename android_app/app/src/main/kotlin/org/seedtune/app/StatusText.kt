@@ -5,6 +5,8 @@ import android.content.Context
 /** [status] in a line of the phone's language. */
 fun statusText(context: Context, status: Status): String = when (status) {
     Status.Idle -> context.getString(R.string.idle)
+    is Status.Copying -> context.getString(R.string.copying, status.doneBytes / MEGABYTE, status.ofBytes / MEGABYTE)
+    is Status.Copied -> context.getString(R.string.copied, status.name)
     is Status.Preparing ->
         if (status.of == 0) context.getString(R.string.preparing) else context.getString(R.string.caching, status.done, status.of)
     is Status.Tuning -> context.getString(

@@ -2,6 +2,7 @@ package org.seedtune.app
 
 import android.util.Log
 import java.io.File
+import java.io.IOException
 import org.seedtune.engine.SeedTune
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.run.TuningEvent
@@ -61,6 +62,8 @@ class TuningJob(
             host.show(run())
         } catch (error: SeedTuneException) {
             failed(error, error.message.orEmpty())
+        } catch (error: IOException) {
+            failed(error, "a file could not be read or written: ${error.message}")
         } catch (error: OutOfMemoryError) {
             failed(error, "the memory of this app does not suffice: ${error.message}")
         } catch (error: RuntimeException) {

@@ -30,6 +30,7 @@ import org.robolectric.annotation.GraphicsMode
 class MainActivityTest {
     private val states = mapOf(
         "idle" to Status.Idle,
+        "copying" to Status.Copying(640_000_000, 1_310_000_000),
         "caching" to Status.Preparing(120, 512),
         "tuning" to Status.Tuning(120, 300, List(120) { 0.35 + 0.4 * exp(-it / 40.0) + 0.05 * kotlin.math.sin(it * 1.7) }, 154_000_000),
         "paused" to Status.Paused(PauseReason.HOT, 120, 300),
@@ -88,8 +89,9 @@ class MainActivityTest {
         for ((name, status) in states) {
             Board.show(status)
             shadowOf(activity.mainLooper).idle()
-            val working = name in listOf("caching", "tuning", "paused")
+            val working = name in listOf("copying", "caching", "tuning", "paused")
             assertEquals(name, !working, enabled(R.id.start))
+            assertEquals(name, !working, enabled(R.id.add_bundle))
             assertEquals(name, working, enabled(R.id.stop))
             assertEquals(name, name == "tuning" || name == "paused", enabled(R.id.pause))
         }

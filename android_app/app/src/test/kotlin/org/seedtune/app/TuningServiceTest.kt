@@ -1,13 +1,16 @@
 package org.seedtune.app
 
+import android.app.NotificationManager
 import android.app.Service
 import android.content.Intent
 import android.content.pm.ServiceInfo
 import android.os.PowerManager
 import java.io.File
+import java.nio.file.Files
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.jsonObject
 import org.junit.After
+import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotNull
@@ -70,6 +73,48 @@ class TuningServiceTest {
         records[0].zip(records[1]).forEach { (a, b) -> assertEquals(a.lossPlus, b.lossPlus, 1e-4f) }
         started(intent(lab.request(4).copy(run = "small", memoryLimitBytes = 1_000_000))).worker!!.join(60_000)
         assertTrue((Board.status as Status.Failed).message.contains("memory limit is too small"))
+    }
+
+    @Test
+    fun `full storage in mid-step is explained, and nothing is lost`() {
+        lab.furnish()
+        val run = lab.places.run("tiny-train").also { it.mkdirs() }
+        val steps = File(run, "steps.jsonl")
+        // A device on which every write finds the storage full.
+        Files.createSymbolicLink(steps.toPath(), File("/dev/full").toPath())
+        started(intent(lab.request(6))).worker!!.join(60_000)
+        assertTrue(Board.status.toString(), (Board.status as Status.Failed).message.contains("No space left"))
+        assertEquals(1, readJournal(File(run, "journal.bin")).records.size)
+        assertTrue(steps.delete())
+        started(intent(lab.request(6))).worker!!.join(60_000)
+        assertEquals(Status.Done(6, complete = true, accuracy = null), Board.status)
+        val resumed = File(run, "journal.bin").readBytes()
+        run.deleteRecursively()
+        started(intent(lab.request(6))).worker!!.join(60_000)
+        assertArrayEquals(resumed, File(run, "journal.bin").readBytes())
+    }
+
+    @Test
+    fun `a bundle of a newer version, and rows that cannot be read, are explained`() {
+        lab.furnish()
+        val manifest = File(lab.places.bundle("tiny"), "manifest.json")
+        val content = manifest.readText()
+        manifest.writeText(content.replace(Regex("\"format_version\": *[0-9]+"), "\"format_version\": 99"))
+        started(intent(lab.request(3))).worker!!.join(60_000)
+        assertTrue(Board.status.toString(), (Board.status as Status.Failed).message.contains("99"))
+        manifest.writeText(content)
+        lab.places.data("train.jsonl").appendText("{\"text\": ")
+        started(intent(lab.request(3))).worker!!.join(60_000)
+        assertTrue(Board.status.toString(), (Board.status as Status.Failed).message.contains("train.jsonl"))
+    }
+
+    @Test
+    fun `with notifications refused it tunes all the same`() {
+        lab.furnish()
+        shadowOf(lab.application).denyPermissions(android.Manifest.permission.POST_NOTIFICATIONS)
+        shadowOf(lab.application.getSystemService(NotificationManager::class.java)).setNotificationsEnabled(false)
+        started(intent(lab.request(3))).worker!!.join(60_000)
+        assertEquals(Status.Done(3, complete = true, accuracy = null), Board.status)
     }
 
     @Test

@@ -30,13 +30,14 @@ class JsonLines(private val file: File) : Closeable {
     override fun close() = out.close()
 
     private fun mendTail(opened: RandomAccessFile) {
-        var end = opened.length()
+        val length = opened.length()
+        var end = length
         while (end > 0) {
             opened.seek(end - 1)
             if (opened.read() == '\n'.code) break
             end--
         }
-        opened.setLength(end)
+        if (end < length) opened.setLength(end)
         opened.seek(end)
     }
 
