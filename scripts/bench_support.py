@@ -8,6 +8,7 @@ import demo_data
 import numpy as np
 from bench_report import machine, report
 
+from seedtune.exporter.passes.storage import Storage
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.exporter.traced_model import PrefixStorage
 from seedtune.runtime.bundle.manifest import MANIFEST
@@ -23,10 +24,15 @@ OUTPUT = Path("bench-output")
 
 
 def bundle(
-    rank: int = 8, targets: str = "default", scope: Scope = "all", prefix_storage: PrefixStorage = "fp16"
+    rank: int = 8,
+    targets: str = "default",
+    scope: Scope = "all",
+    prefix_storage: PrefixStorage = "fp16",
+    storage: Storage = "fp32",
 ) -> Bundle:
     """A bundle of SmolLM2 for the sentiment task, exported once into bench-output/."""
     name = f"bundle-{targets.replace(',', '-').replace('*', 'x')}-{rank}-{scope}"
+    name += "" if storage == "fp32" else f"-{storage}"
     path = OUTPUT / (name if scope == "all" else f"{name}-{prefix_storage}")
     if not (path / MANIFEST).is_file():
         export_bundle(
@@ -37,6 +43,7 @@ def bundle(
             rank=rank,
             scope=scope,
             prefix_storage=prefix_storage,
+            storage=storage,
             check=False,
         )
     return Bundle.open(path)
@@ -45,6 +52,17 @@ def bundle(
 def reviews(opened: Bundle, split: str = "train") -> list[Example]:
     """The demo's rows, tokenised for the bundle."""
     return load_split(demo_data.main(OUTPUT / "data")[split], opened.compiled_task()).examples
+
+
+def review_rows(opened: Bundle, batch: int, tokens: int) -> dict[str, np.ndarray]:
+    """The ends of reviews that are long enough (no padding), as graph inputs."""
+    long = [example for example in reviews(opened) if len(example.ids) >= tokens][:batch]
+    return {
+        "ids": np.stack([example.ids[-tokens:] for example in long]).astype(np.int64),
+        "mask": np.ones((batch, tokens), np.int64),
+        "position": np.full(batch, tokens - 1),
+        "label": np.array([example.label for example in long]),
+    }
 
 
 def random_rows(opened: Bundle, batch: int, tokens: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -159,6 +159,23 @@ class StagesTest {
     }
 
     @Test
+    fun `a tensor over 2 GiB is told from a damaged header`() {
+        val headers = mapOf("[1024, 600000]" to "2 GiB", "[7]" to "damaged header")
+        for ((shape, message) in headers) {
+            val file = temporary.newFile()
+            val header = """{"table": {"dtype": "F32", "shape": $shape, "data_offsets": [0, 2457600000]}}"""
+            RandomAccessFile(file, "rw").use {
+                it.writeLong(java.lang.Long.reverseBytes(header.length.toLong()))
+                it.writeBytes(header)
+                // A hole: it takes no storage.
+                it.setLength(Long.SIZE_BYTES + header.length + 2_457_600_000)
+            }
+            val refused = assertThrows(SeedTuneException::class.java) { Tensors.read(file) }
+            assertTrue(refused.message, refused.message!!.contains(message))
+        }
+    }
+
+    @Test
     fun `pieces that are out never overlap`() {
         val ring = Ring(1000)
         val owner = IntArray(1000)

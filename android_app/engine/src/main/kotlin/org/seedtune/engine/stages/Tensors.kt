@@ -60,7 +60,12 @@ internal object Tensors {
         val (first, end) = entry.getValue("data_offsets").jsonArray.map { it.jsonPrimitive.long }
         val size = shape.fold(type.size.toLong()) { product, dimension -> product * dimension }
         require(end - first == size && first >= 0 && start + end <= fileBytes) { "$name does not fit: bytes $first to $end" }
-        require(size <= Int.MAX_VALUE) { "$name has $size bytes: a buffer of the JVM ends at 2 GiB" }
+        if (size > Int.MAX_VALUE) {
+            throw SeedTuneException(
+                "a tensor is too large for a memory limit on the JVM", value = "$name, $size bytes", rule = "at most 2 GiB, where a buffer of the JVM ends",
+                remedy = "export with --storage int8, or leave the memory limit out",
+            )
+        }
         return Tensor(type, shape, start + first, size.toInt())
     }
 
