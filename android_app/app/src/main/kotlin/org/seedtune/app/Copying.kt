@@ -25,11 +25,18 @@ object Copying {
                 try {
                     (if (bundle) importer.bundle(uri) else importer.rows(uri))?.let(Status::Copied) ?: Status.Idle
                 } catch (error: SeedTuneException) {
-                    Log.e("SeedTune", error.message, error)
-                    Status.Failed(error.message.orEmpty())
+                    failed(error, error.message.orEmpty())
+                } catch (error: RuntimeException) {
+                    // Other apps keep the files, and throw what they like.
+                    failed(error, error.toString())
                 },
             )
         }
+    }
+
+    private fun failed(error: Exception, message: String): Status {
+        Log.e("SeedTune", message, error)
+        return Status.Failed(message)
     }
 
     /** Ends it; nothing of it is kept. */

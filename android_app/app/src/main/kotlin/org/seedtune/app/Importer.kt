@@ -31,7 +31,7 @@ class Importer(
      */
     fun bundle(tree: Uri): String? = attempt {
         val id = DocumentsContract.getTreeDocumentId(tree)
-        val folder = found(DocumentsContract.buildDocumentUriUsingTree(tree, id), tree).single()
+        val folder = one(DocumentsContract.buildDocumentUriUsingTree(tree, id), tree)
         val files = found(DocumentsContract.buildChildDocumentsUriUsingTree(tree, id), tree).filter { it.type != Document.MIME_TYPE_DIR }
         if (files.none { it.name == Places.MANIFEST }) {
             throw SeedTuneException(
@@ -50,7 +50,7 @@ class Importer(
      * @throws SeedTuneException it is of another kind, cannot be read, or does not fit on the phone.
      */
     fun rows(uri: Uri): String? = attempt {
-        val source = found(uri, null).single()
+        val source = one(uri, null)
         val (name, extension) = source.name.substringBeforeLast('.') to source.name.substringAfterLast('.', "")
         if (extension.lowercase() !in ROWS) {
             throw SeedTuneException("these are not rows", source.name, ".$extension", "JSON lines: a file .jsonl", "write each row as a line of JSON")
@@ -108,9 +108,10 @@ class Importer(
                 sources += Source(place, rows.getString(1) ?: id, rows.getString(2).orEmpty(), rows.getLong(3))
             }
         }
-        if (tree == null && sources.isEmpty()) throw IOException("it is not there any more")
         return sources
     }
+
+    private fun one(uri: Uri, tree: Uri?): Source = found(uri, tree).firstOrNull() ?: throw IOException("it is not there any more")
 
     private fun plain(name: String) = Places.plain(name) ?: throw SeedTuneException("this name cannot be used", value = name, remedy = "rename it")
 

@@ -2,6 +2,7 @@ package org.seedtune.app
 
 import android.app.Activity
 import android.content.Intent
+import android.net.Uri
 import android.view.View
 import android.widget.Spinner
 import android.widget.TextView
@@ -90,6 +91,7 @@ class ImporterTest {
         assertTrue(refused { importer().bundle(Documents.tree("sentiment/notes")) }.contains("no manifest.json"))
         assertTrue(refused { importer().rows(Documents.document("table.csv")) }.contains("not rows"))
         assertTrue(refused { importer().rows(Documents.document("absent.jsonl")) }.contains("not there"))
+        assertTrue(refused { importer().bundle(Documents.tree("absent")) }.contains("not there"))
     }
 
     @Test
@@ -135,6 +137,13 @@ class ImporterTest {
         assertEquals("sentiment", activity.findViewById<Spinner>(R.id.bundle).selectedItem)
         assertEquals("train.jsonl", activity.findViewById<Spinner>(R.id.train).selectedItem)
         assertEquals(View.GONE, activity.findViewById<TextView>(R.id.hint).visibility)
+    }
+
+    @Test
+    fun `an app that answers nonsense does not take this one down`() {
+        Copying.start(RuntimeEnvironment.getApplication(), Uri.parse("content://nobody/nothing"), bundle = true).join(10_000)
+        assertTrue(Board.status.toString(), Board.status is Status.Failed)
+        assertNothingLeft()
     }
 
     @Test
