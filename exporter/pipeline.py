@@ -14,21 +14,21 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
-from seedtune.exporter.check import check_bundle
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
-from seedtune.exporter.destination import refuse_existing, require_space, staging_folder
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.scope import pair_shape
 from seedtune.exporter.graphs.update import build_update
-from seedtune.exporter.mapped_pages import mapped_pages_limited
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.storage import Storage, store
+from seedtune.exporter.reference.check import check_bundle
 from seedtune.exporter.stages.build import build_stages
+from seedtune.exporter.storage.destination import refuse_existing, require_space, staging_folder
+from seedtune.exporter.storage.mapped_pages import mapped_pages_limited
+from seedtune.exporter.storage.weights import WeightsFile
 from seedtune.exporter.targets import lora_a_values
-from seedtune.exporter.traced_model import PrefixStorage, head_parameters, state_layout, trace_in_scope
-from seedtune.exporter.weights import WeightsFile
+from seedtune.exporter.trace.traced_model import PrefixStorage, head_parameters, state_layout, trace_in_scope
 from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
     GRAPHS,
@@ -43,9 +43,9 @@ from seedtune.runtime.bundle.manifest import (
     describe,
     encode_manifest,
 )
+from seedtune.runtime.bundle.stage_plan import STAGES, encode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
-from seedtune.runtime.stages.plan import STAGES, encode_plan
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
 from seedtune.runtime.task.structure import Scope

@@ -39,6 +39,12 @@ class SeedTuneError(Exception):
         self.remedy = remedy
         super().__init__(self.render())
 
+    def at(self, file: str | os.PathLike[str], what: str | None = None, remedy: str | None = None) -> SeedTuneError:
+        """The same failure, found in ``file``, said in other words where these are given."""
+        return SeedTuneError(
+            what or self.what, file=file, value=self.value, rule=self.rule, remedy=remedy or self.remedy
+        )
+
     def render(self) -> str:
         """The whole message: one line of what and where, then one line each for value, rule and remedy."""
         lines = [f"{self.file}: {self.what}" if self.file else self.what]

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from seedtune.exporter.checkpoint import open_checkpoint
-from seedtune.exporter.encodings import SCALE, Encoding, decoded
+from seedtune.exporter.storage.encodings import SCALE, Encoding, decoded
 from seedtune.exporter.targets import lora_a_values
 from seedtune.runtime.bundle.manifest import WEIGHTS, Manifest
 from seedtune.runtime.bundle.reader import Bundle

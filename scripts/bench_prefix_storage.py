@@ -12,10 +12,10 @@ import argparse
 import bench_support
 import numpy as np
 
-from seedtune.runtime.data.suffix_rows import SuffixRows
 from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.evaluation import evaluate
+from seedtune.runtime.model.evaluation import evaluate
 from seedtune.runtime.prefix.prefixes import Prefixes
+from seedtune.runtime.prefix.suffix_rows import SuffixRows
 from seedtune.runtime.run.settings import Settings
 
 STORAGES = ("fp32", "fp16", "int8")

@@ -21,13 +21,14 @@ import numpy as np
 import onnxruntime
 from bench_report import report
 
+from seedtune.runtime.batches.types import Batch
 from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Batch, Example
 from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.graphs import MappedGraph
-from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.graphs.mapped import MappedGraph
+from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.task.example import Example
 
 PRODUCTS = {
     "Gemm", "MatMul", "FusedMatMul", "FusedGemm", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
@@ -145,7 +146,7 @@ def profile_probe(bundle: Bundle, batches: Sequence[Batch], rounds: int, threads
             options.profile_file_prefix = str(Path(folder) / "profile")
             return options
 
-        # Settings are made where sessions are opened, in runtime/session.py; so whatever they are, they apply here.
+        # Settings are made where sessions are opened (runtime/graphs/session.py): whatever they are, they apply here.
         with mock.patch.object(onnxruntime, "SessionOptions", profiling):
             graph = MappedGraph(bundle.path / bundle.manifest.graphs["probe"], threads)
         estimator = TwoSided(graph, Settings().epsilon)

@@ -17,10 +17,9 @@ import numpy as np
 
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.journal.format import probe_seed
-from seedtune.runtime.run.folder import JOURNAL_FILE
-from seedtune.runtime.state import State
-from seedtune.runtime.telemetry.records import RESULT_FILE
-from seedtune.runtime.tuned import open_tuned
+from seedtune.runtime.loop.state import State
+from seedtune.runtime.model.tuned import open_tuned
+from seedtune.runtime.telemetry.records import JOURNAL_FILE, RESULT_FILE
 
 STEPS = 10_000
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.task.compile import CompiledTask, Encoded
+from seedtune.runtime.task.compile import CompiledTask
+from seedtune.runtime.task.example import Example
 
 WORDS = ("the", "a", "film", "story", "good", "bad", "long", "old", "first", "and", "of", "in", "never", "very")
 SEED = 0
@@ -52,7 +53,7 @@ def write_rows(bundle: Path, out: Path, rows: int, tokens: int) -> None:
     )
 
 
-def row_of(task: CompiledTask, tokens: int, generator: np.random.Generator) -> tuple[dict[str, str], Encoded]:
+def row_of(task: CompiledTask, tokens: int, generator: np.random.Generator) -> tuple[dict[str, str], Example]:
     """Fields and tokens of one row: words are added to the truncated field until the row is long enough."""
     if task.task.kind == "completion" or tokens > task.task.max_tokens:
         sys.exit(

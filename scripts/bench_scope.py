@@ -20,17 +20,17 @@ import numpy as np
 from rich.console import Console
 from scipy import stats
 
+from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Feeder
-from seedtune.runtime.data.sampler import Sampler
 from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.evaluation import evaluate
-from seedtune.runtime.run.feeders import CacheOptions, open_feeder
+from seedtune.runtime.loop.sampler import Sampler
+from seedtune.runtime.model.evaluation import evaluate
+from seedtune.runtime.model.feeders import CacheOptions, open_feeder
+from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.start import start_or_resume
 from seedtune.runtime.telemetry.progress import RunProgress
-from seedtune.runtime.tuned import open_tuned
 
 BATCH_SIZE = 32
 TIMED_STEPS = 4

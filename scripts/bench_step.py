@@ -32,8 +32,8 @@ from contenders.turns import Contender, interleave
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.cli.options import parse_size
-from seedtune.runtime.run.prepare import load_split
-from seedtune.runtime.session import default_threads
+from seedtune.runtime.graphs.session import default_threads
+from seedtune.runtime.model.splits import load_split
 
 KINDS = ("seedtune", "forwards", "gemm", "mezo", "lora", "training")
 SCRIPTS = Path(__file__).parent

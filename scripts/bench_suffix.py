@@ -19,13 +19,15 @@ from pathlib import Path
 import bench_support
 import numpy as np
 
+from seedtune.runtime.batches.token_rows import WholeRows
+from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example, Feeder, WholeRows
-from seedtune.runtime.data.sampler import Sampler
 from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.evaluation import evaluate
-from seedtune.runtime.run.feeders import CacheOptions, open_feeder
+from seedtune.runtime.loop.sampler import Sampler
+from seedtune.runtime.model.evaluation import evaluate
+from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.task.example import Example
 
 TOKENS_PER_CALL = Settings().rows_per_call // 2
 CACHED_ROWS, COMPARED_ROWS = 512, 256

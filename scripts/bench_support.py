@@ -10,11 +10,11 @@ from bench_report import machine, report
 
 from seedtune.exporter.passes.storage import Storage
 from seedtune.exporter.pipeline import export_bundle
-from seedtune.exporter.traced_model import PrefixStorage
+from seedtune.exporter.trace.traced_model import PrefixStorage
 from seedtune.runtime.bundle.manifest import MANIFEST
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example
-from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.task.example import Example
 from seedtune.runtime.task.structure import Scope
 
 __all__ = ["OUTPUT", "SOURCE", "bundle", "machine", "random_rows", "report", "reviews"]

@@ -23,17 +23,18 @@ from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.scope import Traced
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
+from seedtune.exporter.storage.weights import WeightsFile
 from seedtune.exporter.targets import lay_out, lora_a_values, select
-from seedtune.exporter.trunk import trace
-from seedtune.exporter.weights import WeightsFile
+from seedtune.exporter.trace.trunk import trace
+from seedtune.runtime.batches.token_rows import WholeRows
 from seedtune.runtime.bundle.manifest import StateLayout
-from seedtune.runtime.data.batches import Example, WholeRows
 from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.evaluation import evaluate
-from seedtune.runtime.graphs import MappedGraph
-from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.graphs.mapped import MappedGraph
+from seedtune.runtime.model.evaluation import evaluate
+from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
+from seedtune.runtime.task.example import Example
 
 SETS = ("query", "value", "output", "up", "down", "up,query", "query,key,value,output,gate,up,down")
 ROWS, EPSILON, RANK = 32, 2e-2, 4

@@ -23,12 +23,12 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from seedtune.runtime.evaluation import Evaluation, evaluate
+from seedtune.runtime.model.evaluation import Evaluation, evaluate
+from seedtune.runtime.model.feeders import CacheOptions, open_feeder
+from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.model.tuned import Tuned, open_tuned
 from seedtune.runtime.report.statistics import paired_comparison, wilson_interval
-from seedtune.runtime.run.feeders import CacheOptions, open_feeder
-from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.tuned import Tuned, open_tuned
 
 SEEDTUNE = str(Path(sys.executable).with_name("seedtune"))
 # Rows of the training set that the linear probe learns from: as many as the run sees at most.

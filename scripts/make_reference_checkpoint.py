@@ -26,7 +26,7 @@ from reference_checkpoint.weight_files import Advance, size_bytes, write_weights
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from seedtune.exporter.destination import require_space, staging_folder
+from seedtune.exporter.storage.destination import require_space, staging_folder
 from seedtune.runtime.errors import SeedTuneError
 
 

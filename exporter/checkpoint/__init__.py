@@ -6,7 +6,7 @@ knows of graphs, bundles or tasks. Importing this package needs the ``export`` e
 """
 
 from seedtune.exporter.checkpoint.checkpoint import Attention, Checkpoint, Family
-from seedtune.exporter.checkpoint.embedded import embedded_models, remove_embedded
+from seedtune.exporter.checkpoint.fetch.embedded import embedded_models, remove_embedded
 from seedtune.exporter.checkpoint.source import open_checkpoint
 
 __all__ = [

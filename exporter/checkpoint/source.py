@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 from seedtune.exporter.checkpoint.checkpoint import Checkpoint
-from seedtune.exporter.checkpoint.embedded import MODELS, embedded_path
+from seedtune.exporter.checkpoint.fetch.embedded import MODELS, embedded_path
+from seedtune.exporter.checkpoint.fetch.hub import download_model
 from seedtune.exporter.checkpoint.folder import FolderCheckpoint
-from seedtune.exporter.checkpoint.gguf_file import GgufCheckpoint
-from seedtune.exporter.checkpoint.hub import download_model
+from seedtune.exporter.checkpoint.gguf.file import GgufCheckpoint
 from seedtune.runtime.errors import SeedTuneError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

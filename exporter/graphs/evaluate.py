@@ -14,7 +14,7 @@ from seedtune.exporter.graphs.scoring import Described, score
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import attach_targets
-from seedtune.exporter.tracing import last_dimension
+from seedtune.exporter.trace.tracing import last_dimension
 from seedtune.runtime.bundle.manifest import StateLayout
 
 

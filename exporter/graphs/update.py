@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
 from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
-from seedtune.exporter.tracing import OPSET
+from seedtune.exporter.trace.tracing import OPSET
 from seedtune.runtime.bundle.manifest import StateLayout
 
 

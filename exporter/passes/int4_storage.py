@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from seedtune.exporter.encodings import INT4_BLOCK, SCALE, Encoding
 from seedtune.exporter.passes.emitter import Emitter, after_input, parameter, static_shape
+from seedtune.exporter.storage.encodings import INT4_BLOCK, SCALE, Encoding
 
 
 def read_int4(graph: ir.Graph, value: ir.Value, encoding: Encoding) -> None:

@@ -20,8 +20,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from seedtune.exporter.encodings import INT8_MAXIMUM, SCALE, Encoding
 from seedtune.exporter.passes.emitter import Emitter, parameter, static_shape
+from seedtune.exporter.storage.encodings import INT8_MAXIMUM, SCALE, Encoding
 
 CONTRIBUTED = "com.microsoft"
 # A row of zeros has no scale of its own.

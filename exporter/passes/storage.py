@@ -8,11 +8,11 @@ from typing import Literal
 import onnx_ir as ir
 from onnx_ir._core import Usage
 
-from seedtune.exporter.encodings import INT4_BLOCK, TYPES, Encoding
 from seedtune.exporter.passes.emitter import static_shape
 from seedtune.exporter.passes.half_storage import read_half
 from seedtune.exporter.passes.int4_storage import read_int4
 from seedtune.exporter.passes.int8_storage import read_int8
+from seedtune.exporter.storage.encodings import INT4_BLOCK, TYPES, Encoding
 
 Storage = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 

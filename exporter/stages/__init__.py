@@ -1,1 +1,1 @@
-"""Cuts a finished graph into stages (`runtime/stages/plan.py` says what a stage is)."""
+"""Cuts a finished graph into stages (`runtime/bundle/stage_plan.py` says what a stage is)."""

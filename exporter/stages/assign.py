@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from seedtune.exporter.stages.border import Users, run_late, users_of
 from seedtune.exporter.stages.reads import is_parameter, reads, size_bytes
-from seedtune.runtime.stages.plan import Role
+from seedtune.runtime.bundle.stage_plan import Role
 
 # Matrices of one stage; the buffers that they are read into hold two stages.
 GROUP_BYTES = 32 << 20

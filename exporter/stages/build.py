@@ -13,7 +13,7 @@ from seedtune.exporter.stages.memory import batches_to_infer, measure
 from seedtune.exporter.stages.reads import roles
 from seedtune.exporter.stages.twins import merge
 from seedtune.exporter.stages.types import infer
-from seedtune.runtime.stages.plan import GraphMemory, Role, Stage, StagePlan
+from seedtune.runtime.bundle.stage_plan import GraphMemory, Role, Stage, StagePlan
 
 # Borders are laid where little crosses for rows of this kind.
 WEIGHED_BY = {"batch": 4, "tokens": 64, "prefix": 64}

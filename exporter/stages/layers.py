@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from seedtune.exporter.passes.emitter import Emitter
-from seedtune.runtime.stages.plan import LAYERED
+from seedtune.runtime.bundle.stage_plan import LAYERED
 
 
 def split_layers(graph: ir.Graph) -> dict[str, tuple[str, int]]:

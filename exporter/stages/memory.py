@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from seedtune.exporter.stages.border import users_of
 from seedtune.exporter.stages.types import Inferred
-from seedtune.runtime.stages.plan import BatchBytes, GraphMemory
+from seedtune.runtime.bundle.stage_plan import BatchBytes, GraphMemory
 
 # (rows, tokens of a row, tokens of its prefix)
 WHOLE_ROWS = ((1, 16, 0), (1, 512, 0), (8, 64, 0))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from seedtune.exporter.targets import LORA_A
-from seedtune.runtime.stages.plan import Role
+from seedtune.runtime.bundle.stage_plan import Role
 
 # Smaller ones are kept in memory for good.
 STREAMED_BYTES = 1 << 10

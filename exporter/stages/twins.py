@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from seedtune.exporter.stages.cut import Cut
-from seedtune.runtime.stages.plan import Numbers, Stage
+from seedtune.runtime.bundle.stage_plan import Numbers, Stage
 
 
 def merge(

@@ -163,13 +163,8 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except SeedTuneError as error:
-        raise SeedTuneError(
-            f"the task in the manifest cannot be used: {error.what}",
-            file=path,
-            value=error.value,
-            rule=error.rule,
-            remedy="export the bundle again",
-        ) from error
+        what = f"the task in the manifest cannot be used: {error.what}"
+        raise error.at(path, what, "export the bundle again") from error
     except msgspec.DecodeError as error:
         raise SeedTuneError(
             f"the manifest does not follow its format ({error})",

@@ -14,12 +14,12 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
+from seedtune.runtime.bundle.stage_plan import STAGES, decode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
-from seedtune.runtime.graphs import Graph, MappedGraph
-from seedtune.runtime.session import open_session
+from seedtune.runtime.graphs.mapped import Graph, MappedGraph
+from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.stages.memory_limit import MemoryChoice
-from seedtune.runtime.stages.plan import STAGES, decode_plan
 from seedtune.runtime.stages.slow_storage import Reading
 from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.task.compile import CompiledTask

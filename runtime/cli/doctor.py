@@ -20,7 +20,7 @@ from rich.table import Table
 
 from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.errors import EXIT_CODE
-from seedtune.runtime.session import default_threads
+from seedtune.runtime.graphs.session import default_threads
 
 EXTRAS = {
     "export": ("torch", "transformers", "accelerate", "onnx", "onnx_ir", "onnxscript", "safetensors", "gguf",

@@ -21,14 +21,14 @@ from seedtune.runtime.cli.options import (
     parse_size,
     print_json,
 )
-from seedtune.runtime.evaluation import Evaluation, evaluate
 from seedtune.runtime.files import write_durably
-from seedtune.runtime.run.feeders import CacheOptions, open_feeder
-from seedtune.runtime.run.memory import examples_of_evaluation, limit_memory
-from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.model.evaluation import Evaluation, evaluate
+from seedtune.runtime.model.feeders import CacheOptions, open_feeder
+from seedtune.runtime.model.limit import examples_of_evaluation, limit_memory
+from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.trim import trim
-from seedtune.runtime.tuned import open_tuned
 
 
 def evaluate_command(

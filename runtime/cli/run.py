@@ -22,7 +22,7 @@ from seedtune.runtime.cli.options import (
     parse_size,
     print_json,
 )
-from seedtune.runtime.run.feeders import CacheOptions
+from seedtune.runtime.model.feeders import CacheOptions
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.start import start_or_resume

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.data.batches import Batch
-from seedtune.runtime.graphs import Graph
+from seedtune.runtime.batches.types import Batch
+from seedtune.runtime.graphs.mapped import Graph
 
 Floats = npt.NDArray[np.float32]
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from seedtune.runtime.batches.token_rows import grouped, padded
+from seedtune.runtime.batches.types import Batch, Integers
 from seedtune.runtime.bundle.manifest import Manifest
-from seedtune.runtime.data.batches import Batch, Example, Integers, grouped, padded
-from seedtune.runtime.graphs import Graph
+from seedtune.runtime.graphs.mapped import Graph
 from seedtune.runtime.prefix.blocks import Block
+from seedtune.runtime.task.example import Example
 
 # Tokens of a call; bounds memory, together with what a call returns: this many tokens' keys and values.
 TOKENS_PER_CALL = 512

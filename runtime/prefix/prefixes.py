@@ -14,12 +14,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.prefix.blocks import Block, LayeredBlock, block_bytes, parse_block
 from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
 from seedtune.runtime.prefix.cache_header import CacheHeader
 from seedtune.runtime.prefix.maker import PrefixMaker, prefix_key, prefix_places
+from seedtune.runtime.task.example import Example
 
 # Left free on the disk, for the journal and logs of the run.
 RESERVED_BYTES = 16 << 20

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seedtune.runtime.data.batches import Feeder
+from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.estimators.two_sided import Estimator
 from seedtune.runtime.noise import derive_seed
 

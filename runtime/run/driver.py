@@ -8,24 +8,26 @@ from collections.abc import Callable
 
 import msgspec
 
+from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Feeder
-from seedtune.runtime.data.sampler import Sampler
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.journal.file import JournalWriter, read_journal
 from seedtune.runtime.journal.format import Header
-from seedtune.runtime.loop import DivergedError, StepEvent, tune
+from seedtune.runtime.loop.sampler import Sampler
+from seedtune.runtime.loop.state import State
+from seedtune.runtime.loop.steps import DivergedError, StepEvent, tune
+from seedtune.runtime.model.feeders import CacheOptions, open_feeder
+from seedtune.runtime.model.splits import Split
 from seedtune.runtime.optimizers.normalised import Normalised
 from seedtune.runtime.run.choose_batch import choose_batch_size
-from seedtune.runtime.run.feeders import CacheOptions, open_feeder
+from seedtune.runtime.run.description import describe_run
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.outcome import Outcome
-from seedtune.runtime.run.prepare import Split, catch_up, describe_run
+from seedtune.runtime.run.resume import catch_up
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
 from seedtune.runtime.stages.slow_storage import SlowStorage
-from seedtune.runtime.state import State
 from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult, StepRecord

@@ -13,6 +13,7 @@ from seedtune.runtime.files import write_durably
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
+    JOURNAL_FILE,
     PREDICTIONS_BEST_FILE,
     PREDICTIONS_START_FILE,
     RESULT_FILE,
@@ -22,7 +23,6 @@ from seedtune.runtime.telemetry.records import (
     RunResult,
 )
 
-JOURNAL_FILE = "journal.bin"
 LOCK_FILE = ".lock"
 PREFIXES_FOLDER = "prefixes"
 
@@ -101,21 +101,6 @@ class RunFolder:
     def write_result(self, result: RunResult) -> None:
         """Writes result.json."""
         write_durably(self.path / RESULT_FILE, _pretty(result))
-
-
-def read_description(path: Path) -> RunDescription:
-    """run.json of the RUN folder ``path``.
-
-    Raises:
-        SeedTuneError: it is missing or damaged.
-    """
-    file = path / RUN_FILE
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=RunDescription)
-    except OSError as error:
-        raise SeedTuneError(f"the run's description cannot be read ({error.strerror})", file=file) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SeedTuneError(f"the run's description is damaged ({error})", file=file) from error
 
 
 def recorded_settings(description: RunDescription, path: Path) -> Settings:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Feeder
-from seedtune.runtime.evaluation import Evaluation, evaluate
 from seedtune.runtime.files import write_durably
+from seedtune.runtime.loop.state import State
+from seedtune.runtime.model.evaluation import Evaluation, evaluate
+from seedtune.runtime.model.splits import Split
 from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.prepare import Split
 from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.state import State
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import EvaluationRecord, PredictionRecord
 from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines

@@ -8,13 +8,15 @@ import msgspec
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.model.feeders import CacheOptions
+from seedtune.runtime.model.limit import limit_memory
+from seedtune.runtime.model.splits import Split, load_split
 from seedtune.runtime.run.choose_batch import MANY
 from seedtune.runtime.run.driver import Run
-from seedtune.runtime.run.feeders import CacheOptions
-from seedtune.runtime.run.folder import RunFolder, read_description, recorded_settings
-from seedtune.runtime.run.memory import limit_memory
-from seedtune.runtime.run.prepare import Split, load_split, require_same_run
+from seedtune.runtime.run.folder import RunFolder, recorded_settings
+from seedtune.runtime.run.resume import require_same_run
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
+from seedtune.runtime.telemetry.run_files import read_description
 from seedtune.runtime.trim import trim
 
 

@@ -12,8 +12,8 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from seedtune.runtime.bundle.stage_plan import StagePlan
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.stages.plan import StagePlan
 from seedtune.runtime.stages.tensors import Tensor
 from seedtune.runtime.stages.weights import stage_bytes
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from seedtune.runtime.data.batches import Batch, Integers
-from seedtune.runtime.graphs import Array
-from seedtune.runtime.session import open_session
-from seedtune.runtime.stages.plan import Stage
+from seedtune.runtime.batches.types import Batch, Integers
+from seedtune.runtime.bundle.stage_plan import Stage
+from seedtune.runtime.graphs.mapped import Array
+from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.stages.weights import Addresses, StreamedWeights
 
 Values = dict[str, onnxruntime.OrtValue]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from seedtune.runtime.bundle.stage_plan import STAGES, StagePlan, decode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.stages.memory_limit import MemoryChoice
-from seedtune.runtime.stages.plan import STAGES, StagePlan, decode_plan
 from seedtune.runtime.stages.slow_storage import Reading
 from seedtune.runtime.stages.staged_graph import StagedGraph
 from seedtune.runtime.stages.tensors import Tensor, read_header

@@ -7,39 +7,16 @@ see from a user. Text of a row never becomes a special token; see encoder.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.encoder import Encoder
+from seedtune.runtime.task.example import Example
 from seedtune.runtime.task.label_words import label_word_ids
 from seedtune.runtime.task.structure import Family, Scope, Task
 from seedtune.runtime.task.template import count_masks, has_fixed_end
-
-
-@dataclass(frozen=True, eq=False)
-class Encoded:
-    """A tokenised row of T tokens.
-
-    Attributes:
-        ids: [T] int64.
-        position: the token whose hidden state says the label word: the last one of a causal row, the mask of a
-            masked one.
-        truncated_tokens: how many tokens truncation cost, 0 if the row fitted.
-        suffix: [S] int64, the places where a state of scope "suffix" acts, ascending, ``position`` among them; None for
-            scope "all".
-        targets: [S] int64, the token that each of the suffix's tokens is to be followed by, in a completion task; else
-            None.
-    """
-
-    ids: npt.NDArray[np.int64]
-    position: int
-    truncated_tokens: int
-    suffix: npt.NDArray[np.int64] | None = None
-    targets: npt.NDArray[np.int64] | None = None
 
 
 class CompiledTask:
@@ -112,11 +89,12 @@ class CompiledTask:
         if not completes:
             self.label_word_ids = label_word_ids(self.task, self._encoder, family, unknown_token)
 
-    def encode(self, fields: Mapping[str, str]) -> Encoded:
+    def encode(self, fields: Mapping[str, str], label: int = 0) -> Example:
         """Tokenises one row.
 
         Args:
             fields: the text of each field of the template, and of the response; others are ignored.
+            label: the place of the row's label, where it has one.
 
         Raises:
             SeedTuneError: a field is missing, or the row is longer than max_tokens even with the truncated field
@@ -150,9 +128,9 @@ class CompiledTask:
         if self.scope == "suffix":
             border = self._agreement(ids, self._encoder.render(fields, to_last_field=True))
             suffix = np.union1d(np.arange(border, len(ids)), [position]).astype(np.int64)
-        return Encoded(np.array(ids, np.int64), position, whole - len(ids), suffix)
+        return Example(np.array(ids, np.int64), position, label, suffix, truncated_tokens=whole - len(ids))
 
-    def _completion(self, fields: Mapping[str, str], ids: list[int], truncated_tokens: int) -> Encoded:
+    def _completion(self, fields: Mapping[str, str], ids: list[int], truncated_tokens: int) -> Example:
         """A row ``ids`` of prompt and response: what follows the prompt is learnt, from the prompt's last token on."""
         border = self._agreement(ids, self._encoder.render(fields))
         if not 0 < border < len(ids):
@@ -164,7 +142,7 @@ class CompiledTask:
             )
         read = np.array(ids[:-1], np.int64)
         suffix = np.arange(border - 1, len(read), dtype=np.int64)
-        return Encoded(read, len(read) - 1, truncated_tokens, suffix, np.array(ids[border:], np.int64))
+        return Example(read, len(read) - 1, 0, suffix, np.array(ids[border:], np.int64), truncated_tokens)
 
     def _agreement(self, ids: list[int], beginning: str) -> int:
         """How many of ``ids`` are those of ``beginning`` alone: where the part that never changes ends.

@@ -112,7 +112,7 @@ def parse_task(text: str, file: str) -> Task:
             remedy="put the value in quotes" if "Expected `str`" in str(error) else "change the task file",
         ) from error
     except SeedTuneError as error:
-        raise SeedTuneError(error.what, file=file, value=error.value, rule=error.rule, remedy=error.remedy) from error
+        raise error.at(file) from error
 
 
 def _line_of(error: tomllib.TOMLDecodeError, text: str) -> int:

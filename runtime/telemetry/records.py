@@ -25,6 +25,7 @@ import msgspec
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
+JOURNAL_FILE = "journal.bin"
 STEPS_FILE = "steps.jsonl"
 EVALUATIONS_FILE = "evaluations.jsonl"
 PREDICTIONS_START_FILE = "predictions_start.jsonl"

@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from seedtune.runtime.session import open_session
+from seedtune.runtime.graphs.session import open_session
 
 REPEATS = 3
 OPSET, IR_VERSION = 21, 10

@@ -25,7 +25,7 @@ def prepare(options: dict[str, Any]) -> Callable[[], None]:
     settings = onnxruntime.SessionOptions()
     if options["threads"]:
         settings.intra_op_num_threads = options["threads"]
-    # As in `runtime/session.py`: a packed weight would be a copy of a mapped one.
+    # As in `runtime/graphs/session.py`: a packed weight would be a copy of a mapped one.
     settings.add_session_config_entry("session.disable_prepacking", "1")
     state = api.CheckpointState.load_checkpoint("checkpoint")
     module = api.Module("training_model.onnx", state, "eval_model.onnx", session_options=settings)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from seedtune.runtime.session import open_session
+from seedtune.runtime.graphs.session import open_session
 
 
 def prepare(options: dict[str, Any]) -> Callable[[], None]:

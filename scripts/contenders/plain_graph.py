@@ -24,8 +24,8 @@ from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.label_rows import keep_label_rows
 from seedtune.exporter.passes.linear_layout import Linear, normalise_linears
-from seedtune.exporter.trunk import head_of, trace
-from seedtune.exporter.weights import WeightsFile
+from seedtune.exporter.storage.weights import WeightsFile
+from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import WEIGHTS
 from seedtune.runtime.bundle.reader import Bundle
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.run.feeders import CacheOptions, open_feeder
-from seedtune.runtime.run.memory import limit_memory
-from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.loop.state import State
+from seedtune.runtime.model.feeders import CacheOptions, open_feeder
+from seedtune.runtime.model.limit import limit_memory
+from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.state import State
 from seedtune.runtime.trim import trim
 
 COEFFICIENT = 1e-4

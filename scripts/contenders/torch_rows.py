@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from seedtune.exporter.checkpoint import open_checkpoint
-from seedtune.exporter.trunk import LabelScores
-from seedtune.runtime.session import default_threads
+from seedtune.exporter.trace.trunk import LabelScores
+from seedtune.runtime.graphs.session import default_threads
 
 
 def load(options: dict[str, Any]) -> tuple[torch.nn.Module, Callable[[], torch.Tensor]]:

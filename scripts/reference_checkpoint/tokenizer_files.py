@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
-from seedtune.exporter.checkpoint.embedded import embedded_path
-from seedtune.exporter.checkpoint.gguf_header import read_texts
+from seedtune.exporter.checkpoint.fetch.embedded import embedded_path
+from seedtune.exporter.checkpoint.gguf.header import read_texts
 
 SOURCE = "smollm2-135m-instruct"
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")

@@ -9,7 +9,7 @@ import pytest
 from bench_profile import profile_of, profile_probe, random_examples
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.model.feeders import open_feeder
 
 
 def run_event(start: int, duration: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contenders.comparison import HEADINGS, bars, row_of
 from contenders.turns import Contender, interleave
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.model.splits import load_split
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from seedtune.runtime.bundle.manifest import FORMAT_VERSION, PrefixLayout, decode_manifest, encode_manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.model.feeders import open_feeder
 
 
 def edited(bundle: Path, tmp_path: Path, change: Callable[[dict], object]) -> Path:

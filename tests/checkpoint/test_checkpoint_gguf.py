@@ -13,7 +13,7 @@ from tiny_gguf import write_gguf
 from tiny_models import fill, make_model, outputs
 
 from seedtune.exporter.checkpoint import open_checkpoint
-from seedtune.exporter.checkpoint.gguf_header import read_header
+from seedtune.exporter.checkpoint.gguf.header import read_header
 from seedtune.runtime.errors import SeedTuneError
 
 KINDS = [

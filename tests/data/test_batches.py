@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seedtune.runtime.data.batches import Batch, Example, WholeRows
+from seedtune.runtime.batches.token_rows import WholeRows
+from seedtune.runtime.batches.types import Batch
+from seedtune.runtime.task.example import Example
 
 PADDING = 99
 FEEDS = {"ids", "mask", "position", "label"}

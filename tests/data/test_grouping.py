@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from seedtune.runtime.data.batches import grouped, padded
+from seedtune.runtime.batches.token_rows import grouped, padded
 
 Sizes = list[tuple[int, ...]]
 

@@ -15,10 +15,10 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.evaluation import evaluate
-from seedtune.runtime.run.feeders import open_feeder
-from seedtune.runtime.run.prepare import load_split
-from seedtune.runtime.tuned import open_tuned
+from seedtune.runtime.model.evaluation import evaluate
+from seedtune.runtime.model.feeders import open_feeder
+from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.model.tuned import open_tuned
 
 # family, scope, storage of prefixes, storage of weights
 CASES = (

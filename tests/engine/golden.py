@@ -19,8 +19,8 @@ from tokenizers import Tokenizer
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.noise import derive_seed, noise_words, permutation, rademacher
-from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.stages.memory_limit import Shape, choose
 
 ENGINE = Path(__file__).parents[2] / "android_app"

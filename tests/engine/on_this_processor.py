@@ -13,11 +13,11 @@ from tokenizers import Tokenizer
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.journal.file import read_journal
+from seedtune.runtime.loop.state import State
+from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.noise import derive_seed, noise_words, permutation, rademacher
 from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.prepare import load_split
 from seedtune.runtime.run.start import start_or_resume
-from seedtune.runtime.state import State
 from seedtune.runtime.telemetry.progress import RunProgress
 
 

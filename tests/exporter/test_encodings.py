@@ -7,8 +7,8 @@ import onnx_ir as ir
 import pytest
 import torch
 
-from seedtune.exporter import encodings
-from seedtune.exporter.encodings import INT4_BLOCK, Encoding, decoded
+from seedtune.exporter.storage import encodings
+from seedtune.exporter.storage.encodings import INT4_BLOCK, Encoding, decoded
 from seedtune.runtime.errors import SeedTuneError
 
 GENERATOR = np.random.default_rng(3)

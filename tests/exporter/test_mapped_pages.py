@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seedtune.exporter.mapped_pages import drop_pages, mapped_pages_limited, resident_file_bytes
+from seedtune.exporter.storage.mapped_pages import drop_pages, mapped_pages_limited, resident_file_bytes
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 MIB = 1 << 20

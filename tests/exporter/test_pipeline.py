@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, RobertaConfig
 
 from seedtune.exporter import pipeline
-from seedtune.exporter.check import check_bundle
 from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.pipeline import export_bundle
+from seedtune.exporter.reference.check import check_bundle
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 

@@ -8,9 +8,9 @@ import transformers
 from export_lab import TASK, random_model, save_folder
 from suffix_families import BASE, GROUPED, SPECIAL, config_of
 
-from seedtune.exporter.attention import UnsupportedAttention
 from seedtune.exporter.pipeline import export_bundle
-from seedtune.exporter.suffix_trunk import trace_suffix
+from seedtune.exporter.trace.attention import UnsupportedAttention
+from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.runtime.errors import SeedTuneError
 
 # Rows of the task have up to 24 tokens.

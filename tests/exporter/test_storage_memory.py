@@ -21,9 +21,9 @@ PROBE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from seedtune.exporter.check import random_rows
+from seedtune.exporter.reference.check import random_rows
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
 
 bundle = Bundle.open(Path(sys.argv[1]))

@@ -9,8 +9,8 @@ from tiny_models import MAKERS, make_model, outputs, save_bin, save_folder
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
-from seedtune.exporter.encodings import Encoding, decoded
-from seedtune.exporter.streamed_model import StreamedModel
+from seedtune.exporter.reference.streamed_model import StreamedModel
+from seedtune.exporter.storage.encodings import Encoding, decoded
 from seedtune.exporter.targets import lora_a_values
 from seedtune.runtime.bundle.manifest import StateLayout, Target
 

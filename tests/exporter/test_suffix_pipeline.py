@@ -14,14 +14,14 @@ from export_lab import random_model, random_state, save_folder
 from suffix_families import config_of
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
-from seedtune.exporter.check import check_bundle, random_rows
 from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.pipeline import export_bundle
-from seedtune.exporter.suffix_model import SuffixTunedModel
+from seedtune.exporter.reference.check import check_bundle, random_rows
+from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.bundle.manifest import PREFIX_TYPES, PrefixLayout, describe
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.model.feeders import open_feeder
 
 GRAPH_TYPES = {"float32": "tensor(float)", "float16": "tensor(float16)", "int8": "tensor(int8)"}
 

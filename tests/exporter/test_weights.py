@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from seedtune.exporter.weights import PAGE_BYTES, WeightsFile
+from seedtune.exporter.storage.weights import PAGE_BYTES, WeightsFile
 from seedtune.runtime.errors import SeedTuneError
 
 FLOAT, HALF, INT64 = ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT64

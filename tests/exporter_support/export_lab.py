@@ -26,12 +26,12 @@ from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.storage import store
-from seedtune.exporter.suffix_trunk import trace_suffix
 from seedtune.exporter.targets import lay_out, lora_a_values, select
-from seedtune.exporter.trunk import head_of, trace
+from seedtune.exporter.trace.suffix_trunk import trace_suffix
+from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import PrefixLayout, StateLayout
+from seedtune.runtime.graphs.session import CONFIG
 from seedtune.runtime.noise import rademacher
-from seedtune.runtime.session import CONFIG
 
 VOCABULARY = 160
 OPSET = 21

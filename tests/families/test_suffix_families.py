@@ -8,7 +8,7 @@ from suffix_families import CASES, config_of
 from suffix_oracle import plain_scores, suffix_losses, suffix_scores
 from suffix_rows_lab import PADDING, SplitGraphs, SplitRow, split_rows
 
-from seedtune.exporter.suffix_model import SuffixTunedModel
+from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.noise import rademacher
 
 ALLOWED = 1e-4

@@ -14,7 +14,7 @@ from suffix_rows_lab import SplitRow, split_rows, suffix_feeds
 from seedtune.exporter.graphs import scoring
 from seedtune.exporter.passes import completion_loss
 from seedtune.exporter.passes.finish import finish
-from seedtune.exporter.suffix_model import SuffixTunedModel
+from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import rademacher
 

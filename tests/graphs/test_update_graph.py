@@ -7,8 +7,8 @@ from export_lab import session_of
 
 from seedtune.exporter.graphs.update import build_update
 from seedtune.runtime.bundle.manifest import StateLayout, Target
+from seedtune.runtime.loop.state import STEPS_PER_CALL, State
 from seedtune.runtime.noise import rademacher
-from seedtune.runtime.state import STEPS_PER_CALL, State
 
 PARAMETERS = 1056
 LAYOUT = StateLayout(PARAMETERS, 4, 0, (Target("a", "a.lora_A.weight", 0, 264, 8, 4),))

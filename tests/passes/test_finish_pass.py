@@ -10,7 +10,7 @@ from export_lab import FLOAT, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
-from seedtune.exporter.weights import WeightsFile
+from seedtune.exporter.storage.weights import WeightsFile
 from seedtune.runtime.errors import SeedTuneError
 
 TENSORS = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "bias": np.array([1, -1], np.float32)}

@@ -11,11 +11,11 @@ import onnxruntime
 import pytest
 from export_lab import FLOAT, INT64, make_graph, make_value, run
 
-from seedtune.exporter.encodings import Encoding, decoded
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.storage import store
-from seedtune.runtime.session import CONFIG
+from seedtune.exporter.storage.encodings import Encoding, decoded
+from seedtune.runtime.graphs.session import CONFIG
 
 IN, OUT, IDS = 64, 40, 9
 GENERATOR = np.random.default_rng(21)

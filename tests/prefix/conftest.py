@@ -11,8 +11,8 @@ from prefix_lab import LAYOUTS, encoded_rows, header_for, key_of, made_up_block,
 
 from seedtune.runtime.bundle.manifest import PrefixLayout
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example
 from seedtune.runtime.prefix.cache_file import CacheFile
+from seedtune.runtime.task.example import Example
 
 TOKENS = (3, 1, 5)
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from seedtune.runtime.bundle.manifest import PrefixLayout
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example
 from seedtune.runtime.prefix.blocks import Block
 from seedtune.runtime.prefix.cache_header import CacheHeader
+from seedtune.runtime.task.example import Example
 
 LAYOUTS = {storage: PrefixLayout(2, 3, 4, storage) for storage in ("fp32", "fp16", "int8")}
 TYPES = {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}

@@ -13,10 +13,10 @@ import pytest
 from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.prefix.cache_file import CacheFile
 from seedtune.runtime.prefix.prefixes import RESERVED_BYTES, Prefixes
+from seedtune.runtime.task.example import Example
 
 LAYOUT = LAYOUTS["fp32"]
 # Appends entries of argv[3] tokens under a limit on the file's size of argv[4] bytes, which stands in for a full disk;

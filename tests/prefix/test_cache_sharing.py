@@ -13,9 +13,9 @@ from filelock import FileLock
 from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example
 from seedtune.runtime.prefix.cache_file import CacheFile
 from seedtune.runtime.prefix.prefixes import Prefixes
+from seedtune.runtime.task.example import Example
 
 LAYOUT = LAYOUTS["fp16"]
 # Builds a cache of the texts on stdin, once the file argv[4] is there; says how many rows it computed itself.

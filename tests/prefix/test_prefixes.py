@@ -12,11 +12,11 @@ import pytest
 from prefix_lab import block_alone, encoded_rows, read_by_hand, same_block, without_prefix
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example
 from seedtune.runtime.prefix.blocks import block_bytes
 from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
 from seedtune.runtime.prefix.maker import PrefixMaker, prefix_key
 from seedtune.runtime.prefix.prefixes import Prefixes
+from seedtune.runtime.task.example import Example
 
 # Largest difference of a value, by storage: rounding of the products, then to the type (int8: of |values| up to 4).
 ALLOWED = {"fp32": 1e-5, "fp16": 4e-3, "int8": 4e-2}

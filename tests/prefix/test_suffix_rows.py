@@ -12,13 +12,13 @@ from prefix_lab import block_alone, encoded_rows, without_prefix
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.data import suffix_rows
-from seedtune.runtime.data.batches import Example
-from seedtune.runtime.data.suffix_rows import SuffixRows
 from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.evaluation import Evaluation, evaluate
+from seedtune.runtime.model.evaluation import Evaluation, evaluate
+from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.prefix.prefixes import Prefixes
-from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.prefix.suffix_rows import SuffixRows
+from seedtune.runtime.task.example import Example
 
 # Of log-probabilities that spread over 1.5; measured on these rows: 1e-6 (fp32), 7e-4 (fp16) and 7e-3 (int8).
 ALLOWED = {"fp32": 1e-4, "fp16": 5e-3, "int8": 4e-2}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from seedtune.runtime.run.folder import JOURNAL_FILE
-from seedtune.runtime.tuned import open_tuned
+from seedtune.runtime.model.tuned import open_tuned
+from seedtune.runtime.telemetry.records import JOURNAL_FILE
 
 SEEDTUNE = Path(sys.executable).with_name("seedtune")
 REVIEWS = (

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from seedtune.runtime.run.feeders import CacheOptions
+from seedtune.runtime.model.feeders import CacheOptions
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.start import start_or_resume
 from seedtune.runtime.telemetry.progress import RunProgress

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seedtune.runtime.data.batches import Batch, Example, WholeRows
+from seedtune.runtime.batches.token_rows import WholeRows
+from seedtune.runtime.batches.types import Batch
 from seedtune.runtime.estimators.two_sided import Estimate
 from seedtune.runtime.run.choose_batch import FIXED_SHARE, LARGEST, SMALLEST, best_size, choose_batch_size
-from seedtune.runtime.run.folder import read_description
+from seedtune.runtime.task.example import Example
 from seedtune.runtime.telemetry.records import RunResult
+from seedtune.runtime.telemetry.run_files import read_description
 
 
 class Clockwork:

@@ -9,14 +9,14 @@ from types import SimpleNamespace
 import pytest
 from run_lab import Tune, journal_bytes
 
+from seedtune.runtime.batches.token_rows import WholeRows
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import WholeRows
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.journal.file import read_journal
-from seedtune.runtime.loop import DivergedError
+from seedtune.runtime.loop.steps import DivergedError
+from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.noise import rademacher
-from seedtune.runtime.run.prepare import load_split
-from seedtune.runtime.tuned import open_tuned
 
 
 def test_micro_batches_change_the_projected_gradient_by_rounding_only(

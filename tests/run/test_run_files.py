@@ -13,13 +13,13 @@ from run_lab import Tune, journal_bytes, lines
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.evaluation import evaluate
 from seedtune.runtime.journal.file import read_journal
+from seedtune.runtime.loop.state import State
+from seedtune.runtime.model.evaluation import evaluate
+from seedtune.runtime.model.feeders import open_feeder
+from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.noise import derive_seed, rademacher
-from seedtune.runtime.run.feeders import open_feeder
-from seedtune.runtime.run.prepare import load_split
-from seedtune.runtime.state import State
-from seedtune.runtime.tuned import open_tuned
 
 
 def test_two_runs_are_the_same_bits(whole: SimpleNamespace, tune_tiny: Tune, tmp_path: Path) -> None:

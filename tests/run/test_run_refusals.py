@@ -12,8 +12,8 @@ import pytest
 from run_lab import Tune, journal_bytes
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.tuned import open_tuned
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from run_lab import Killed, Tune, journal_bytes, lines
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.evaluation import evaluate
 from seedtune.runtime.journal.file import read_journal
+from seedtune.runtime.model.evaluation import evaluate
+from seedtune.runtime.model.feeders import CacheOptions, open_feeder
+from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.noise import derive_seed, rademacher
 from seedtune.runtime.prefix.cache_file import CacheFile
-from seedtune.runtime.run.feeders import CacheOptions, open_feeder
-from seedtune.runtime.run.prepare import load_split
-from seedtune.runtime.tuned import open_tuned
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_replaying_a_step_gives_the_losses_that_were_recorded(
 def test_steps_count_the_tokens_of_prefix_and_suffix_apart(
     suffix_whole: SimpleNamespace, suffix_bundle: Path, tiny_data: SimpleNamespace
 ) -> None:
-    from seedtune.runtime.data.sampler import Sampler
+    from seedtune.runtime.loop.sampler import Sampler
 
     examples = load_split(tiny_data.train, Bundle.open(suffix_bundle).compiled_task()).examples
     steps = lines(suffix_whole.path / "steps.jsonl")

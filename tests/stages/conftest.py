@@ -12,7 +12,7 @@ import pytest
 from stages_lab import GRID, LAYERS, Case
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.run.prepare import load_split
+from seedtune.runtime.model.splits import load_split
 
 
 @pytest.fixture(scope="session", params=GRID, ids=str)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example
-from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.stages.memory_limit import MemoryChoice
 from seedtune.runtime.stages.weights import stage_bytes
+from seedtune.runtime.task.example import Example
 
 # family, scope, storage of prefixes, storage of weights: every value of each, not every combination.
 GRID = (

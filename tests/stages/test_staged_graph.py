@@ -9,9 +9,9 @@ import pytest
 from stages_lab import EPSILON, LAYERS, SEED, Case, by_hand, losses_of, two_stages
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.prefix.blocks import block_bytes
 from seedtune.runtime.prefix.maker import PrefixMaker
-from seedtune.runtime.run.feeders import open_feeder
 from seedtune.runtime.stages.streaming import StreamedGraphs
 
 

@@ -11,8 +11,9 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.task.compile import CompiledTask, Encoded
+from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import parse_task
+from seedtune.runtime.task.example import Example
 
 LABELS = """
 labels = [{ value = "0", word = " bad" }, { value = "1", word = " good" }]
@@ -54,7 +55,7 @@ def compiled(
     return CompiledTask(parse_task(head + LABELS, "test"), tokenizer, "causal", None, None, 1000, scope)
 
 
-def border_of(encoded: Encoded) -> int:
+def border_of(encoded: Example) -> int:
     """The first place of a suffix that runs to the end of its row."""
     assert encoded.suffix is not None
     assert encoded.suffix.dtype == np.int64

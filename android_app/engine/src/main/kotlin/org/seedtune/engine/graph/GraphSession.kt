@@ -11,7 +11,7 @@ import org.seedtune.engine.SeedTuneException
 
 /**
  * One graph in ONNX Runtime, its weights mapped from their file, with the settings of the Python runtime
- * (`runtime/session.py` says why each is what it is). One thread at a time may use it.
+ * (`runtime/graphs/session.py` says why each is what it is). One thread at a time may use it.
  *
  * What the Java interface lacks is an arena that all sessions share. Each has its own here, or none.
  *

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from seedtune.exporter.targets import lora_a_values
-from seedtune.exporter.trunk import head_of
+from seedtune.exporter.trace.trunk import head_of
 from seedtune.runtime.bundle.manifest import StateLayout
 
 Hook = Callable[..., Any]

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from seedtune.runtime.data.batches import Batch, Integers
-from seedtune.runtime.session import open_session
+from seedtune.runtime.batches.types import Batch, Integers
+from seedtune.runtime.graphs.session import open_session
 
 Array = npt.NDArray[Any]
 

@@ -19,12 +19,12 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import PretrainedConfig
 
-from seedtune.exporter.attention import Prefix, UnsupportedAttention, attending_to
 from seedtune.exporter.checkpoint.limits import position_offset
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.simplify import simplify
-from seedtune.exporter.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
-from seedtune.exporter.trunk import head_of
+from seedtune.exporter.trace.attention import Prefix, UnsupportedAttention, attending_to
+from seedtune.exporter.trace.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
+from seedtune.exporter.trace.trunk import head_of
 
 # All different, so that torch.export cannot take two of them for one.
 BATCH, SUFFIX, PREFIX, SCORED = 3, 7, 5, 2

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from seedtune.runtime.data.batches import Batch, Example, Integers, grouped, padded
+from seedtune.runtime.batches.token_rows import grouped, padded
+from seedtune.runtime.batches.types import Batch, Integers
 from seedtune.runtime.prefix.blocks import side_by_side
 from seedtune.runtime.prefix.prefixes import Prefixes
+from seedtune.runtime.task.example import Example
 
 # Keys and values of one call of a whole graph, which reads a copy of them all; measured in docs/log.md, "suffix".
 PREFIX_BYTES_PER_CALL = 32 << 20

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from seedtune.runtime.data.batches import Batch, Feeder
-from seedtune.runtime.data.sampler import Sampler
+from seedtune.runtime.batches.types import Batch, Feeder
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.two_sided import Estimate, Estimator
 from seedtune.runtime.journal.format import Record, probe_seed
-from seedtune.runtime.state import State
+from seedtune.runtime.loop.sampler import Sampler
+from seedtune.runtime.loop.state import State
 
 
 class Optimizer(Protocol):

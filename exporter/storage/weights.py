@@ -16,7 +16,7 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
-from seedtune.exporter.encodings import Encoding, require_finite
+from seedtune.exporter.storage.encodings import Encoding, require_finite
 from seedtune.runtime.errors import SeedTuneError
 
 PAGE_BYTES = 4096

@@ -17,7 +17,7 @@ import torch
 
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.simplify import simplify
-from seedtune.exporter.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
+from seedtune.exporter.trace.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
 from seedtune.runtime.errors import SeedTuneError
 
 EXAMPLE_ROWS, EXAMPLE_TOKENS = 3, 11

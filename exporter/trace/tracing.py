@@ -12,7 +12,7 @@ from typing import Any
 import onnx_ir as ir
 import torch
 
-from seedtune.exporter.attention import UnsupportedAttention
+from seedtune.exporter.trace.attention import UnsupportedAttention
 from seedtune.runtime.errors import SeedTuneError
 
 OPSET = 21

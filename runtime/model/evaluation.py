@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.data.batches import Feeder
-from seedtune.runtime.graphs import Graph
+from seedtune.runtime.batches.types import Feeder
+from seedtune.runtime.graphs.mapped import Graph
 
 
 @dataclass(frozen=True)

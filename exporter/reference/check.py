@@ -17,15 +17,16 @@ import numpy as np
 import torch
 
 from seedtune.exporter.checkpoint import Checkpoint
-from seedtune.exporter.encodings import Encoding
-from seedtune.exporter.streamed_model import StreamedModel
-from seedtune.exporter.suffix_model import SuffixTunedModel
+from seedtune.exporter.reference.streamed_model import StreamedModel
+from seedtune.exporter.reference.suffix_model import SuffixTunedModel
+from seedtune.exporter.storage.encodings import Encoding
+from seedtune.runtime.batches.token_rows import padded
 from seedtune.runtime.bundle.manifest import CheckResult, Manifest
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example, padded
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.noise import rademacher
-from seedtune.runtime.run.feeders import open_feeder
+from seedtune.runtime.task.example import Example
 
 ROWS, MAX_TOKENS = 4, 24
 EPSILON, SEED, STATE_SCALE = 1e-2, 20240229, 1e-2

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example
 from seedtune.runtime.prefix.maker import prefix_places, read_ids
 from seedtune.runtime.stages.memory_limit import Shape, choose
+from seedtune.runtime.task.example import Example
 from seedtune.runtime.telemetry.memory import read_memory
 
 # Tokens of one side for which an evaluation reads the weights once, at most.

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from seedtune.runtime.batches.token_rows import WholeRows
+from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.batches import Example, Feeder, WholeRows
-from seedtune.runtime.data.suffix_rows import SuffixRows
 from seedtune.runtime.prefix.prefixes import CachePlan, Prefixes
+from seedtune.runtime.prefix.suffix_rows import SuffixRows
+from seedtune.runtime.task.example import Example
 
 Notice = Callable[[str], None]
 

@@ -8,13 +8,13 @@ from typing import Literal
 import onnx_ir as ir
 import torch
 
-from seedtune.exporter.attention import UnsupportedAttention
 from seedtune.exporter.checkpoint import Checkpoint
 from seedtune.exporter.graphs.scope import Traced
 from seedtune.exporter.passes.linear_layout import normalise_linears
-from seedtune.exporter.suffix_trunk import trace_suffix
 from seedtune.exporter.targets import lay_out, select
-from seedtune.exporter.trunk import head_of, trace
+from seedtune.exporter.trace.attention import UnsupportedAttention
+from seedtune.exporter.trace.suffix_trunk import trace_suffix
+from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import PrefixLayout, StateLayout
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.compile import CompiledTask

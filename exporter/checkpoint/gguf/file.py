@@ -26,9 +26,9 @@ from transformers.modeling_gguf_pytorch_utils import (
 
 from seedtune.exporter.checkpoint.checkpoint import Checkpoint
 from seedtune.exporter.checkpoint.finite import check_finite
-from seedtune.exporter.checkpoint.gguf_header import GgufHeader, read_header
-from seedtune.exporter.checkpoint.gguf_shared_reader import shared_reader
-from seedtune.exporter.checkpoint.gguf_tokenizer import load_gguf_tokenizer
+from seedtune.exporter.checkpoint.gguf.header import GgufHeader, read_header
+from seedtune.exporter.checkpoint.gguf.shared_reader import shared_reader
+from seedtune.exporter.checkpoint.gguf.tokenizer import load_gguf_tokenizer
 from seedtune.exporter.checkpoint.loading import load_whole, mismatched, missing, refuse_surplus
 from seedtune.exporter.checkpoint.quiet import quiet
 from seedtune.exporter.checkpoint.skeleton import Attention, first_names, stored_tensors

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from seedtune.exporter.checkpoint import Checkpoint
-from seedtune.exporter.encodings import Encoding, decoded
+from seedtune.exporter.storage.encodings import Encoding, decoded
 from seedtune.exporter.targets import lora_a_values
 from seedtune.runtime.bundle.manifest import StateLayout
 

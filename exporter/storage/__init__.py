@@ -1,0 +1,1 @@
+"""How and where an export is stored: encodings of matrices, the weights file, the folder it appears in."""

@@ -1,0 +1,80 @@
+"""run.json: what a run is, said once when it begins."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import onnxruntime
+
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.model.splits import Split
+from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.telemetry.records import (
+    FORMAT_VERSION,
+    DataFileInfo,
+    DataInfo,
+    LabelInfo,
+    MachineInfo,
+    ModelInfo,
+    RunDescription,
+    StateInfo,
+    TaskInfo,
+)
+
+
+def describe_run(bundle: Bundle, settings: Settings, train: Split, held_out: Split | None) -> RunDescription:
+    """run.json for a new run."""
+    manifest = bundle.manifest
+    return RunDescription(
+        format_version=FORMAT_VERSION,
+        seedtune_version=metadata.version("seedtune"),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        bundle=str(bundle.path.resolve()),
+        bundle_sha256=bundle.sha256,
+        model=ModelInfo(
+            source=manifest.model.source,
+            family=manifest.model.family,
+            architecture=manifest.model.architecture,
+            parameters=manifest.model.parameters,
+        ),
+        task=TaskInfo(
+            name=manifest.task.name,
+            template=manifest.task.template,
+            labels=[
+                LabelInfo(value=label.value, name=label.name or label.word.strip(), word=label.word)
+                for label in manifest.task.labels
+            ],
+        ),
+        settings=settings.as_dict(),
+        data=DataInfo(train=_file_info(train), eval=_file_info(held_out) if held_out else None),
+        state=StateInfo(
+            parameters=manifest.state.parameters,
+            targets=[target.name for target in manifest.state.targets],
+            rank=manifest.state.rank,
+        ),
+        machine=MachineInfo(
+            platform=platform.platform(),
+            processor=_processor(),
+            cores=os.cpu_count() or 1,
+            python=platform.python_version(),
+            onnxruntime=onnxruntime.__version__,
+        ),
+    )
+
+
+def _file_info(split: Split) -> DataFileInfo:
+    return DataFileInfo(path=str(split.path.resolve()), rows=len(split.rows), sha256=split.sha256)
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith(("model name", "Hardware")):
+                return line.partition(":")[2].strip()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return platform.processor() or platform.machine()
