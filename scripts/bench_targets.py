@@ -20,7 +20,7 @@ import onnx_ir as ir
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.probe import build_probe
-from seedtune.exporter.graphs.scope import Traced
+from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.storage.weights import WeightsFile

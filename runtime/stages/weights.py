@@ -18,9 +18,9 @@ import numpy as np
 
 from seedtune.runtime.bundle.stage_plan import Role
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.types import Reading
 from seedtune.runtime.stages.direct_file import DirectFile, span_of
 from seedtune.runtime.stages.ring import ClosedError, Ring
-from seedtune.runtime.stages.slow_storage import Reading
 from seedtune.runtime.stages.tensors import Tensor
 
 # Tensor -> the address of its bytes.

@@ -10,7 +10,7 @@ import numpy as np
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.loop.state import State
+from seedtune.runtime.graphs.state import State
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.model.limit import limit_memory
 from seedtune.runtime.model.splits import load_split

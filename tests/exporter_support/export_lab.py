@@ -21,7 +21,7 @@ from seedtune.exporter.checkpoint.skeleton import build_skeleton
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
-from seedtune.exporter.graphs.scope import Traced
+from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from seedtune.runtime.run.held_out import HeldOut
-from seedtune.runtime.telemetry.records import RunResult, StepRecord
+from seedtune.runtime.telemetry.events import Event, Step
+from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
 
 # Share of the steps whose training losses stand for start and end when there are no held-out rows.
 EDGE_SHARE = 0.1
@@ -25,10 +25,14 @@ class Outcome:
         self._probe_ms: list[float] = []
         self._tokens = self._padding = self._prefix_tokens = self._prefix_padding = 0
         for record in before:
-            self.add(record)
+            self._add(record)
 
-    def add(self, record: StepRecord) -> None:
+    def on(self, event: Event) -> None:
         """Counts one more step."""
+        if isinstance(event, Step):
+            self._add(event.record)
+
+    def _add(self, record: StepRecord) -> None:
         if record.loss is not None:
             self._losses.append(record.loss)
         self._probe_ms.append(record.probe_ms)
@@ -41,7 +45,7 @@ class Outcome:
         self,
         *,
         steps: int,
-        held_out: HeldOut | None,
+        evaluations: Sequence[EvaluationRecord],
         state_sha256: str,
         journal: str,
         seconds: float,
@@ -51,9 +55,8 @@ class Outcome:
         interrupted: bool,
         batch_size: int,
     ) -> RunResult:
-        """result.json; arguments as its fields."""
-        evaluations = held_out.records if held_out else []
-        best = held_out.best if held_out else None
+        """result.json; arguments as its fields, and all evaluations so far."""
+        best = best_of(evaluations)
         if evaluations:
             loss_start, loss_end = evaluations[0].loss, evaluations[-1].loss
         else:
@@ -85,6 +88,12 @@ class Outcome:
             return None, None
         edge = max(1, round(len(self._losses) * EDGE_SHARE))
         return statistics.fmean(self._losses[:edge]), statistics.fmean(self._losses[-edge:])
+
+
+def best_of(evaluations: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
+    """The evaluation with the lowest loss; the earliest of equals."""
+    marked = [record for record in evaluations if record.best]
+    return marked[-1] if marked else None
 
 
 def _share(padding: int, tokens: int) -> float | None:

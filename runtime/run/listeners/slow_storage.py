@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from seedtune.runtime.graphs.types import Reading
+from seedtune.runtime.telemetry.events import Event, Step
 
 # The first steps also warm up; later ones are alike.
 STEPS_WATCHED = 3
 # Above this part of the time, faster storage or more memory is what would help. A guess: reading is hidden
 # behind computing, so on storage as fast as the phones' that this is made for hardly anything is waited for.
 WAITING_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What streaming has taken since the weights were opened.
-
-    Attributes:
-        bytes_read: from the weights file.
-        reading_seconds: in which the storage was reading.
-        waited_seconds: in which nothing was computed, because weights were still being read.
-    """
-
-    bytes_read: int = 0
-    reading_seconds: float = 0.0
-    waited_seconds: float = 0.0
-
-    def since(self, before: Reading) -> Reading:
-        """What came after ``before``."""
-        return Reading(
-            self.bytes_read - before.bytes_read,
-            self.reading_seconds - before.reading_seconds,
-            self.waited_seconds - before.waited_seconds,
-        )
 
 
 class SlowStorage:
@@ -55,8 +34,10 @@ class SlowStorage:
         self._began_at = clock()
         self._steps = 0
 
-    def step(self) -> None:
+    def on(self, event: Event) -> None:
         """Counts one more step."""
+        if not isinstance(event, Step):
+            return
         self._steps += 1
         if self._steps != STEPS_WATCHED:
             return
