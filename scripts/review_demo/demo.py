@@ -15,7 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-import demo_data
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +22,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from review_demo.reviews import SIZES, write_splits
 from seedtune.runtime.model.evaluation import Evaluation, evaluate
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.model.splits import load_split
@@ -46,9 +46,9 @@ def main() -> None:
     options = parser.parse_args()
 
     heading("1  Data: movie-review snippets, rated by people")
-    data = demo_data.main(options.out / "data")
+    data = write_splits(options.out / "data")
     for name, path in data.items():
-        console.print(f"{path}  {demo_data.SIZES[name]} rows", highlight=False)
+        console.print(f"{path}  {SIZES[name]} rows", highlight=False)
 
     heading("2  Export: SmolLM2-135M-Instruct becomes forward-only ONNX graphs")
     bundle, run, cache = options.out / "bundle", options.out / "run", options.out / "prefixes"
