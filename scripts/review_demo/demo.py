@@ -38,7 +38,9 @@ console = Console(stderr=True)
 
 def main() -> None:
     """Runs the whole demo."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="./scripts/demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for everything that is made")
     parser.add_argument("--steps", type=int, default=400, help="updates to make")
     parser.add_argument("--seed", type=int, default=0, help="run seed")
