@@ -21,14 +21,13 @@ from pathlib import Path
 # Python puts the folder that it is told to run on the path, where bench/profile.py would hide the library's profile.
 sys.path[0] = str(Path(__file__).parents[1])
 
-from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from lab import records, results_page  # noqa: E402
 from lab.bench_process import run_bench  # noqa: E402
 from lab.catalogue import benches, named  # noqa: E402
 from lab.machine import ROOT, commit, machine, versions  # noqa: E402
-from lab.report import FILE_WIDTH  # noqa: E402
+from lab.report import wide_console  # noqa: E402
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError  # noqa: E402
 from seedtune.runtime.files import write_durably  # noqa: E402
 
@@ -74,15 +73,14 @@ def show_list(root: Path) -> int:
     for bench in benches(root / "scripts" / "bench"):
         bars = "\n".join(f"{figure}: {bar}" for figure, bar in bench.bars.items())
         table.add_row(bench.name, bench.what, bars or "none")
-    console = Console()
-    console.print(table, width=None if console.is_terminal else FILE_WIDTH)
+    wide_console(stderr=False).print(table)
     return 0
 
 
 def measure(root: Path, name: str, arguments: list[str], *, record: bool) -> int:
     """Runs a bench and keeps its figures, if it comes to any."""
     named(name, root / "scripts" / "bench")
-    file = lines_of(root, name)
+    file = measurements_in(root) / f"{name}.jsonl"
     place = arguments.index("--") if "--" in arguments else len(arguments)
     if NO_RECORD in arguments[:place]:
         arguments.remove(NO_RECORD)
@@ -101,7 +99,7 @@ def measure(root: Path, name: str, arguments: list[str], *, record: bool) -> int
 def write_page(root: Path) -> int:
     """Makes the page's part anew."""
     page = root / "docs" / "benchmarks.md"
-    found = {file.stem: records.read(file) for file in sorted(lines_of(root, "x").parent.glob("*.jsonl"))}
+    found = {file.stem: records.read(file) for file in sorted(measurements_in(root).glob("*.jsonl"))}
     part = results_page.part_of(benches(root / "scripts" / "bench"), found)
     text = page.read_text("utf-8") if page.exists() else results_page.NEW_PAGE
     write_durably(page, results_page.filled(text, part, page).encode())
@@ -109,9 +107,9 @@ def write_page(root: Path) -> int:
     return 0
 
 
-def lines_of(root: Path, name: str) -> Path:
-    """The file of a bench's figures."""
-    return root / "docs" / "measurements" / f"{name}.jsonl"
+def measurements_in(root: Path) -> Path:
+    """The folder of kept figures, one file a bench."""
+    return root / "docs" / "measurements"
 
 
 if __name__ == "__main__":

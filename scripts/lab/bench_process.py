@@ -34,6 +34,10 @@ def run_bench(name: str, arguments: Sequence[str], scripts: Path) -> tuple[int, 
                 sys.stdout.buffer.flush()
                 last = line if line.strip() else last
             code = process.wait()
+        except KeyboardInterrupt:
+            # The terminal has interrupted the bench as well, which may have a cgroup or a folder to put away.
+            process.wait()
+            raise
         except BaseException:
             process.terminate()
             raise

@@ -62,7 +62,8 @@ def read(file: Path) -> Bench:
     Raises:
         SeedTuneError: ``WHAT`` is no line of text, or ``BAR`` no dictionary from text to text, both as literals.
     """
-    declared = {name: _literal(file, value) for name, value in _assigned(ast.parse(file.read_text("utf-8")))}
+    assigned = _assigned(ast.parse(file.read_text("utf-8")))
+    declared = {name: _literal(file, value) for name, value in assigned if name in ("WHAT", "BAR")}
     what, bars = declared.get("WHAT"), declared.get("BAR")
     if not isinstance(what, str) or not what or "\n" in what:
         raise SeedTuneError("the bench does not say what it measures", file=file, value=what, rule='WHAT = "one line"')
@@ -77,14 +78,13 @@ def read(file: Path) -> Bench:
 
 
 def _assigned(tree: ast.Module) -> list[tuple[str, ast.expr]]:
+    """(name, value) of every assignment of the module to one name, annotated or not."""
     found = []
     for node in tree.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id in ("WHAT", "BAR") and node.value is not None:
-                found.append((target.id, node.value))
+        if isinstance(node, ast.Assign):
+            found += [(target.id, node.value) for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            found.append((node.target.id, node.value))
     return found
 
 

@@ -81,16 +81,16 @@ def newest(records: list[Record]) -> list[Record]:
 
 
 def _record(line: str, place: str) -> Record:
-    names = {field.name for field in fields(Record)}
+    names = [field.name for field in fields(Record)]
     try:
         found = json.loads(line)
     except ValueError:
         found = None
-    if not isinstance(found, dict) or found.keys() != names or not line.endswith("\n"):
+    if not isinstance(found, dict) or found.keys() != set(names) or not line.endswith("\n"):
         raise SeedTuneError(
             "the line is no measurement",
             file=place,
             value=line.rstrip("\n"),
-            rule=f"JSON with {', '.join(sorted(names))}",
+            rule=f"JSON with {', '.join(names)}",
         )
     return Record(**found)

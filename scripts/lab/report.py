@@ -35,9 +35,15 @@ def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], cap
         table.add_column(heading)
     for row in rows:
         table.add_row(*row)
-    console = Console(stderr=True)
-    # A table of many columns is unreadable at the 80 characters that rich takes a file to have.
-    console.print(table, width=None if console.is_terminal else FILE_WIDTH)
+    wide_console(stderr=True).print(table)
+
+
+def wide_console(*, stderr: bool) -> Console:
+    """A console for tables of many columns, which are unreadable at the 80 characters that rich takes a file to have."""
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    return console
 
 
 def report(
