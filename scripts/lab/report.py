@@ -39,7 +39,7 @@ def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], cap
 
 
 def wide_console(*, stderr: bool) -> Console:
-    """A console for tables of many columns, which are unreadable at the 80 characters that rich takes a file to have."""
+    """A console for tables of many columns, unreadable at the 80 characters that rich takes a file to have."""
     console = Console(stderr=stderr)
     if not console.is_terminal:
         console.width = FILE_WIDTH
