@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -87,11 +88,18 @@ def measure(root: Path, name: str, arguments: list[str], *, record: bool) -> int
         record = False
     # Before the measurement, so that a damaged file is found before it costs one.
     records.read(file)
-    origin = {"commit": commit(root), "machine": machine(), "versions": versions()}
-    date = datetime.now(UTC).isoformat(timespec="seconds")
+    began = records.Record(
+        bench=name,
+        arguments=arguments,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit(root),
+        machine=machine(),
+        versions=versions(),
+        result={},
+    )
     code, result = run_bench(name, arguments, root / "scripts")
     if result is not None and record:
-        records.append(file, records.Record(bench=name, arguments=arguments, date=date, result=result, **origin))
+        records.append(file, replace(began, result=result))
         print(f"appended to {file}", file=sys.stderr)
     return code
 

@@ -66,6 +66,7 @@ def measure(storage: str, seeds: int, count: int) -> tuple[int, np.ndarray, np.n
     gradients = [estimator.measure(state, seed, batches).projected_gradient for seed in range(seeds)]
     layout = bundle.manifest.prefix
     assert layout is not None
+    assert result.probabilities is not None
     return layout.bytes_per_token, np.log(result.probabilities), np.array(gradients), result.accuracy
 
 

@@ -42,7 +42,7 @@ def part_of(benches: Sequence[Bench], records: dict[str, list[Record]]) -> str:
         (f"`{bench.name}`", bench.what, "<br>".join(f"{figure} {bar}" for figure, bar in bench.bars.items()) or "none")
         for bench in benches
     ]
-    lines = _table(("bench", "what it measures", "bar"), overview)
+    lines = ["## The newest measurements", "", *_table(("bench", "what it measures", "bar"), overview)]
     known = {bench.name: bench.what for bench in benches}
     for name in [*known, *sorted(records.keys() - known)]:
         for record in newest(records.get(name, [])):
@@ -68,7 +68,7 @@ def _origin(record: Record) -> str:
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [_line(headings), _line(["---"] * len(headings)), *map(_line, rows)]
+    return [_line(headings), "|---" * len(headings) + "|", *map(_line, rows)]
 
 
 def _line(cells: Sequence[str]) -> str:

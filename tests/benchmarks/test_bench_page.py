@@ -14,6 +14,7 @@ def test_a_page_that_is_not_there_is_made(project: Project) -> None:
     text = project.page.read_text()
     assert text.startswith("# Benchmarks\n")
     assert text.index(BEGIN) < text.index("| `count` | how many it was given | count <= 3 |") < text.index(END)
+    assert "| bench | what it measures | bar |\n|---|---|---|\n| `count` |" in text
     assert "| `fail` | nothing: it ends too early | none |" in text
     assert "### count a\n" in text
     assert "| count | 1 | <= 3 |" in text
