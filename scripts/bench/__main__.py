@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 # Python puts the folder that it is told to run on the path, where bench/profile.py would hide the library's profile.
-sys.path[0] = str(Path(__file__).parents[1])
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from rich.table import Table  # noqa: E402
 

@@ -23,12 +23,12 @@ def filled(page: str, part: str, file: Path) -> str:
     """
     counts = page.count(BEGIN), page.count(END)
     if counts == (0, 0):
-        return f"{page.rstrip()}\n\n{BEGIN}\n{part}\n{END}\n"
+        return f"{page.rstrip()}\n\n{BEGIN}\n\n{part}\n\n{END}\n"
     before, _, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if counts != (1, 1) or not end:
         raise SeedTuneError("the marks of the page are not one pair", file=file, rule=f"{BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n{part}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{part}\n\n{END}{after}"
 
 
 def part_of(benches: Sequence[Bench], records: dict[str, list[Record]]) -> str:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 # Python puts the folder that it is told to run on the path; its modules bear the names seen from the one above.
-sys.path[0] = str(Path(__file__).parents[1])
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from reference_checkpoint.make import main  # noqa: E402
 
