@@ -14,6 +14,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,8 +34,8 @@ from seedtune.runtime.errors import EXIT_CODE, SeedTuneError  # noqa: E402
 from seedtune.runtime.files import write_durably  # noqa: E402
 
 NO_RECORD = "--no-record"
-# As of a shell, for a process that SIGINT ended.
-EXIT_INTERRUPTED = 130
+# As of a shell, for a process that SIGINT or SIGPIPE ended.
+EXIT_INTERRUPTED, EXIT_UNREAD = 130, 141
 
 
 def main() -> int:
@@ -64,6 +65,10 @@ def main() -> int:
         return EXIT_CODE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has gone; Python would complain again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNREAD
 
 
 def show_list(root: Path) -> int:
