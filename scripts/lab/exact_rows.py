@@ -1,4 +1,4 @@
-"""python scripts/bench_rows.py BUNDLE OUT [--rows 8] [--tokens 64]: labelled rows of exactly so many tokens.
+"""python -m lab.exact_rows BUNDLE OUT [--rows 8] [--tokens 64]: labelled rows of exactly so many tokens.
 
 Writes OUT.jsonl, for ``seedtune run``, and OUT.npz, the same rows tokenised: ids [B, T], mask [B, T], position [B],
 label [B], words [L] (int64, the ids of the label words). The text is plain English words from a fixed seed.

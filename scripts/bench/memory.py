@@ -1,13 +1,12 @@
-"""python scripts/bench_memory.py [BUNDLE] [--cap 512M 256M] [--rows 8 --tokens 64] [--probes 3] [--jvm] [-- OPTIONS]
+"""python scripts/bench memory [BUNDLE] [--cap 512M 256M] [--jvm] [-- OPTIONS]: what a run holds, free and under a cap.
 
 With a BUNDLE: the real ``seedtune run`` on rows of so many tokens, one probe and one update a step, first without a cap
-and then under each cap: a memory cgroup's hard limit on everything, page cache included (`memory_cap.py`). Caches are
-dropped before each run. Where a cap cannot be enforced it says so and ends. Needs root; M is 10^6 bytes, Mi 2^20.
+and then under each cap: a memory cgroup's hard limit on everything, page cache included (`lab/memory_cap.py`). Caches
+are dropped before each run. Where a cap cannot be enforced it says so and ends. Needs root; M is 10^6 bytes, Mi 2^20.
 What follows ``--`` goes to ``seedtune run``. An option that holds ``{cap}``, such as ``--memory-limit={cap}``, gets the
 cap in bytes, and is left out without one.
 
 Without a BUNDLE: RssAnon of a run on SmolLM2 and demo rows with calls of at most 1,024 token rows, seen from outside.
-Bar: at most 200 MB.
 """
 
 from __future__ import annotations
@@ -23,15 +22,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import page_cache
-from bench_report import megabytes, report
-from capped_run import TuningRun, tune_under
-from engine_process import engine_command
-from memory_cap import CapError
-from process_memory import Watch
-
+from lab import page_cache
+from lab.capped_run import TuningRun, tune_under
+from lab.engine_process import engine_command
+from lab.memory_cap import CapError
+from lab.module_process import run_module
+from lab.process_memory import Watch
+from lab.report import command_line, megabytes, report
 from seedtune.runtime.cli.options import parse_size
 from seedtune.runtime.errors import SeedTuneError
+
+WHAT = "what a run holds, free and under a cap"
+BAR = {
+    "without a BUNDLE, peak RssAnon": "<= 200 MB",
+}
 
 OUTPUT = Path("bench-output")
 
@@ -40,7 +44,7 @@ def main() -> None:
     """Measures and reports."""
     place = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     own, further = sys.argv[1:place], sys.argv[place + 1 :]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__file__, __doc__, BAR)
     parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE")
     parser.add_argument("--cap", nargs="+", default=[], metavar="SIZE", help="hard limits, such as 512M 256M")
     parser.add_argument("--rows", type=int, default=8, help="examples a step")
@@ -71,9 +75,10 @@ def under_caps(bundle: Path, caps: Sequence[int], options: argparse.Namespace, f
     with tempfile.TemporaryDirectory(dir=OUTPUT) as name:
         folder = Path(name)
         rows = folder / "rows.jsonl"
-        make = [sys.executable, str(Path(__file__).with_name("bench_rows.py")), str(bundle), str(folder / "rows")]
-        make += ["--rows", str(options.rows * options.probes), "--tokens", str(options.tokens)]
-        if subprocess.run(make, check=False).returncode:
+        count = options.rows * options.probes
+        try:
+            run_module("lab.exact_rows", bundle, folder / "rows", "--rows", count, "--tokens", options.tokens)
+        except subprocess.CalledProcessError:
             sys.exit(f"no rows of {options.tokens} tokens for {bundle}")
         given = ["--train", str(rows), "--steps", str(options.probes), "--batch-size", str(options.rows)]
         runs, rates = [], [page_cache.sequential_read_rate(weights)]
@@ -101,6 +106,7 @@ def under_caps(bundle: Path, caps: Sequence[int], options: argparse.Namespace, f
             "runs": [figures(run, runs[0]) for run in runs],
         },
         ("", *(name_of(run) for run in runs)),
+        [figure(run, runs[0]) for run in runs],
     )
 
 
@@ -151,6 +157,18 @@ def figures(run: TuningRun, uncapped: TuningRun) -> dict[str, Any]:
     }
 
 
+def figure(run: TuningRun, uncapped: TuningRun) -> tuple[str, str, str]:
+    """A run in a line: (heading, what became of it, no bar)."""
+    found = [run.outcome]
+    if run.other_steps_seconds is not None:
+        found.append(f"{run.other_steps_seconds:.2f} s a step")
+    if run is not uncapped and (ratio := run.ratio(uncapped)) is not None:
+        found.append(f"{ratio:.2f} times no cap")
+    found.append(f"RssAnon {megabytes(run.process.rss_anon_peak_bytes)}")
+    found.append(f"everything {megabytes(run.process.cgroup_peak_bytes)}")
+    return name_of(run), ", ".join(found), ""
+
+
 def name_of(run: TuningRun) -> str:
     """The heading of a run's column."""
     return "no cap" if run.cap_bytes is None else megabytes(run.cap_bytes)
@@ -159,11 +177,11 @@ def name_of(run: TuningRun) -> str:
 def resident_memory(steps: int) -> None:
     """RssAnon of a run on the demo's rows, against its bar."""
     # Imported here: under a cap, pages of libraries that this process has mapped would be free of charge.
-    import bench_support
-    import demo_data
+    from lab import smollm2
+    from review_demo.reviews import write_splits
 
-    bundle = bench_support.bundle()
-    data = demo_data.main(OUTPUT / "data")
+    bundle = smollm2.bundle()
+    data = write_splits(OUTPUT / "data")
     run = OUTPUT / "memory-run"
     shutil.rmtree(run, ignore_errors=True)
     command = [str(Path(sys.executable).with_name("seedtune")), "run", str(bundle.path), "--json"]
@@ -178,7 +196,7 @@ def resident_memory(steps: int) -> None:
     report(
         f"Memory of seedtune run, SmolLM2-135M, {steps} steps of 32 rows in calls of 1,024 token rows",
         [
-            ("RssAnon peak, from outside", megabytes(watch.peak["RssAnon"]), "<= 200 MB"),
+            ("RssAnon peak, from outside", megabytes(watch.peak["RssAnon"]), BAR["without a BUNDLE, peak RssAnon"]),
             ("RssAnon peak, as the run reports it", megabytes(inside), ""),
             ("RssFile peak (weights: clean, droppable)", megabytes(watch.peak["RssFile"]), ""),
         ],

@@ -1,13 +1,13 @@
-"""python scripts/make_reference_checkpoint.py opt-1.3b OUT: a checkpoint of a model's full size, random from a seed.
+"""python scripts/reference_checkpoint opt-1.3b OUT: a checkpoint of a model's full size, random from a seed.
 
 The folder has the files, formats, names, types and sizes that the Hugging Face hub serves for the model, and a
 tokenizer of the same kind and ids; only the values are made up. `seedtune export` treats it like the hub's. It is
 written tensor by tensor: memory does not grow with the model.
 
 Examples:
-    python scripts/make_reference_checkpoint.py roberta-large checkpoints/roberta-large
-    python scripts/make_reference_checkpoint.py opt-6.7b checkpoints/opt-6.7b --seed 7
-    python scripts/make_reference_checkpoint.py opt-1.3b small --layers 2 --json
+    python scripts/reference_checkpoint roberta-large checkpoints/roberta-large
+    python scripts/reference_checkpoint opt-6.7b checkpoints/opt-6.7b --seed 7
+    python scripts/reference_checkpoint opt-1.3b small --layers 2 --json
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from reference_checkpoint.architectures import ARCHITECTURES, Architecture
-from reference_checkpoint.tokenizer_files import write_tokenizer
-from reference_checkpoint.weight_files import Advance, size_bytes, write_weights
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from reference_checkpoint.architectures import ARCHITECTURES, Architecture
+from reference_checkpoint.tokenizer_files import write_tokenizer
+from reference_checkpoint.weight_files import Advance, size_bytes, write_weights
 from seedtune.exporter.storage.destination import require_space, staging_folder
 from seedtune.runtime.errors import SeedTuneError
 
@@ -106,7 +106,11 @@ def weight_bytes(architecture: Architecture) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python scripts/reference_checkpoint",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("name", choices=ARCHITECTURES, metavar="NAME", help=f"one of {', '.join(ARCHITECTURES)}")
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder to make")
     parser.add_argument("--seed", type=int, default=0, help="of all weights (default 0)")

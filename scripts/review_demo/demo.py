@@ -15,7 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-import demo_data
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +22,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from review_demo.reviews import SIZES, write_splits
 from seedtune.runtime.model.evaluation import Evaluation, evaluate
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.model.splits import load_split
@@ -38,7 +38,9 @@ console = Console(stderr=True)
 
 def main() -> None:
     """Runs the whole demo."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="./scripts/demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for everything that is made")
     parser.add_argument("--steps", type=int, default=400, help="updates to make")
     parser.add_argument("--seed", type=int, default=0, help="run seed")
@@ -46,9 +48,9 @@ def main() -> None:
     options = parser.parse_args()
 
     heading("1  Data: movie-review snippets, rated by people")
-    data = demo_data.main(options.out / "data")
+    data = write_splits(options.out / "data")
     for name, path in data.items():
-        console.print(f"{path}  {demo_data.SIZES[name]} rows", highlight=False)
+        console.print(f"{path}  {SIZES[name]} rows", highlight=False)
 
     heading("2  Export: SmolLM2-135M-Instruct becomes forward-only ONNX graphs")
     bundle, run, cache = options.out / "bundle", options.out / "run", options.out / "prefixes"

@@ -15,8 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import page_cache
-from memory_cap import CapError, CappedRun, run_capped
+from lab import page_cache
+from lab.memory_cap import CapError, CappedRun, run_capped
 
 # The share of a bundle that may be in the page cache before a run, and so be used free of charge.
 CACHED_SHARE = 0.01

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from memory_cgroup import CapError, MemoryCgroup
-
+from lab.memory_cgroup import CapError, MemoryCgroup
 from seedtune.runtime.telemetry.memory import MemorySample, parse_status
 
 __all__ = ["CapError", "CappedRun", "run_capped"]

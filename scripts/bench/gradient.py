@@ -1,20 +1,18 @@
-"""python scripts/bench_gradient.py [--storage fp32 int8 int4]: projected gradients against PyTorch autograd.
+"""python scripts/bench gradient [--storage fp32 int8 int4]: projected gradients against PyTorch's autograd.
 
 For 64 seeds: (L+ - L-) / (2 epsilon) from the probe graph against <dL/dB, Z>, where dL/dB comes from autograd on
 transformers' model in float32 with the same low-rank terms as forward hooks. Float32 bundles at epsilon 1e-3. Other
 storages at the default epsilon, against two models: the one whose weights are what the bundle stores (is the estimate
 right for the model that is tuned?) and the untouched one (is the rounded model another one?).
-Bars, Pearson's correlation: float32 at least 0.999, other storages at least 0.97.
 """
 
 from __future__ import annotations
 
-import argparse
-
-import bench_support
 import numpy as np
 import torch
 
+from lab import smollm2
+from lab.report import command_line, report
 from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.storage.encodings import SCALE, Encoding, decoded
 from seedtune.exporter.targets import lora_a_values
@@ -23,6 +21,13 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.stages.tensors import ELEMENT_TYPES, read_header
+
+WHAT = "projected gradients against PyTorch's autograd"
+BAR = {
+    "Pearson's correlation, fp32": ">= 0.999",
+    "Pearson's correlation, other storages": ">= 0.97",
+    "slope": "1",
+}
 
 BATCH, TOKENS, SEEDS = 8, 40, 64
 EXACT_EPSILON = 1e-3
@@ -35,29 +40,29 @@ KINDS = {
 
 def main() -> None:
     """Measures and reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__file__, __doc__, BAR)
     parser.add_argument("--storage", nargs="+", default=["fp32"], choices=["fp32", "fp16", "bf16", "int8", "int4"])
     rows, result = [], {}
     for storage in parser.parse_args().storage:
         epsilon = EXACT_EPSILON if storage == "fp32" else Settings().epsilon
         result[storage] = found = measure(storage, epsilon)
-        bar = ">= 0.999" if storage == "fp32" else ">= 0.97"
+        bar = BAR[f"Pearson's correlation, {'fp32' if storage == 'fp32' else 'other storages'}"]
         rows.append((f"{storage}, epsilon {epsilon:g}: correlation, model as stored", f"{found['stored']:.6f}", bar))
-        rows.append((f"{storage}: slope", f"{found['slope']:.4f}", "1"))
+        rows.append((f"{storage}: slope", f"{found['slope']:.4f}", BAR["slope"]))
         rows.append((f"{storage}: correlation, untouched model", f"{found['untouched']:.6f}", ""))
     title = f"SmolLM2-135M, {SEEDS} seeds, {BATCH} x {TOKENS} tokens of reviews: projected gradient against autograd"
-    bench_support.report(title, rows, {"seeds": SEEDS, "batch": BATCH, "tokens": TOKENS, "storages": result})
+    report(title, rows, {"seeds": SEEDS, "batch": BATCH, "tokens": TOKENS, "storages": result})
 
 
 def measure(storage: str, epsilon: float) -> dict[str, float]:
     """Correlation with the gradient of the model as stored, its slope, and correlation with the untouched model's."""
-    bundle = bench_support.bundle(storage=storage)  # type: ignore[arg-type]
-    rows = bench_support.review_rows(bundle, BATCH, TOKENS)
+    bundle = smollm2.bundle(storage=storage)  # type: ignore[arg-type]
+    rows = smollm2.review_rows(bundle, BATCH, TOKENS)
     n = bundle.manifest.state.parameters
     state = (STATE_SCALE * np.random.default_rng(1).standard_normal(n)).astype(np.float32)
-    model = open_checkpoint(bench_support.SOURCE).reference()
+    model = open_checkpoint(smollm2.SOURCE).reference()
     untouched = autograd(model, bundle.manifest, rows, state)
-    model = open_checkpoint(bench_support.SOURCE).reference()
+    model = open_checkpoint(smollm2.SOURCE).reference()
     store_as(bundle, model)
     stored = autograd(model, bundle.manifest, rows, state)
     probe = bundle.session("probe")

@@ -1,4 +1,4 @@
-"""python scripts/bench_step.py BUNDLE [BUNDLE ...] [--source CHECKPOINT]: a step against what else could be run.
+"""python scripts/bench step BUNDLE [BUNDLE ...] [--source CHECKPOINT]: a step against what else could be run.
 
 In one run, on the same rows, with the same threads, in turns, each in a process of its own that waits while another
 works:
@@ -12,31 +12,34 @@ works:
 SOURCE is what the bundles were exported from. Each process keeps what it holds: when memory does not suffice for all
 at once, weights fall out of the page cache and the column "faults" shows it; choose fewer --contenders then. Memory is
 that of the turns, not of loading. Needs a quiet machine: the column "other load" shows what else kept it busy.
-Bars: a float32 step at most 1.10 times two forwards; MeZO at least 3 times the step (int8: 6 times) and 10 times its
-RssAnon.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import bench_report
 from contenders import comparison
 from contenders.training_environment import UnavailableError, make_artifacts, training_python
 from contenders.turns import Contender, interleave
-
+from lab.module_process import run_module
+from lab.report import command_line, report, show
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.cli.options import parse_size
 from seedtune.runtime.graphs.session import default_threads
 from seedtune.runtime.model.splits import load_split
 
+WHAT = "a step against what else could be run"
+BAR = {
+    "fp32, scope all / two forwards": "<= 1.10",
+    "MeZO / fp32, scope all": ">= 3",
+    "MeZO / int8, scope all": ">= 6",
+    "RssAnon of MeZO / step": ">= 10",
+}
+
 KINDS = ("seedtune", "forwards", "gemm", "mezo", "lora", "training")
-SCRIPTS = Path(__file__).parent
 OUTPUT = Path("bench-output")
 
 
@@ -50,7 +53,7 @@ def main() -> None:
     # Hashes the weights, so no contender has to.
     bundles = [Bundle.open(path) for path in options.bundles]
     rows = OUTPUT / f"rows-{options.batch}x{options.tokens}"
-    run_script("bench_rows.py", bundles[0].path, rows, "--rows", options.batch, "--tokens", options.tokens)
+    run_module("lab.exact_rows", bundles[0].path, rows, "--rows", options.batch, "--tokens", options.tokens)
     plain = OUTPUT / "plain"
     if {"forwards", "gemm", "training"} & set(chosen):
         # The weights of a float32 bundle can be shared.
@@ -76,8 +79,8 @@ def main() -> None:
         for contender in contenders:
             contender.end()
     title = f"A step of {options.batch} rows of {options.tokens} tokens, {options.threads} threads"
-    bench_report.show(title, comparison.HEADINGS, [comparison.row_of(contender) for contender in contenders])
-    rows_of_bars, ratios = comparison.bars(contenders)
+    show(title, comparison.HEADINGS, [comparison.row_of(contender) for contender in contenders])
+    rows_of_bars, ratios = comparison.ratios_of(contenders, BAR)
     result = {
         "batch": options.batch,
         "tokens": options.tokens,
@@ -87,12 +90,12 @@ def main() -> None:
         "contenders": {contender.name: comparison.described(contender) for contender in contenders},
         "ratios": ratios,
     }
-    bench_report.report(f"{title}: bars", rows_of_bars, result)
+    report(f"{title}: bars", rows_of_bars, result)
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__file__, __doc__, BAR)
     parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="of one model and task")
     parser.add_argument("--source", default="smollm2-135m-instruct", help="checkpoint: embedded name or folder")
     parser.add_argument("--batch", type=int, default=8, help="rows a step")
@@ -150,17 +153,6 @@ def bundle_facts(bundle: Bundle, rows: str) -> dict[str, Any]:
         "scope": manifest.scope,
         "token_rows": 2 * tokens,
     }
-
-
-def run_script(name: str, *arguments: object) -> None:
-    """Runs a script of this folder in a process of its own, so that its memory does not stay."""
-    subprocess.run([sys.executable, str(SCRIPTS / name), *map(str, arguments)], check=True)
-
-
-def run_module(name: str, *arguments: object) -> None:
-    """Like :func:`run_script`, for a module."""
-    command = [sys.executable, "-m", name, *map(str, arguments)]
-    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(SCRIPTS)})
 
 
 if __name__ == "__main__":

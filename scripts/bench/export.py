@@ -1,14 +1,12 @@
-"""python scripts/bench_export.py [SOURCE] [--storage int8] [--scope all] [--no-check]: time and memory of exports.
+"""python scripts/bench export [SOURCE] [--storage int8] [--scope all] [--no-check]: time and memory of an export.
 
 Runs the real ``seedtune export`` and watches it from outside. SOURCE is whatever export takes; SmolLM2-135M by default.
 Peak RSS is the kernel's own account of the finished process and counts mapped pages of files too; what importing
-torch takes by itself is measured the same way. Bars: for SmolLM2 60 s, 2 GB beyond the import and 8 MB beyond the
-weights; for OPT-1.3B 180 s and 3 GB, the import included.
+torch takes by itself is measured the same way. With OPT-1.3B the import counts.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -18,11 +16,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import bench_support
-from bench_report import megabytes
-from process_memory import Watch
-
+from lab import smollm2
+from lab.process_memory import Watch
+from lab.report import command_line, megabytes, report
 from seedtune.runtime.bundle.manifest import WEIGHTS
+
+WHAT = "time and memory of an export"
+BAR = {
+    "SmolLM2-135M, time": "<= 60 s",
+    "SmolLM2-135M, peak RSS beyond importing torch": "<= 2,000 MB",
+    "SmolLM2-135M in float32, bundle beyond its weights": "<= 8 MB",
+    "OPT-1.3B, time": "<= 180 s",
+    "OPT-1.3B, peak RSS": "<= 3,000 MB",
+}
 
 
 @dataclass(frozen=True)
@@ -37,14 +43,14 @@ class Finished:
 
 def main() -> None:
     """Measures and reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", nargs="?", default=bench_support.SOURCE, metavar="SOURCE")
+    parser = command_line(__file__, __doc__, BAR)
+    parser.add_argument("source", nargs="?", default=smollm2.SOURCE, metavar="SOURCE")
     parser.add_argument("--storage", default="fp32", help="as export's")
     parser.add_argument("--scope", default="all", help="as export's")
     parser.add_argument("--no-check", action="store_true", help="leave the comparison with transformers out")
     options = parser.parse_args()
     imported = finished([sys.executable, "-c", "import torch"])
-    out = bench_support.OUTPUT / "export"
+    out = smollm2.OUTPUT / "export"
     shutil.rmtree(out, ignore_errors=True)
     command = [str(Path(sys.executable).with_name("seedtune")), "export", options.source, "--task", "sentiment"]
     command += ["--storage", options.storage, "--scope", options.scope, "--out", str(out), "--json"]
@@ -52,21 +58,26 @@ def main() -> None:
     said = json.loads(export.output.splitlines()[-1])
     weights_bytes = (out / WEIGHTS).stat().st_size
     beyond_weights = said["size_bytes"] - 4 * said["parameters"]
-    small = options.source == bench_support.SOURCE
+    small = options.source == smollm2.SOURCE
     rows = [
-        ("time", f"{export.seconds:.1f} s", "<= 60 s" if small else "<= 180 s (OPT-1.3B)"),
-        ("peak RSS", megabytes(export.peak_rss_bytes), "" if small else "<= 3,000 MB (OPT-1.3B)"),
+        (
+            "time",
+            f"{export.seconds:.1f} s",
+            BAR["SmolLM2-135M, time"] if small else f"{BAR['OPT-1.3B, time']} (OPT-1.3B)",
+        ),
+        ("peak RSS", megabytes(export.peak_rss_bytes), "" if small else f"{BAR['OPT-1.3B, peak RSS']} (OPT-1.3B)"),
         (
             "beyond importing torch",
             megabytes(export.peak_rss_bytes - imported.peak_rss_bytes),
-            "<= 2,000 MB" if small else "",
+            BAR["SmolLM2-135M, peak RSS beyond importing torch"] if small else "",
         ),
         ("peak RssAnon", megabytes(export.peak_rss_anon_bytes), ""),
         ("bundle", megabytes(said["size_bytes"]), ""),
     ]
     if small and options.storage == "fp32":
-        rows.append(("bundle beyond the model's weights", f"{beyond_weights / 1e6:.1f} MB", "<= 8 MB"))
-    bench_support.report(
+        bar = BAR["SmolLM2-135M in float32, bundle beyond its weights"]
+        rows.append(("bundle beyond the model's weights", f"{beyond_weights / 1e6:.1f} MB", bar))
+    report(
         f"seedtune export {options.source} --storage {options.storage} --scope {options.scope}"
         f" ({'without' if options.no_check else 'with'} the comparison)",
         rows,

@@ -1,25 +1,24 @@
-"""python scripts/bench_scope.py [--seconds 180] [--seeds 5]: accuracy of both scopes after the same time, on reviews.
+"""python scripts/bench scope [--seconds 180] [--seeds 5]: accuracy of both scopes after the same time, on reviews.
 
 The seconds of a step are measured first for each scope, in turns; how many steps fit the time follows from that.
 Building the prefix cache of the training rows counts as time of scope suffix. Every run has the default settings, and
-its last state is evaluated on the demo's test rows.
-Bar: the interval of the difference (95 %, paired by seed) lies above 0.
+its last state is evaluated on the demo's test rows. The interval of the difference is paired by seed.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import shutil
 import statistics
 import time
 from pathlib import Path
 
-import bench_support
 import numpy as np
 from rich.console import Console
 from scipy import stats
 
+from lab import smollm2
+from lab.report import command_line, report
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.two_sided import TwoSided
@@ -32,23 +31,28 @@ from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.start import start_or_resume
 from seedtune.runtime.telemetry.progress import RunProgress
 
+WHAT = "accuracy of both scopes after the same time, on reviews"
+BAR = {
+    "95 % interval of suffix minus all": "> 0",
+}
+
 BATCH_SIZE = 32
 TIMED_STEPS = 4
 
 
 def main() -> None:
     """Measures and reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__file__, __doc__, BAR)
     parser.add_argument("--seconds", type=float, default=180.0, help="tuning time of every run, evaluation left out")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each scope")
     options = parser.parse_args()
-    folder = bench_support.OUTPUT / "scope"
+    folder = smollm2.OUTPUT / "scope"
     shutil.rmtree(folder, ignore_errors=True)
     cache = CacheOptions(folder / "prefixes")
-    bundles = {"all": bench_support.bundle(), "suffix": bench_support.bundle(scope="suffix")}
+    bundles = {"all": smollm2.bundle(), "suffix": smollm2.bundle(scope="suffix")}
     started = time.perf_counter()
     train = {
-        scope: open_feeder(bundle, bench_support.reviews(bundle), name="train", cache=cache)
+        scope: open_feeder(bundle, smollm2.reviews(bundle), name="train", cache=cache)
         for scope, bundle in bundles.items()
     }
     cache_seconds = time.perf_counter() - started
@@ -71,10 +75,9 @@ def main() -> None:
     rows = [
         (f"scope {scope}, {steps[scope]} steps of {BATCH_SIZE} reviews", _spread(found[scope]), "") for scope in found
     ]
-    rows.append(
-        ("difference", f"{100 * mean:+.1f} points, {100 * (mean - half):+.1f} to {100 * (mean + half):+.1f}", "> 0")
-    )
-    bench_support.report(
+    interval = f"{100 * mean:+.1f} points, {100 * (mean - half):+.1f} to {100 * (mean + half):+.1f}"
+    rows.append(("difference, 95 % interval", interval, BAR["95 % interval of suffix minus all"]))
+    report(
         f"Accuracy on 1,000 test reviews after {options.seconds:.0f} s of tuning, {options.seeds} seeds",
         rows,
         {
@@ -112,14 +115,14 @@ def time_steps(bundles: dict[str, Bundle], feeders: dict[str, Feeder]) -> dict[s
 
 def tuned_accuracy(bundle: Bundle, out: Path, steps: int, seed: int, cache: CacheOptions) -> float:
     """Test accuracy of the last state of a run."""
-    data = bench_support.OUTPUT / "data"
+    data = smollm2.OUTPUT / "data"
     options: dict[str, int | float | str] = {"steps": steps, "seed": seed, "batch_size": BATCH_SIZE}
     with RunFolder(out, resume=False) as folder:
         run = start_or_resume(bundle.path, folder, data / "train.jsonl", None, options, cache=cache)
         with RunProgress(steps, console=Console(file=io.StringIO())) as progress:
             run.execute(progress)
     tuned = open_tuned(out)
-    feeder = open_feeder(bundle, bench_support.reviews(bundle, "test"), name="test", cache=cache)
+    feeder = open_feeder(bundle, smollm2.reviews(bundle, "test"), name="test", cache=cache)
     return evaluate(bundle.graph("eval"), tuned.state.values, feeder, rows=Settings().rows_per_call).accuracy
 
 

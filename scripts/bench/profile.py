@@ -1,14 +1,13 @@
-"""python scripts/bench_profile.py [BUNDLE] [--rows 8] [--tokens 64] [--rounds 3]: where the time of a probe goes.
+"""python scripts/bench profile [BUNDLE] [--rows 8] [--tokens 64] [--rounds 3]: where the time of a probe goes.
 
 ONNX Runtime's own profile of the probe graph, under SeedTune's session settings, by operator, and the share of the
 probe's time inside matrix-product kernels. Rows are random and full; of a bundle with scope "suffix" the last
 --suffix-tokens tokens are computed and the prefixes are made beforehand. Without a BUNDLE: SmolLM2-135M, scope all.
-Bar: at least 80 % at 1,024 token rows (8 rows of 64 tokens, both sides).
+The bar is that of 1,024 token rows (8 rows of 64 tokens, both sides).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Sequence
@@ -19,8 +18,8 @@ from unittest import mock
 
 import numpy as np
 import onnxruntime
-from bench_report import report
 
+from lab.report import command_line, report
 from seedtune.runtime.batches.types import Batch
 from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.bundle.reader import Bundle
@@ -29,6 +28,11 @@ from seedtune.runtime.graphs.mapped import MappedGraph
 from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.task.example import Example
+
+WHAT = "where the time of a probe goes"
+BAR = {
+    "inside matrix products": ">= 80 %",
+}
 
 PRODUCTS = {
     "Gemm", "MatMul", "FusedMatMul", "FusedGemm", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul",
@@ -60,7 +64,7 @@ class Profile:
 
 def main() -> None:
     """Measures and reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__file__, __doc__, BAR)
     parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE")
     parser.add_argument("--rows", type=int, default=8, help="examples of the probe")
     parser.add_argument("--tokens", type=int, default=64, help="of each example")
@@ -91,8 +95,12 @@ def main() -> None:
             (f"{len(largest) - len(shown)} other operators", timed(others), ""),
             ("outside kernels", timed(outside * found.probe_ms), ""),
             ("a probe", f"{found.probe_ms:.1f} ms", ""),
-            ("inside matrix products", f"{products:.1%}", "" if attention else ">= 80 %"),
-            *([("with fused attention", f"{products + attention:.1%}", ">= 80 %")] if attention else []),
+            ("inside matrix products", f"{products:.1%}", "" if attention else BAR["inside matrix products"]),
+            *(
+                [("with fused attention", f"{products + attention:.1%}", BAR["inside matrix products"])]
+                if attention
+                else []
+            ),
         ],
         {
             "bundle": str(bundle.path),
@@ -113,9 +121,9 @@ def main() -> None:
 def default_bundle() -> Bundle:
     """SmolLM2-135M, exported if need be."""
     # Imported here: it takes seconds, for the exporter and torch come with it.
-    import bench_support
+    from lab import smollm2
 
-    return bench_support.bundle()
+    return smollm2.bundle()
 
 
 def random_examples(manifest: Manifest, rows: int, tokens: int, suffix_tokens: int) -> list[Example]:

@@ -1,4 +1,4 @@
-"""python scripts/demo_data.py OUT: labelled movie-review snippets as train, validation and test JSONL.
+"""python -m review_demo.reviews OUT: labelled movie-review snippets as train, validation and test JSONL.
 
 Source: the snippets of Pang and Lee (2004) that Hutto and Gilbert (2014, VADER) had rated by twenty people each; part
 of the PyPI source package vaderSentiment 3.3.2 (MIT). A snippet whose mean rating is at least one point (of four) away
@@ -32,7 +32,7 @@ SPLIT_SEED = 20140601
 SIZES = {"test": 1000, "validation": 256, "train": 2048}
 
 
-def main(out: Path) -> dict[str, Path]:
+def write_splits(out: Path) -> dict[str, Path]:
     """Writes the three files into ``out`` and returns their paths by split name."""
     rows = clear_rows(snippets(archive()))
     order = permutation(SPLIT_SEED, len(rows))
@@ -114,5 +114,5 @@ def clear_rows(text: str) -> list[dict[str, str]]:
 
 
 if __name__ == "__main__":
-    for split, file in main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo-output/data")).items():
+    for split, file in write_splits(Path(sys.argv[1] if len(sys.argv) > 1 else "demo-output/data")).items():
         print(split, file)

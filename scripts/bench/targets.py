@@ -1,4 +1,4 @@
-"""python scripts/bench_targets.py [--seeds 12] [SET ...]: which target set a step of descent gains most from.
+"""python scripts/bench targets [--seeds 12] [SET ...]: which target set a step of descent gains most from.
 
 merit = E[g^2] / (2 E[h]), in nats a step, by forward passes alone: g = (L+ - L-)/(2 epsilon) is the projected gradient,
 h = (L+ + L- - 2 L0)/epsilon^2 the curvature along the same direction. With +-1 noise E[g^2] is the squared norm of the
@@ -8,15 +8,15 @@ direction gains on average.
 
 from __future__ import annotations
 
-import argparse
 from itertools import chain
 from pathlib import Path
 
-import bench_support
-import demo_data
 import numpy as np
 import onnx_ir as ir
 
+from lab import smollm2
+from lab.report import command_line, report
+from review_demo.reviews import write_splits
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.probe import build_probe
@@ -36,18 +36,21 @@ from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
 from seedtune.runtime.task.example import Example
 
+WHAT = "which target set a step of descent gains most from"
+BAR: dict[str, str] = {}
+
 SETS = ("query", "value", "output", "up", "down", "up,query", "query,key,value,output,gate,up,down")
 ROWS, EPSILON, RANK = 32, 2e-2, 4
 
 
 def main() -> None:
     """Measures and reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__file__, __doc__, BAR)
     parser.add_argument("sets", nargs="*", default=SETS, help="target specifications")
     parser.add_argument("--seeds", type=int, default=12, help="directions a set")
     options = parser.parse_args()
-    data = demo_data.main(bench_support.OUTPUT / "data")
-    checkpoint = open_checkpoint(bench_support.SOURCE)
+    data = write_splits(smollm2.OUTPUT / "data")
+    checkpoint = open_checkpoint(smollm2.SOURCE)
     task = CompiledTask(
         load_task("sentiment").for_family(checkpoint.family),
         checkpoint.tokenizer,
@@ -66,9 +69,7 @@ def main() -> None:
         merit, gradient, curvature = measure(folder, layout, examples, checkpoint.padding_id, options.seeds)
         rows.append((spec, f"merit {merit:.4f}, E[g^2] {gradient:.3f}, E[h] {curvature:.2f}", ""))
         result[spec] = {"merit_nats": merit, "squared_gradient": gradient, "hessian_trace": curvature}
-    bench_support.report(
-        f"Merit of target sets, SmolLM2-135M, rank {RANK}, {ROWS} reviews, {options.seeds} directions", rows, result
-    )
+    report(f"Merit of target sets, SmolLM2-135M, rank {RANK}, {ROWS} reviews, {options.seeds} directions", rows, result)
 
 
 def graphs_for(trunk: ir.Model, layout: StateLayout, words: tuple[int, ...], checkpoint: Checkpoint) -> Path:
@@ -78,7 +79,7 @@ def graphs_for(trunk: ir.Model, layout: StateLayout, words: tuple[int, ...], che
     needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
     for graph in graphs.values():
         needed |= used_parameters(finish(graph))
-    folder = bench_support.OUTPUT / "targets"
+    folder = smollm2.OUTPUT / "targets"
     folder.mkdir(parents=True, exist_ok=True)
     weights = WeightsFile(folder / "weights.safetensors", needed)
     weights.write(chain(lora_a_values(layout).items(), checkpoint.tensors()))

@@ -1,13 +1,12 @@
-"""What the benchmarks of SmolLM2 share: bundles to measure, rows for them, and the report (`bench_report.py`)."""
+"""SmolLM2-135M for benches: bundles of it, exported once, and the demo's reviews as rows for them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import demo_data
 import numpy as np
-from bench_report import machine, report
 
+from review_demo.reviews import write_splits
 from seedtune.exporter.passes.storage import Storage
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.exporter.trace.traced_model import PrefixStorage
@@ -16,8 +15,6 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.task.example import Example
 from seedtune.runtime.task.structure import Scope
-
-__all__ = ["OUTPUT", "SOURCE", "bundle", "machine", "random_rows", "report", "reviews"]
 
 SOURCE = "smollm2-135m-instruct"
 OUTPUT = Path("bench-output")
@@ -51,7 +48,7 @@ def bundle(
 
 def reviews(opened: Bundle, split: str = "train") -> list[Example]:
     """The demo's rows, tokenised for the bundle."""
-    return load_split(demo_data.main(OUTPUT / "data")[split], opened.compiled_task()).examples
+    return load_split(write_splits(OUTPUT / "data")[split], opened.compiled_task()).examples
 
 
 def review_rows(opened: Bundle, batch: int, tokens: int) -> dict[str, np.ndarray]:
@@ -62,16 +59,4 @@ def review_rows(opened: Bundle, batch: int, tokens: int) -> dict[str, np.ndarray
         "mask": np.ones((batch, tokens), np.int64),
         "position": np.full(batch, tokens - 1),
         "label": np.array([example.label for example in long]),
-    }
-
-
-def random_rows(opened: Bundle, batch: int, tokens: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Full rows (no padding) of random ids, as graph inputs."""
-    generator = np.random.default_rng(seed)
-    vocabulary = opened.manifest.model.vocabulary_size
-    return {
-        "ids": generator.integers(0, vocabulary, (batch, tokens)),
-        "mask": np.ones((batch, tokens), np.int64),
-        "position": np.full(batch, tokens - 1),
-        "label": generator.integers(0, len(opened.manifest.label_word_ids), batch),
     }

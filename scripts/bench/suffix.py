@@ -1,24 +1,23 @@
-"""python scripts/bench_suffix.py [--rows 128] [--rounds 5]: what scope "suffix" saves, on the demo's reviews.
+"""python scripts/bench suffix [--rows 128] [--rounds 5]: what scope suffix saves, on the demo's reviews.
 
- - a probe at scope suffix against one at scope all, same rows, in turns, with everything that makes the batches; the
-   cache's pages are in memory and their checksums verified, which happens once a process and is timed apart;
- - building the cache against one plain forward pass of the same rows in ONNX Runtime;
- - log-probabilities of scope suffix at state zero against the plain model (scope all at state zero), with prefixes
-   stored as fp32 and as fp16.
-Bars: 7 times faster; at most 1.3 times one forward; 1e-4.
+- a probe at scope suffix against one at scope all, same rows, in turns, with everything that makes the batches; the
+  cache's pages are in memory and their checksums verified, which happens once a process and is timed apart;
+- building the cache against one plain forward pass of the same rows in ONNX Runtime;
+- log-probabilities of scope suffix at state zero against the plain model (scope all at state zero), with prefixes
+  stored as fp32 and as fp16.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-import bench_support
 import numpy as np
 
+from lab import smollm2
+from lab.report import command_line, report
 from seedtune.runtime.batches.token_rows import WholeRows
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
@@ -29,6 +28,13 @@ from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.task.example import Example
 
+WHAT = "what scope suffix saves, on the demo's reviews"
+BAR = {
+    "probe, scope all / scope suffix": ">= 7",
+    "cache / one plain forward": "<= 1.3",
+    "log-probabilities at state zero, fp32 prefixes": "<= 1e-4",
+}
+
 TOKENS_PER_CALL = Settings().rows_per_call // 2
 CACHED_ROWS, COMPARED_ROWS = 512, 256
 # Both scopes are watched for about the same time a round, so that one stall of the machine does not decide.
@@ -37,14 +43,14 @@ REPEATS = {"all": 1, "suffix": 6}
 
 def main() -> None:
     """Measures and reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__file__, __doc__, BAR)
     parser.add_argument("--rows", type=int, default=128, help="examples a probe")
     parser.add_argument("--rounds", type=int, default=5, help="probes of each scope, in turns")
     options = parser.parse_args()
-    bundles = {"all": bench_support.bundle(), "suffix": bench_support.bundle(scope="suffix")}
-    with tempfile.TemporaryDirectory(dir=bench_support.OUTPUT) as folder:
-        rows = bench_support.reviews(bundles["suffix"])[:CACHED_ROWS]
-        whole = bench_support.reviews(bundles["all"])[:CACHED_ROWS]
+    bundles = {"all": smollm2.bundle(), "suffix": smollm2.bundle(scope="suffix")}
+    with tempfile.TemporaryDirectory(dir=smollm2.OUTPUT) as folder:
+        rows = smollm2.reviews(bundles["suffix"])[:CACHED_ROWS]
+        whole = smollm2.reviews(bundles["all"])[:CACHED_ROWS]
         cache_seconds, feeder = build_cache(bundles["suffix"], rows, Path(folder))
         forward_seconds = plain_forward(bundles["all"], whole)
         first_reading_seconds = read_once(feeder)
@@ -54,16 +60,18 @@ def main() -> None:
     errors = {storage: zero_state_error(bundles["all"], storage) for storage in ("fp32", "fp16")}
     ratio = cache_seconds / forward_seconds
     all_ms, suffix_ms = (statistics.median(times[scope]) for scope in ("all", "suffix"))
-    bench_support.report(
+    report(
         f"Scope suffix: SmolLM2-135M, {options.rows} reviews a probe",
         [
             (f"probe, scope all ({2 * tokens['all']:,} token rows)", f"{all_ms:.0f} ms", ""),
             (f"probe, scope suffix ({2 * tokens['suffix']:,} token rows)", f"{suffix_ms:.0f} ms", ""),
-            ("ratio, median of pairs", f"{speedup:.2f}", ">= 7"),
+            ("ratio, median of pairs", f"{speedup:.2f}", BAR["probe, scope all / scope suffix"]),
             (f"first reading of {len(rows)} cached rows, checksums verified", f"{first_reading_seconds:.2f} s", ""),
-            (f"cache of {len(rows)} rows / one plain forward", f"{ratio:.2f}", "<= 1.3"),
-            ("log-probabilities at state zero, fp32 prefixes", f"{errors['fp32']:.1e}", "<= 1e-4"),
-            ("log-probabilities at state zero, fp16 prefixes", f"{errors['fp16']:.1e}", ""),
+            (f"cache of {len(rows)} rows / one plain forward", f"{ratio:.2f}", BAR["cache / one plain forward"]),
+            *(
+                (name := f"log-probabilities at state zero, {storage} prefixes", f"{error:.1e}", BAR.get(name, ""))
+                for storage, error in errors.items()
+            ),
         ],
         {
             "probe_all_ms": all_ms,
@@ -131,10 +139,10 @@ def probes(
 
 def zero_state_error(plain: Bundle, storage: str) -> float:
     """The largest difference of log-probabilities between scope suffix at state zero and the plain model."""
-    suffix = bench_support.bundle(scope="suffix", prefix_storage=storage)  # type: ignore[arg-type]
+    suffix = smollm2.bundle(scope="suffix", prefix_storage=storage)  # type: ignore[arg-type]
     found = []
     for bundle in (plain, suffix):
-        rows = bench_support.reviews(bundle, "validation")[:COMPARED_ROWS]
+        rows = smollm2.reviews(bundle, "validation")[:COMPARED_ROWS]
         state = np.zeros(bundle.manifest.state.parameters, np.float32)
         result = evaluate(bundle.graph("eval"), state, open_feeder(bundle, rows), rows=TOKENS_PER_CALL)
         assert result.probabilities is not None

@@ -1,22 +1,26 @@
-"""python scripts/bench_prefix_storage.py [--seeds 64] [--rows 32]: what fewer bits for cached keys and values do.
+"""python scripts/bench prefix_storage [--seeds 64] [--rows 32]: what fewer bits for cached keys and values do.
 
 For fp32, fp16 and int8: bytes a token; log-probabilities of the untouched model against fp32 storage; projected
 gradients against fp32 storage (correlation over seeds, at the default epsilon); accuracy on the validation rows.
-Bar: a storage is fit to be the default when its projected gradients correlate with those of fp32 by at least 0.999.
+A storage is fit to be the default when it meets the bar.
 """
 
 from __future__ import annotations
 
-import argparse
-
-import bench_support
 import numpy as np
 
+from lab import smollm2
+from lab.report import command_line, report
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.model.evaluation import evaluate
 from seedtune.runtime.prefix.prefixes import Prefixes
 from seedtune.runtime.prefix.suffix_rows import SuffixRows
 from seedtune.runtime.run.settings import Settings
+
+WHAT = "what fewer bits for cached keys and values do"
+BAR = {
+    "correlation with projected gradients of fp32": ">= 0.999",
+}
 
 STORAGES = ("fp32", "fp16", "int8")
 TOKENS_PER_CALL = 512
@@ -24,7 +28,7 @@ TOKENS_PER_CALL = 512
 
 def main() -> None:
     """Measures and reports."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__file__, __doc__, BAR)
     parser.add_argument("--seeds", type=int, default=64, help="directions to measure")
     parser.add_argument("--rows", type=int, default=32, help="examples a probe")
     options = parser.parse_args()
@@ -35,7 +39,8 @@ def main() -> None:
         error = float(np.abs(log_probabilities - exact[1]).max())
         correlation = float(np.corrcoef(gradients, exact[2])[0, 1])
         about = f"{token_bytes:,} bytes a token, log-probabilities within {error:.1e}, accuracy {accuracy:.1%}"
-        rows.append((f"{storage}: {about}; correlation", f"{correlation:.6f}", ">= 0.999"))
+        bar = BAR["correlation with projected gradients of fp32"]
+        rows.append((f"{storage}: {about}; correlation", f"{correlation:.6f}", bar))
         result[storage] = {
             "bytes_per_token": token_bytes,
             "log_probability_error": error,
@@ -43,24 +48,25 @@ def main() -> None:
             "accuracy": accuracy,
         }
     title = f"Storage of prefixes: SmolLM2-135M, {options.seeds} directions, {options.rows} reviews a probe"
-    bench_support.report(title, rows, result)
+    report(title, rows, result)
 
 
 def measure(storage: str, seeds: int, count: int) -> tuple[int, np.ndarray, np.ndarray, float]:
     """Bytes a token, log-probabilities and accuracy of the validation rows, projected gradients."""
-    bundle = bench_support.bundle(scope="suffix", prefix_storage=storage)  # type: ignore[arg-type]
+    bundle = smollm2.bundle(scope="suffix", prefix_storage=storage)  # type: ignore[arg-type]
     state = np.zeros(bundle.manifest.state.parameters, np.float32)
     padding_id = bundle.manifest.model.padding_id
-    validation = bench_support.reviews(bundle, "validation")
+    validation = smollm2.reviews(bundle, "validation")
     feeder = SuffixRows(validation, padding_id, Prefixes(bundle, validation))
     result = evaluate(bundle.graph("eval"), state, feeder, rows=TOKENS_PER_CALL)
-    train = bench_support.reviews(bundle)[:count]
+    train = smollm2.reviews(bundle)[:count]
     feeder = SuffixRows(train, padding_id, Prefixes(bundle, train))
     batches = list(feeder.batches(range(count), TOKENS_PER_CALL))
     estimator = TwoSided(bundle.graph("probe"), Settings().epsilon)
     gradients = [estimator.measure(state, seed, batches).projected_gradient for seed in range(seeds)]
     layout = bundle.manifest.prefix
     assert layout is not None
+    assert result.probabilities is not None
     return layout.bytes_per_token, np.log(result.probabilities), np.array(gradients), result.accuracy
 
 
