@@ -1,7 +1,7 @@
 """The manifest of a bundle: everything about it that is not a tensor, a graph or a tokenizer.
 
 ``manifest.json`` is written last and lists size and SHA-256 of every other file, so its own hash identifies the
-bundle. See docs/bundle.md for the format.
+bundle. See docs/reference/bundle.md for the format.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
         raise SeedTuneError(
             f"the manifest does not follow its format ({error})",
             file=path,
-            rule=f"format version {version}, see docs/bundle.md",
+            rule=f"format version {version}, see docs/reference/bundle.md",
             remedy="export the bundle again",
         ) from error
     _check_layout(manifest.state, path)

@@ -12,7 +12,7 @@ from seedtune.runtime.prefix.blocks import side_by_side
 from seedtune.runtime.prefix.prefixes import Prefixes
 from seedtune.runtime.task.example import Example
 
-# Keys and values of one call of a whole graph, which reads a copy of them all; measured in docs/log.md, "suffix".
+# Keys and values of one call of a whole graph, which reads a copy of them all (docs/log/2026-11-23.md, "Memory").
 PREFIX_BYTES_PER_CALL = 32 << 20
 
 

@@ -2,7 +2,8 @@
 
 A probe with B examples takes ``a + b B``: reading weights and making noise (a), and computing (b). Each direction tells
 something new, so few examples a step are best as long as the time goes into examples; B grows until a is no more than a
-fifth of the whole. (Measured at equal numbers of examples: 32 a step beat 64, 128 and 256; docs/log.md, "batch size".)
+fifth of the whole. (Measured at equal numbers of examples: 32 a step beat 64, 128 and 256;
+docs/log/2026-11-23.md, "Batch size".)
 On a machine that reads the weights from storage for every probe, under a hard memory cap, a is large, and so is B.
 Micro-batches bound memory, so memory does not bound B.
 """

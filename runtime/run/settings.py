@@ -1,4 +1,4 @@
-"""What a run is made of, apart from its bundle and data. Defaults are measured: docs/log/README.md, "defaults".
+"""What a run is made of, apart from its bundle and data. Defaults are measured: docs/log/2026-11-23.md, "Defaults".
 
 Every option is said once, here and in the settings of estimators and optimizers: its type, its bounds, its default and
 its description. The command line, its help, the reference and the file of ``--config`` are made from that

@@ -3,7 +3,7 @@
 All that a process holds counts: what it held before (interpreter, libraries, data), small tensors, the buffer of
 streamed matrices, and what batches take (`plan.GraphMemory`). Starting from the least that works, memory goes to what
 saves most time first: more rows a call, reading ahead, more rows for each reading of the weights, matrices that stay.
-What this was measured against is in docs/log.md, "Memory limit".
+What this was measured against is in docs/log/2026-11-23.md, "Memory limit".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ALLOWANCE_BYTES = 32 << 20
 ARENA_FACTOR = 1.5
 # Copies of the state: what an update reads and writes, its noise, what an evaluation is given.
 STATE_COPIES = 3
-# Of one side. Products of fewer rows are slower, of more rows hardly faster (docs/log.md, "int8").
+# Of one side. Products of fewer rows are slower, of more rows hardly faster (docs/log/2026-11-23.md, "int8").
 FEWER_TOKENS_PER_CALL, TOKENS_PER_CALL = 64, 512
 TOKENS_PER_PREFIX_CALL = 512
 

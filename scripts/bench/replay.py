@@ -15,9 +15,9 @@ import numpy as np
 
 from lab import smollm2
 from lab.report import command_line, report
+from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.journal.format import probe_seed
-from seedtune.runtime.graphs.state import State
 from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.telemetry.records import JOURNAL_FILE, RESULT_FILE
 

@@ -20,11 +20,11 @@ from review_demo.reviews import write_splits
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.probe import build_probe
-from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.storage.weights import WeightsFile
 from seedtune.exporter.targets import lay_out, lora_a_values, select
+from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import trace
 from seedtune.runtime.batches.token_rows import WholeRows
 from seedtune.runtime.bundle.manifest import StateLayout

@@ -77,7 +77,7 @@ data class CheckResult(
     val allowed: Double,
 )
 
-/** The whole `manifest.json`; see docs/bundle.md. [prefix] is null where the state acts at every token (scope "all"). */
+/** The whole `manifest.json`; see docs/reference/bundle.md. [prefix] is null where the state acts at every token (scope "all"). */
 @Serializable
 data class Manifest(
     @SerialName("format_version") val formatVersion: Int,
