@@ -213,7 +213,7 @@ class _Versioned(msgspec.Struct):
 
 
 class _OfKind(msgspec.Struct):
-    kind: str
+    kind: str = ""
 
 
 class _WithObjective(msgspec.Struct):
@@ -231,7 +231,7 @@ def _require_known_objective(raw: bytes, path: Path) -> None:
             "the bundle has an objective that this version does not know",
             file=path,
             value=kind,
-            rule=" or ".join(known),
+            rule=f"kind {' or '.join(known)}",
             remedy="upgrade seedtune",
         )
 

@@ -106,9 +106,7 @@ def export_command(
                 "state_parameters": manifest.state.parameters,
                 "targets": len(manifest.state.targets),
                 "scope": objective.scope,
-                "prefix_bytes_per_token": objective.prefix.bytes_per_token
-                if objective.prefix
-                else None,
+                "prefix_bytes_per_token": objective.prefix.bytes_per_token if objective.prefix else None,
                 "size_bytes": total_bytes,
                 "seconds": seconds,
                 "checked": result is not None,
