@@ -12,7 +12,7 @@ import numpy as np
 import seedtune
 from lab import smollm2
 from lab.report import command_line, report
-from seedtune.runtime.bundle.manifest import PrefixStorage
+from seedtune.runtime.bundle.objective import PrefixStorage
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.feeders import open_feeder

@@ -42,12 +42,12 @@ def main() -> None:
     options = parser.parse_args()
     folder = smollm2.OUTPUT / "scope"
     shutil.rmtree(folder, ignore_errors=True)
-    cache = CacheOptions(folder / "prefixes")
+    cache = folder / "prefixes"
     bundles = {"all": smollm2.exported(), "suffix": smollm2.exported(scope="suffix")}
     graphs = {scope: MappedGraphs(Bundle.open(bundle)) for scope, bundle in bundles.items()}
     started = time.perf_counter()
     train = {
-        scope: open_feeder(of_scope, smollm2.reviews(of_scope.bundle), name="train", cache=cache)
+        scope: open_feeder(of_scope, smollm2.reviews(of_scope.bundle), name="train", cache=CacheOptions(cache))
         for scope, of_scope in graphs.items()
     }
     cache_seconds = time.perf_counter() - started
@@ -109,11 +109,11 @@ def time_steps(graphs: dict[str, MappedGraphs], feeders: dict[str, Feeder]) -> d
     return {scope: statistics.median(taken) for scope, taken in times.items()}
 
 
-def tuned_accuracy(bundle: Path, out: Path, steps: int, seed: int, cache: CacheOptions) -> float:
+def tuned_accuracy(bundle: Path, out: Path, steps: int, seed: int, cache: Path) -> float:
     """Test accuracy of the last state of a run."""
     data = smollm2.data()
     with seedtune.open(bundle) as model:
-        tuning = model.tune(data["train"], out=out, cache=cache.folder, steps=steps, seed=seed, batch_size=BATCH_SIZE)
+        tuning = model.tune(data["train"], out=out, cache=cache, steps=steps, seed=seed, batch_size=BATCH_SIZE)
         for _event in tuning:
             pass
         return model.evaluate(data["test"], cache=cache).accuracy

@@ -20,7 +20,7 @@ import seedtune
 from lab import smollm2
 from lab.report import command_line, report
 from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.bundle.manifest import PrefixStorage
+from seedtune.runtime.bundle.objective import PrefixStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.loop.sampler import Sampler

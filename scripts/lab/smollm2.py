@@ -8,7 +8,8 @@ import numpy as np
 
 import seedtune
 from review_demo.reviews import write_splits
-from seedtune.runtime.bundle.manifest import MANIFEST, PrefixStorage, Storage
+from seedtune.runtime.bundle.manifest import MANIFEST, Storage
+from seedtune.runtime.bundle.objective import PrefixStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.task.example import Example

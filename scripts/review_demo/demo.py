@@ -24,7 +24,6 @@ from sklearn.preprocessing import StandardScaler
 
 import seedtune
 from review_demo.reviews import SIZES, write_splits
-from seedtune.runtime.model.feeders import CacheOptions
 from seedtune.runtime.report.statistics import paired_comparison, wilson_interval
 
 SEEDTUNE = str(Path(sys.executable).with_name("seedtune"))
@@ -57,7 +56,7 @@ def main() -> None:
     with seedtune.open(bundle) as untouched:
         zero_shot = untouched.evaluate(data["test"], want_hidden=True)
         # What this computes of the rows, the run reads from the cache.
-        features = untouched.evaluate(data["train"], want_hidden=True, cache=CacheOptions(cache))
+        features = untouched.evaluate(data["train"], want_hidden=True, cache=cache)
     probe_accuracy = linear_probe(features, zero_shot)
 
     heading("4  Tune: two-sided forward passes, no gradients")
