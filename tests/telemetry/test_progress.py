@@ -110,7 +110,9 @@ def test_accuracy_and_phase_stand_in_the_plain_line(event: Event, phase: str) ->
         told(progress, Prepared({}, 100), step(40), evaluated(40, 0.786))
         clock.now = 11.0
         progress.on(event)
-        assert stream.getvalue() == f"step 40/100 · 1 min 00 s left · loss 0.5000 · held-out 78.6 % · 123 MB · {phase}\n"
+        assert (
+            stream.getvalue() == f"step 40/100 · 1 min 00 s left · loss 0.5000 · held-out 78.6 % · 123 MB · {phase}\n"
+        )
 
 
 def test_a_phase_that_is_done_leaves_the_line() -> None:
