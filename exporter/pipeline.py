@@ -27,18 +27,16 @@ from seedtune.exporter.targets import lora_a_values
 from seedtune.exporter.trace.traced_model import TracedModel, trace_model
 from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
-    GRAPHS,
     MANIFEST,
-    PREFIX_GRAPH,
     TOKENIZER,
     WEIGHTS,
     Manifest,
-    PrefixStorage,
     StateLayout,
     Storage,
     describe,
     encode_manifest,
 )
+from seedtune.runtime.bundle.objective import GRAPHS, PREFIX_GRAPH, LanguageModel, PrefixStorage
 from seedtune.runtime.bundle.stage_plan import STAGES, encode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
@@ -128,13 +126,10 @@ def store_bundle(
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         seedtune_version=metadata.version("seedtune"),
-        model=model.facts,
-        task=opened.task.task,
-        label_word_ids=tuple(opened.task.label_word_ids),
+        objective=LanguageModel(model.facts, opened.task.task, tuple(opened.task.label_word_ids), model.traced.prefix),
         storage=storage,
         state=model.layout,
         files={file.name: describe(file) for file in sorted(folder.iterdir())},
-        prefix=model.traced.prefix,
     )
     write_durably(folder / MANIFEST, encode_manifest(manifest))
     return manifest

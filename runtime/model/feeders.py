@@ -12,6 +12,7 @@ from seedtune.runtime.generators import result_of
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.prefix.prefixes import CachePlan, Prefixes
 from seedtune.runtime.prefix.suffix_rows import SuffixRows
+from seedtune.runtime.sizes import size_bytes
 from seedtune.runtime.task.example import Example
 from seedtune.runtime.telemetry.events import CachingPrefixes, Notice
 
@@ -32,6 +33,16 @@ class CacheOptions:
 NO_CACHE = CacheOptions()
 
 
+def cache_options(folder: str | Path | None, limit: int | str | None) -> CacheOptions:
+    """Options as they were given: a folder or none, and a size such as "500M" or none.
+
+    Raises:
+        SeedTuneError: ``limit`` is no size.
+    """
+    limit_bytes = None if limit is None else size_bytes(limit, "--cache-limit")
+    return CacheOptions(None if folder is None else Path(folder), limit_bytes)
+
+
 def opening_feeder(
     graphs: Graphs, examples: Sequence[Example], *, name: str = "rows", cache: CacheOptions = NO_CACHE
 ) -> Generator[CachingPrefixes | Notice, None, Feeder]:
@@ -47,8 +58,8 @@ def opening_feeder(
         SeedTuneError: the cache belongs to something else, has been altered, or does not fit the disk.
     """
     bundle = graphs.bundle
-    padding_id = bundle.manifest.model.padding_id
-    layout = bundle.manifest.prefix
+    padding_id = bundle.manifest.objective.model.padding_id
+    layout = bundle.manifest.objective.prefix
     if layout is None:
         return WholeRows(examples, padding_id)
     path = None
