@@ -78,6 +78,11 @@ class Parabola:
         return Estimate(plus, minus, (plus.astype(np.float64) - minus) / (2 * EPSILON))
 
 
+def bits(values: np.ndarray) -> bytes:
+    """What two arrays must share to be the same, signs of zeros included."""
+    return np.ascontiguousarray(values).tobytes()
+
+
 def every_row(_step: int) -> range:
     """All rows, at every step."""
     return range(ROWS)
