@@ -6,6 +6,7 @@ Everything is written into a folder beside the destination and renamed when it i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -14,8 +15,7 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
-from seedtune.exporter.checkpoint import Checkpoint
-from seedtune.exporter.checkpoint.opened import Opened, open_source
+from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.all_graphs import Built, build_graphs
 from seedtune.exporter.passes.finish import bind
 from seedtune.exporter.reference.check import check_bundle
@@ -40,7 +40,10 @@ from seedtune.runtime.bundle.objective import GRAPHS, PREFIX_GRAPH, LanguageMode
 from seedtune.runtime.bundle.stage_plan import STAGES, encode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
+from seedtune.runtime.task.compile import CompiledTask
+from seedtune.runtime.task.definition import load_task
 from seedtune.runtime.task.structure import Scope
+from seedtune.runtime.task.template import has_fixed_end
 
 Phase = Callable[[str], None]
 FILES = GRAPHS | PREFIX_GRAPH
@@ -67,6 +70,7 @@ def export_bundle(
     Args:
         source: an embedded name, a folder, a GGUF file or a hub id.
         task_name: a built-in task or the path of a task file.
+        out: the new folder.
         storage: how matrices are stored, see `encodings.py`; int8 also multiplies in 8 bits, the others in float32.
         targets: see `targets.select`.
         rank: r, the columns of every B.
@@ -88,7 +92,7 @@ def export_bundle(
     phase("opening the checkpoint")
     opened = open_source(source, task_name, scope, notice)
     phase("tracing the model")
-    model = trace_model(opened, scope, prefix_storage, targets, rank, adapter_seed, notice)
+    model = trace_model(opened.checkpoint, opened.task, scope, prefix_storage, targets, rank, adapter_seed, notice)
     phase("building the graphs")
     built = build_graphs(model, opened.task.label_word_ids, storage)
     with staged(out) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, folder / WEIGHTS]):
@@ -102,6 +106,34 @@ def export_bundle(
             manifest = check_stored(folder, manifest, opened.checkpoint, encodings)
         place(folder, out)
     return manifest
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint, and the task as its tokenizer and family have it."""
+
+    checkpoint: Checkpoint
+    task: CompiledTask
+
+
+def open_source(source: str, task_name: str, scope: Scope | None, notice: Phase) -> Opened:
+    """Opens the checkpoint and holds the task against it; arguments as of :func:`export_bundle`."""
+    checkpoint = open_checkpoint(source)
+    task = load_task(task_name).for_family(checkpoint.family)
+    splits = task.kind == "completion" or has_fixed_end(task.template)
+    compiled = CompiledTask(
+        task,
+        checkpoint.tokenizer,
+        checkpoint.family,
+        checkpoint.mask_token,
+        checkpoint.unknown_token,
+        checkpoint.max_positions,
+        scope or ("suffix" if splits else "all"),
+        checkpoint.end_token,
+    )
+    if scope is None and not splits:
+        notice("scope all: the template ends with a field, so there is no suffix for the state to act at")
+    return Opened(checkpoint, compiled)
 
 
 def store_bundle(

@@ -5,8 +5,9 @@ empty model to trace, and named tensors that arrive one at a time from a memory-
 knows of graphs, bundles or tasks. Importing this package needs the ``export`` extra (torch first of all).
 """
 
-from seedtune.exporter.checkpoint.checkpoint import Attention, Checkpoint
+from seedtune.exporter.checkpoint.checkpoint import Checkpoint
 from seedtune.exporter.checkpoint.fetch.embedded import embedded_models, remove_embedded
+from seedtune.exporter.checkpoint.skeleton import Attention
 from seedtune.exporter.checkpoint.source import open_checkpoint
 from seedtune.runtime.task.structure import Family
 

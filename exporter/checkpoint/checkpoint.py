@@ -106,17 +106,19 @@ class Checkpoint(ABC):
                 rule="a masked model's tokenizer declares mask_token",
                 remedy='add "mask_token" to tokenizer_config.json',
             )
-        return token
+        return str(token) if token is not None else None
 
     @property
     def unknown_token(self) -> str | None:
         """The text of the token that stands for what the vocabulary lacks; None in byte-level ones."""
-        return self.pretrained_tokenizer.unk_token
+        token: str | None = self.pretrained_tokenizer.unk_token
+        return token
 
     @property
     def end_token(self) -> str | None:
         """The text of the token that ends a text; None where the tokenizer names none."""
-        return self.pretrained_tokenizer.eos_token
+        token: str | None = self.pretrained_tokenizer.eos_token
+        return token
 
     @property
     def padding_id(self) -> int:

@@ -122,7 +122,10 @@ def read_config(folder: Path) -> PretrainedConfig:
         )
     try:
         with quiet():
-            return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+            config: PretrainedConfig = AutoConfig.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False
+            )
+            return config
     except (ValueError, TypeError, KeyError, AttributeError, OSError, StrictDataclassError) as error:
         raise SeedTuneError(
             "transformers does not know this configuration",

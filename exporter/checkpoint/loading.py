@@ -47,7 +47,10 @@ def load_whole(
     format); the others are converted, and then cost memory.
 
     Args:
+        folder: with the configuration and the weights.
+        family: which head it has.
         dtype: of all floating-point tensors.
+        attention: transformers' implementation of it.
         file: what an error names.
         extra: further arguments of ``from_pretrained`` (``use_safetensors``, ``gguf_file``).
 
@@ -84,7 +87,8 @@ def load_whole(
     if found["missing_keys"]:
         raise missing(sorted(found["missing_keys"]), file)
     refuse_surplus(found["unexpected_keys"], stored_tensors(model), file)
-    return model.eval().requires_grad_(False)
+    ready: nn.Module = model.eval().requires_grad_(False)
+    return ready
 
 
 def check_ties(loaded: nn.Module, skeleton: nn.Module, file: Path) -> None:
@@ -112,6 +116,7 @@ def refuse_surplus(surplus: Iterable[str], known: Iterable[str], file: Path) -> 
     Args:
         surplus: names in the file that the model did not take.
         known: names that it took.
+        file: what an error names.
 
     Raises:
         SeedTuneError: naming weights that differ from known ones in nothing but a number.

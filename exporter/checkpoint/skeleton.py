@@ -31,7 +31,7 @@ def build_skeleton(config: PretrainedConfig, family: Family, attention: Attentio
         attention: transformers' attention implementation.
     """
     with no_init_weights(), quiet():
-        model = FACTORIES[family].from_config(
+        model = FACTORIES[family].from_config(  # type: ignore[no-untyped-call]
             deepcopy(config),
             dtype=torch.float32,
             attn_implementation=attention,
@@ -39,7 +39,8 @@ def build_skeleton(config: PretrainedConfig, family: Family, attention: Attentio
         )
     # no_init_weights also skips the tying, which init_weights does.
     model.tie_weights()
-    return model.eval().requires_grad_(False)
+    ready: nn.Module = model.eval().requires_grad_(False)
+    return ready
 
 
 def stored_tensors(model: nn.Module) -> dict[str, torch.Tensor]:

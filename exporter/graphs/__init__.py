@@ -1,1 +1,1 @@
-"""Which passes make which graph: ``probe`` (both sides), ``eval`` (one side) and ``update`` (no weights)."""
+"""Which passes make which graph: ``probe`` (both sides), ``eval`` (one side), ``prefix`` and ``update``."""

@@ -66,7 +66,8 @@ class SuffixTunedModel(torch.nn.Module):
             return torch.where(suffix.reshape(*x.shape[:-1], 1), x, remembered.pop(0))
 
         hooks = self._linear_hooks(restore) if self.family == "masked" else []
-        return self._run(input_ids, attention_mask, hooks + self._target_hooks(suffix))
+        logits: torch.Tensor = self._run(input_ids, attention_mask, hooks + self._target_hooks(suffix))
+        return logits
 
     def _run(self, ids: torch.Tensor, mask: torch.Tensor, hooks: list[torch.utils.hooks.RemovableHandle]) -> Any:
         try:

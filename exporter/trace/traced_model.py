@@ -9,7 +9,6 @@ import onnx_ir as ir
 import torch
 
 from seedtune.exporter.checkpoint import Checkpoint
-from seedtune.exporter.checkpoint.opened import Opened
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.targets import lay_out, select
 from seedtune.exporter.trace.attention import UnsupportedAttention
@@ -90,7 +89,8 @@ class TracedModel:
 
 
 def trace_model(
-    opened: Opened,
+    checkpoint: Checkpoint,
+    task: CompiledTask,
     scope: Scope | None,
     prefix_storage: PrefixStorage,
     targets: str,
@@ -99,9 +99,8 @@ def trace_model(
     notice: Callable[[str], None],
 ) -> TracedModel:
     """Traces the model in its scope and lays out its state; arguments as of `pipeline.export_bundle`."""
-    checkpoint = opened.checkpoint
     skeleton = checkpoint.skeleton()
-    traced = trace_in_scope(skeleton, checkpoint, opened.task, scope, prefix_storage, notice)
+    traced = trace_in_scope(skeleton, checkpoint, task, scope, prefix_storage, notice)
     layout = state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed)
     return TracedModel(traced, skeleton, layout, _model_of(checkpoint, skeleton))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-import importlib.util
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -22,12 +22,9 @@ from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.errors import EXIT_CODE
 from seedtune.runtime.graphs.session import default_threads
 
-EXTRAS = {
-    "export": ("torch", "transformers", "accelerate", "onnx", "onnx_ir", "onnxscript", "safetensors", "gguf",
-               "huggingface_hub"),
-    "report": ("plotly", "jinja2"),
-    "parquet": ("pyarrow",),
-}  # fmt: skip
+# The extras that a user meets; what they need is told by the package's own metadata.
+EXTRAS = ("export", "report", "parquet")
+REQUIREMENT = re.compile(r"([\w.-]+).*;.*extra\s*==\s*['\"]([\w-]+)['\"]")
 ENOUGH_DISK_BYTES = 2_000_000_000
 ENOUGH_MEMORY_BYTES = 1_000_000_000
 
@@ -103,12 +100,23 @@ def _onnxruntime() -> Finding:
     )
 
 
+def packages_of(extra: str) -> list[str]:
+    """The distributions that ``extra`` asks for, as the installed package says."""
+    found = (REQUIREMENT.match(requirement) for requirement in metadata.requires("seedtune") or ())
+    return [match[1] for match in found if match and match[2] == extra]
+
+
 def _extra(name: str) -> Finding:
-    absent = [package for package in EXTRAS[name] if importlib.util.find_spec(package) is None]
+    versions: list[str] = []
+    absent: list[str] = []
+    for package in packages_of(name):
+        try:
+            versions.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            absent.append(package)
     if absent:
         return Finding(f"extra {name}", Status.NOTE, f"lacks {', '.join(absent)}", f'pip install "seedtune[{name}]"')
-    versions = ", ".join(f"{package} {metadata.version(package.replace('_', '-'))}" for package in EXTRAS[name][:2])
-    return Finding(f"extra {name}", Status.OK, versions)
+    return Finding(f"extra {name}", Status.OK, ", ".join(versions[:2]))
 
 
 def _embedded_model() -> Finding:

@@ -41,7 +41,8 @@ class Evaluation:
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether each example has the full score, [E]."""
-        return self.scores == 1
+        full: npt.NDArray[np.bool_] = self.scores == 1
+        return full
 
     @property
     def accuracy(self) -> float:

@@ -24,6 +24,7 @@ def limit_memory(
     cached: bool,
     tokens_per_call: int | None = None,
     threads: int | None = None,
+    vectors: int = 0,
 ) -> StreamedGraphs:
     """The graphs of ``bundle``, kept to ``limit_bytes``; call it when all else that takes memory is there.
 
@@ -35,6 +36,7 @@ def limit_memory(
         cached: whether the prefixes of rows are read from a file.
         tokens_per_call: of one side of a probe, where it was chosen before.
         threads: of ONNX Runtime.
+        vectors: as long as the state, that an optimizer will keep beside it.
 
     Raises:
         SeedTuneError: the limit is too small, or the bundle lies where files cannot be mapped.
@@ -42,7 +44,7 @@ def limit_memory(
     files = StageFiles.of(bundle)
     memory = read_memory()
     # Where the system tells nothing, what is held is what was held at most.
-    held = memory.vm_rss_bytes or memory.vm_hwm_bytes or 0
+    held = (memory.vm_rss_bytes or memory.vm_hwm_bytes or 0) + 4 * vectors * bundle.manifest.state.parameters
     shape = shape_of(bundle, examples, examples_at_once, cached)
     choice = choose(limit_bytes, files.plan, files.tensors, shape, held, tokens_per_call)
     return StreamedGraphs(bundle, files, choice, threads)

@@ -32,6 +32,11 @@ class MomentumSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     clip: Clip = 3.0
     momentum: Annotated[float, Meta(ge=0, lt=1, description="What a step keeps of the velocity before it.")] = 0.9
 
+    @property
+    def vectors(self) -> int:
+        """How many vectors as long as the state it keeps: the velocity."""
+        return 1
+
     def build(self, steps: int) -> Momentum:
         """The optimizer of a run of ``steps`` steps."""
         return Momentum(self.learning_rate, steps, self.schedule, self.rms_decay, self.clip, self.momentum)

@@ -35,6 +35,11 @@ class NormalisedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     rms_decay: RmsDecay = 0.98
     clip: Clip = 3.0
 
+    @property
+    def vectors(self) -> int:
+        """How many vectors as long as the state it keeps: nothing."""
+        return 0
+
     def build(self, steps: int) -> Normalised:
         """The optimizer of a run of ``steps`` steps."""
         return Normalised(self.learning_rate, steps, self.schedule, self.rms_decay, self.clip)

@@ -82,7 +82,7 @@ def render_page(run: RunData) -> str:
         "plain": _plain,
     }
     charts = _charts(run)
-    return environment.from_string(template).render(
+    page: str = environment.from_string(template).render(
         run=run.description,
         result=run.result,
         summary=summarise(run),
@@ -94,6 +94,7 @@ def render_page(run: RunData) -> str:
         plotly_js=markup(plotly_js if charts else ""),
         script_hashes=[_sha256_source(text) for text in ((plotly_js, script) if charts else ())],
     )
+    return page
 
 
 def clean_text(text: object, limit: int = MAX_TEXT_CHARACTERS) -> str:

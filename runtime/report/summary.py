@@ -29,8 +29,7 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class ChangedExample:
-    """A held-out row whose prediction changed; probabilities are those of the label, ``None`` if not
-    finite."""
+    """A held-out row whose prediction changed; probabilities are those of the label, ``None`` if not finite."""
 
     index: int
     fields: dict[str, str]

@@ -149,6 +149,7 @@ def _within_limit(
         cached=cache.keeps_all,
         tokens_per_call=settings.tokens_per_call if fixed else None,
         threads=request.threads,
+        vectors=settings.optimizer.vectors,
     )
     if not fixed:
         settings = msgspec.structs.replace(settings, rows_per_call=2 * graphs.choice.tokens_per_call)

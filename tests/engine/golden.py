@@ -118,23 +118,10 @@ def write_noise(folder: Path) -> None:
 def write_numbers(folder: Path) -> None:
     """json.jsonl: what msgspec makes of numbers and strings, a value a line."""
     generator = np.random.default_rng(5)
-    floats = [
-        0.0,
-        -0.0,
-        1.0,
-        0.1,
-        0.03,
-        1e-5,
-        9.99e-6,
-        1e15,
-        1e16,
-        123456789.125,
-        5e-324,
-        1.7976931348623157e308,
-        300.0,
-    ]
+    floats = [0.0, -0.0, 1.0, 0.1, 0.03, 1e-5, 9.99e-6, 1e15, 1e16, 123456789.125, 5e-324, 1.7976931348623157e308]
+    floats += [300.0]
     floats += (generator.standard_normal(500) * 10.0 ** generator.integers(-12, 20, 500)).tolist()
-    floats += [float(np.float32(value)) for value in generator.standard_normal(200)]
+    floats += generator.standard_normal(200).astype(np.float32).astype(float).tolist()
     values: list[object] = [
         *floats,
         0,

@@ -1,4 +1,4 @@
-"""What the exporter's tests share: hand-built graphs, running a graph from memory, tiny models and their oracle.
+"""What the exporter's tests share: tiny models, their graphs in memory, and their oracle.
 
 Nothing here reads a bundle: graphs are bound to values in memory, and the reference is transformers' own forward pass
 with the adapter merged into the weights by plain PyTorch.
@@ -6,7 +6,6 @@ with the adapter merged into the weights by plain PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime
 import torch
+from graph_lab import session_of
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
@@ -22,7 +22,6 @@ from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.update import build_update
-from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.storage import store
 from seedtune.exporter.targets import lay_out, lora_a_values, select
@@ -31,76 +30,11 @@ from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import StateLayout
 from seedtune.runtime.bundle.objective import PrefixLayout
-from seedtune.runtime.graphs.session import CONFIG
 from seedtune.runtime.noise import rademacher
 
 VOCABULARY = 160
-OPSET = 21
-FLOAT, INT64 = ir.DataType.FLOAT, ir.DataType.INT64
 WORDS = (23, 57, 91)
 LABEL_WORDS = ("terrible", "great")
-
-
-# ------------------------------------------------------------------------------------------------ hand-built graphs
-
-
-def make_value(name: str, dtype: ir.DataType, shape: Sequence[int | str]) -> ir.Value:
-    """A named value of a known type and shape."""
-    return ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(list(shape)))
-
-
-def make_graph(
-    inputs: Sequence[ir.Value],
-    outputs: Sequence[ir.Value],
-    nodes: Sequence[ir.Node],
-    initializers: Sequence[ir.Value],
-) -> ir.Model:
-    """A model of one graph; initializers without a value wait for their tensor, as in a trunk."""
-    graph = ir.Graph(list(inputs), list(outputs), nodes=list(nodes), opset_imports={"": OPSET}, name="hand")
-    for value in initializers:
-        graph.initializers[value.name] = value
-    return ir.Model(graph, ir_version=10)
-
-
-def op_types(graph: ir.Graph) -> list[str]:
-    """Operator names in graph order."""
-    return [node.op_type for node in graph]
-
-
-def session_of(
-    model: ir.Model, tensors: Mapping[str, np.ndarray] | None = None, *, threads: int = 1
-) -> onnxruntime.InferenceSession:
-    """A session, with SeedTune's own settings, over a clone of ``model`` that holds ``tensors``."""
-    whole = finish(model.clone())
-    for name, (dtype, shape) in used_parameters(whole).items():
-        array = np.ascontiguousarray((tensors or {})[name], dtype=dtype.numpy() if dtype.itemsize >= 1 else None)
-        if dtype.itemsize >= 1:
-            assert array.shape == shape, (name, array.shape, shape)
-            whole.graph.initializers[name].const_value = ir.tensor(array, name=name)
-        else:
-            packed = ir.PackedTensor(array.reshape(-1), dtype, shape=ir.Shape(shape), name=name)
-            whole.graph.initializers[name].const_value = packed
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.enable_mem_pattern = False
-    options.log_severity_level = 3
-    for key, value in CONFIG.items():
-        options.add_session_config_entry(key, value)
-    return onnxruntime.InferenceSession(
-        ir.to_proto(whole).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-
-
-def run(
-    model: ir.Model, feeds: Mapping[str, np.ndarray], tensors: Mapping[str, np.ndarray] | None = None
-) -> list[np.ndarray]:
-    """Every output of ``model``; feeds that the graph does not read are left out."""
-    session = session_of(model, tensors)
-    read = {value.name for value in session.get_inputs()}
-    return session.run(None, {name: value for name, value in feeds.items() if name in read})
-
-
-# --------------------------------------------------------------------------------------------------- models in memory
 
 
 def random_model(config: PretrainedConfig, family: str, scale: float = 0.1) -> torch.nn.Module:

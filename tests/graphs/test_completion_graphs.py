@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from export_lab import Export, export_in_memory, largest_difference, random_model, random_state, session_of
+from export_lab import Export, export_in_memory, largest_difference, random_model, random_state
+from graph_lab import session_of
 from suffix_families import config_of
 from suffix_rows_lab import SplitRow, split_rows, suffix_feeds
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from export_lab import VOCABULARY, Export, export_in_memory, largest_difference, op_types, random_model, random_rows
+from export_lab import VOCABULARY, Export, export_in_memory, largest_difference, random_model, random_rows
+from graph_lab import op_types
 from onnx_ir import DataType
 from suffix_families import config_of
 from suffix_rows_lab import SplitGraphs

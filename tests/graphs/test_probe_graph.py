@@ -4,15 +4,8 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from export_lab import (
-    Export,
-    largest_difference,
-    op_types,
-    probe_feeds,
-    random_rows,
-    random_state,
-    reference,
-)
+from export_lab import Export, largest_difference, probe_feeds, random_rows, random_state, reference
+from graph_lab import op_types
 
 from seedtune.exporter.targets import lora_a_values
 from seedtune.runtime.noise import rademacher

@@ -3,7 +3,7 @@
 import numpy as np
 import onnxruntime
 import pytest
-from export_lab import session_of
+from graph_lab import session_of
 
 from seedtune.exporter.graphs.update import build_update
 from seedtune.runtime.bundle.manifest import StateLayout, Target

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from export_lab import FLOAT, make_graph, make_value, op_types, run
+from graph_lab import FLOAT, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import bind, finish, used_parameters

@@ -9,7 +9,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
-from export_lab import FLOAT, INT64, make_graph, make_value, run
+from graph_lab import FLOAT, INT64, make_graph, make_value, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import finish, used_parameters

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
-from export_lab import FLOAT, INT64, make_graph, make_value, op_types, run
+from graph_lab import FLOAT, INT64, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.label_loss import add_label_loss

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
-from export_lab import FLOAT, make_graph, make_value, op_types, run
+from graph_lab import FLOAT, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.label_rows import keep_label_rows

@@ -3,10 +3,10 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
-from export_lab import FLOAT, make_graph, make_value, op_types, run
+from graph_lab import FLOAT, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import set_outputs
-from seedtune.exporter.passes.linear_layout import module_name, normalise_linears
+from seedtune.exporter.passes.linear_layout import normalise_linears
 
 ROWS_IN, WIDE = 6, 5
 LINEAR = ["Reshape", "Gemm", "Shape", "Concat", "Reshape"]
@@ -248,8 +248,3 @@ def test_folded_parameters_are_no_weights() -> None:
     model = hand.model(hand.torch_linear("a.weight"))
     model.graph.initializers["a.weight"].const_value = ir.tensor(TENSORS["a.weight"], name="a.weight")
     assert normalise_linears(model.graph) == []
-
-
-def test_module_name_drops_the_last_weight_only() -> None:
-    assert module_name("layers.0.weight.up_proj.weight") == "layers.0.weight.up_proj"
-    assert module_name("layers.0.table") == "layers.0.table"

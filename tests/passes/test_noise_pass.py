@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
-from export_lab import make_graph, make_value, op_types, run, session_of
+from graph_lab import make_graph, make_value, op_types, run, session_of
 
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
 from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of

@@ -2,7 +2,7 @@
 
 import numpy as np
 import onnx_ir as ir
-from export_lab import FLOAT, make_graph, make_value, op_types, run
+from graph_lab import FLOAT, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.simplify import FOLD_LIMIT, simplify

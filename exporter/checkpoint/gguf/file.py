@@ -65,7 +65,7 @@ class GgufCheckpoint(Checkpoint):
         """See :meth:`Checkpoint.tensors`; every tensor is float32."""
         model = self.skeleton()
         shapes = {name: value.shape for name, value in stored_tensors(model).items()}
-        processor = TENSOR_PROCESSORS.get(self.architecture, TensorProcessor)(config=self.config.to_dict())
+        processor = TENSOR_PROCESSORS.get(self.architecture, TensorProcessor)(config=self.config.to_dict())  # type: ignore[no-untyped-call]
         first = first_names(model)
         names = {stored: first.get(name, name) for stored, name in self._names(model, processor).items()}
         present = {names[tensor.name] for tensor in self.header.tensors if tensor.name in names}
@@ -108,7 +108,7 @@ class GgufCheckpoint(Checkpoint):
                 names = get_gguf_hf_weights_map(model, processor)
         except NotImplementedError as error:
             raise _unsupported(self.path, self.architecture, error) from error
-        return names
+        return dict(names)
 
     def _stream(
         self,
@@ -127,7 +127,7 @@ class GgufCheckpoint(Checkpoint):
                 values = dequantize(stored.data, stored.tensor_type)
             except (NotImplementedError, ValueError) as error:
                 raise _unsupported(self.path, f"{stored.name}: {stored.tensor_type.name}", error) from error
-            done = processor.process(
+            done = processor.process(  # type: ignore[no-untyped-call]
                 weights=values,
                 name=stored.name,
                 tensor_key_mapping=names,
@@ -170,7 +170,10 @@ class _Flat:
 def _read_config(path: Path, architecture: str) -> PretrainedConfig:
     try:
         with quiet(), shared_reader():
-            return AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
+            config: PretrainedConfig = AutoConfig.from_pretrained(
+                str(path.parent), gguf_file=path.name, local_files_only=True
+            )
+            return config
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OSError) as error:
         raise _unsupported(path, architecture, error) from error
 

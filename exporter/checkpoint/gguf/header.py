@@ -191,7 +191,7 @@ class _Cursor:
     def _scalar(self, spelling: str) -> int:
         (value,) = struct.unpack_from(spelling, self._bytes, self._at)
         self._at += struct.calcsize(spelling)
-        return value
+        return int(value)
 
     def _text(self) -> str:
         length = self._scalar("<Q")

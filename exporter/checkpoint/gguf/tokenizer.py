@@ -19,6 +19,7 @@ def load_gguf_tokenizer(path: Path, pre_tokenizer: str | None) -> PreTrainedToke
     """transformers' tokenizer of a GGUF file.
 
     Args:
+        path: the file.
         pre_tokenizer: the file's ``tokenizer.ggml.pre``; unknown ones keep transformers' choice.
 
     Raises:
