@@ -38,5 +38,7 @@ def _annotation(option: Option) -> Any:
     if option.choices:
         kind = Literal[tuple(word.replace("_", "-") for word in option.choices)]
     only = f" (optimizer {' or '.join(option.of)})" if option.of else ""
+    bounds = f"{option.bounds}; " if option.bounds else ""
     default = str(option.default).replace("_", "-")
-    return Annotated[kind | None, typer.Option(option.flag, help=f"{option.description}{only} [default: {default}]")]
+    told = f"{option.description}{only} [{bounds}default: {default}]"
+    return Annotated[kind | None, typer.Option(option.flag, help=told)]

@@ -110,7 +110,7 @@ def test_every_refusal_is_a_message_without_a_traceback(
     train = ("--train", tiny_data.train)
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"text": "fine", "label": "0"}\n{"txt": "x", "label": "1"}\n')
-    refused(seedtune("run", tmp_path / "none", *train, "--out", tmp_path / "r1"), "no such bundle folder")
+    refused(seedtune("run", tmp_path / "none", *train, "--out", tmp_path / "r1"), "neither a bundle nor a run")
     refused(seedtune("run", tiny_bundle, *train, "--out", finished_run.path), "--resume")
     refused(seedtune("run", tiny_bundle, "--train", bad, "--out", tmp_path / "r2"), "bad.jsonl:2", "did you mean")
     refused(seedtune("run", tiny_bundle, "--train", tmp_path / "no.csv", "--out", tmp_path / "r3"), "no.csv")

@@ -7,7 +7,7 @@ from graph_lab import session_of
 
 from seedtune.exporter.graphs.update import build_update
 from seedtune.runtime.bundle.manifest import StateLayout, Target
-from seedtune.runtime.graphs.state import STEPS_PER_CALL, State
+from seedtune.runtime.graphs.state import PROBES_PER_CALL, State
 from seedtune.runtime.noise import rademacher
 
 PARAMETERS = 1056
@@ -35,12 +35,27 @@ def plain_loop(start: np.ndarray, seeds: np.ndarray, coefficients: np.ndarray) -
     return state
 
 
+@pytest.fixture(scope="module")
+def grouped() -> onnxruntime.InferenceSession:
+    """The update graph for `LAYOUT`, with a state a row."""
+    return session_of(build_update(LAYOUT, groups=True))
+
+
+def journal_of_groups(steps: int, groups: int, seed: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Random seeds [K] and coefficients [K, G], of which some are 0, as those of rows that have arrived."""
+    generator = np.random.default_rng(seed)
+    seeds, _ = journal(steps, seed)
+    coefficients = generator.standard_normal((steps, groups)) * 10.0 ** generator.integers(-9, 3, (steps, groups))
+    coefficients[generator.random((steps, groups)) < 0.2] = 0
+    return seeds, coefficients.astype(np.float32)
+
+
 def bits(values: np.ndarray) -> np.ndarray:
     """The float32 values as integers, so that -0.0 is not 0.0."""
     return values.view(np.uint32)
 
 
-@pytest.mark.parametrize("steps", [0, 1, 2, STEPS_PER_CALL, STEPS_PER_CALL + 1, 300])
+@pytest.mark.parametrize("steps", [0, 1, 2, PROBES_PER_CALL, PROBES_PER_CALL + 1, 300])
 def test_steps_give_the_bits_of_the_plain_loop(session: onnxruntime.InferenceSession, steps: int) -> None:
     seeds, coefficients = journal(steps)
     state = State(session, PARAMETERS)
@@ -97,3 +112,65 @@ def test_threads_do_not_change_the_bits() -> None:
         state.apply(seeds, coefficients)
         found.append(state.sha256())
     assert found == found[:1] * 3
+
+
+@pytest.mark.parametrize("groups", [1, 2, 7])
+@pytest.mark.parametrize("steps", [0, 1, PROBES_PER_CALL, PROBES_PER_CALL + 1, 100])
+def test_each_group_has_the_bits_of_the_plain_loop_with_its_own_coefficients_and_the_noise_of_all(
+    grouped: onnxruntime.InferenceSession, groups: int, steps: int
+) -> None:
+    seeds, coefficients = journal_of_groups(steps, groups)
+    state = State(grouped, PARAMETERS, groups)
+    assert state.values.shape == (groups, PARAMETERS)
+    state.apply(seeds, coefficients)
+    for group in range(groups):
+        expected = plain_loop(np.zeros(PARAMETERS, np.float32), seeds, coefficients[:, group])
+        np.testing.assert_array_equal(bits(state.values[group]), bits(expected))
+    assert (steps == 0) == (not state.values.any())
+
+
+def test_one_group_has_the_bits_of_the_graph_without_groups(
+    session: onnxruntime.InferenceSession, grouped: onnxruntime.InferenceSession
+) -> None:
+    seeds, coefficients = journal(80)
+    alone, of_group = State(session, PARAMETERS), State(grouped, PARAMETERS, 1)
+    alone.apply(seeds, coefficients)
+    of_group.apply(seeds, coefficients[:, None])
+    np.testing.assert_array_equal(bits(of_group.values[0]), bits(alone.values))
+
+
+def test_a_group_with_coefficient_0_keeps_its_bits_while_the_others_move(
+    grouped: onnxruntime.InferenceSession,
+) -> None:
+    state = State(grouped, PARAMETERS, 3)
+    state.apply(*journal_of_groups(40, 3))
+    before = state.values.copy()
+    seeds, coefficients = journal_of_groups(40, 3, seed=3)
+    coefficients[:, 1] = 0
+    state.apply(seeds, coefficients)
+    np.testing.assert_array_equal(bits(state.values[1]), bits(before[1]))
+    assert (state.values[[0, 2]] != before[[0, 2]]).any(axis=1).all()
+
+
+def test_the_states_of_groups_are_changed_in_their_own_memory_and_another_of_the_shape_is_zero(
+    grouped: onnxruntime.InferenceSession,
+) -> None:
+    state = State(grouped, PARAMETERS, 3)
+    address = state.values.ctypes.data
+    state.apply(*journal_of_groups(5, 3))
+    assert state.values.ctypes.data == address
+    other = state.zero_like()
+    assert other.values.shape == (3, PARAMETERS)
+    assert not other.values.any()
+    other.apply(*journal_of_groups(5, 3))
+    np.testing.assert_array_equal(bits(other.values), bits(state.values))
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (5, 4), (4, 3), (5,)])
+def test_coefficients_of_another_number_of_groups_or_probes_are_refused(
+    grouped: onnxruntime.InferenceSession, shape: tuple[int, ...]
+) -> None:
+    state = State(grouped, PARAMETERS, 3)
+    with pytest.raises(ValueError, match="reshape"):
+        state.apply(range(5), np.ones(shape, np.float32))
+    assert not state.values.any()

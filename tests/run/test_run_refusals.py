@@ -14,7 +14,7 @@ from run_lab import Tune, journal_bytes
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.telemetry.events import Event, Prepared
+from seedtune.runtime.telemetry.events import Evaluating, Event, Prepared
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,14 @@ def test_a_foreign_folder_or_file_is_left_alone(tune_tiny: Tune, tmp_path: Path)
     assert [entry.name for entry in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("file", ["steps.jsonl", "evaluations.jsonl"])
-def test_a_full_disk_for_a_log_is_a_clear_error(tune_tiny: Tune, tmp_path: Path, file: str) -> None:
+@pytest.mark.parametrize(("file", "before"), [("steps.jsonl", Prepared), ("evaluations.jsonl", Evaluating)])
+def test_a_full_disk_for_a_log_is_a_clear_error(
+    tune_tiny: Tune, tmp_path: Path, file: str, before: type[Event]
+) -> None:
     def redirect(event: Event) -> None:
-        if isinstance(event, Prepared):
-            (tmp_path / "run" / file).symlink_to("/dev/full")
+        path = tmp_path / "run" / file
+        if isinstance(event, before) and not path.is_symlink():
+            path.symlink_to("/dev/full")
 
     with pytest.raises(SeedTuneError, match=rf"{file}.*No space left"):
         tune_tiny(tmp_path / "run", prepare=redirect)
