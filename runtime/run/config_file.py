@@ -21,21 +21,22 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         SeedTuneError: the file cannot be read, or is neither.
     """
+    is_json = path.suffix.lower() == ".json"
     try:
         text = path.read_text("utf-8-sig")
-        content: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        content: Any = json.loads(text) if is_json else tomllib.loads(text)
     except OSError as error:
         raise SeedTuneError(
             f"the settings cannot be read ({error.strerror})", file=path, remedy="check the path"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SeedTuneError(
             f"the settings cannot be read ({error})",
             file=path,
             rule=f"TOML such as: steps = 400, or the {RUN_FILE} of a run (.json)",
             remedy="correct the file",
         ) from error
-    if isinstance(content, dict) and isinstance(content.get("settings"), dict):
+    if is_json and isinstance(content, dict) and isinstance(content.get("settings"), dict):
         content = content["settings"]
     if not isinstance(content, dict):
         raise SeedTuneError("these are no settings", file=path, value=content, rule="names and values")

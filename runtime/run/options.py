@@ -142,7 +142,7 @@ def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:
     given = {_plain(name): value for name, value in options.items()}
     for name, value in given.items():
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
+            close = difflib.get_close_matches(name, [*known, *_dotted()], 1)
             raise SeedTuneError(
                 "there is no such setting",
                 value=name,
@@ -172,9 +172,16 @@ def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:
 
 
 def _plain(name: str) -> str:
-    """The option that a dotted name of run.json stands for: ``optimizer.kind`` is ``optimizer``."""
-    part, _, field = name.partition(".")
-    return part if field == "kind" else field or part
+    """The option that a dotted name of run.json stands for: ``optimizer.kind`` is ``optimizer``; others as they are."""
+    return _dotted().get(name, name)
+
+
+def _dotted() -> dict[str, str]:
+    """The names that settings have in run.json, where it is not that of their option -> their option."""
+    names = {f"{part}.kind": part for part in PARTS}
+    return names | {
+        f"{part}.{field}": field for part, kinds in PARTS.items() for kind in kinds for field in kind.__struct_fields__
+    }
 
 
 def _kind(part: str, word: object) -> type[msgspec.Struct]:

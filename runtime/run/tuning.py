@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 from seedtune.runtime.run.start import Request, tuning
@@ -14,9 +15,11 @@ class Tuning(Iterator[Event]):
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self._stopping = False
+        # Of its own, so that the events do not refer back to this object: dropping it, as a loop that is left does, then
+        # ends the run at once.
+        self._stopping = threading.Event()
         self._result: RunResult | None = None
-        self._events = tuning(request, lambda: self._stopping)
+        self._events = tuning(request, self._stopping.is_set)
 
     def __next__(self) -> Event:
         event = next(self._events)
@@ -26,7 +29,7 @@ class Tuning(Iterator[Event]):
 
     def stop(self) -> None:
         """Ends the run after the step in flight; Finished comes all the same, and the run can be resumed."""
-        self._stopping = True
+        self._stopping.set()
 
     def close(self) -> None:
         """Ends the run at once, after the last step that was told of; it can be resumed."""

@@ -30,12 +30,14 @@ def replayed_by_hand(run: Path, steps: int) -> np.ndarray:
 
 
 def test_tuning_with_momentum_lowers_the_loss(tune_tiny: Tune, tmp_path: Path) -> None:
-    result = tune_tiny(tmp_path / "run", steps=60, batch_size=16, eval_every=60, optimizer="momentum")
-    # Chance is ln 2 = 0.69, which a model that learnt nothing cannot pass.
+    options = {"steps": 60, "batch_size": 16, "eval_every": 60, "seed": 0, "optimizer": "momentum", "momentum": 0.5}
+    result = tune_tiny(tmp_path / "run", **options)
+    # Measured 0.79 -> 0.22 nats, and 0.50 with another seed; chance is ln 2 = 0.69.
     assert result.loss_start > 0.6
     assert result.loss_end < 0.55
+    assert result.accuracy_end >= 0.8
     settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
-    assert (settings["optimizer.kind"], settings["optimizer.momentum"]) == ("momentum", 0.9)
+    assert (settings["optimizer.kind"], settings["optimizer.momentum"]) == ("momentum", 0.5)
     assert read_journal(tmp_path / "run" / "journal.bin").header.settings == settings
 
 
