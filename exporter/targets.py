@@ -32,7 +32,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "down": ("*.down_proj", "*.fc2", "*.output.dense", "*.lin2", "*.mlp.c_proj", "*.dense_4h_to_h", "*.mlp.Wo"),
 }  # fmt: skip
 PRESETS: dict[str, tuple[str, ...]] = {
-    # Chosen by measurement: docs/log.md, "target sets".
+    # Chosen by measurement: docs/log/2026-11-23.md, "Target sets".
     "default": ("query", "query_key_value", "up"),
     "attention": ("query", "key", "value", "query_key_value", "output"),
     "mlp": ("gate", "up", "down"),

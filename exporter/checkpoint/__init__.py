@@ -5,9 +5,10 @@ empty model to trace, and named tensors that arrive one at a time from a memory-
 knows of graphs, bundles or tasks. Importing this package needs the ``export`` extra (torch first of all).
 """
 
-from seedtune.exporter.checkpoint.checkpoint import Attention, Checkpoint, Family
+from seedtune.exporter.checkpoint.checkpoint import Attention, Checkpoint
 from seedtune.exporter.checkpoint.fetch.embedded import embedded_models, remove_embedded
 from seedtune.exporter.checkpoint.source import open_checkpoint
+from seedtune.runtime.task.structure import Family
 
 __all__ = [
     "Attention",

@@ -16,11 +16,12 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-from seedtune.exporter.checkpoint.family import Family, family_of
+from seedtune.exporter.checkpoint.family import family_of
 from seedtune.exporter.checkpoint.limits import padding_id_of, usable_positions
 from seedtune.exporter.checkpoint.skeleton import Attention, build_skeleton
 from seedtune.exporter.checkpoint.tokenizer import clean_backend
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.structure import Family
 
 
 class Checkpoint(ABC):

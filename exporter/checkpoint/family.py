@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from transformers import PretrainedConfig
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -11,8 +9,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from seedtune.runtime.errors import SeedTuneError
-
-Family = Literal["causal", "masked"]
+from seedtune.runtime.task.structure import Family
 
 RULE = "a decoder-only (causal) or encoder-only (masked) language model that transformers implements"
 # BertForPreTraining carries the masked head plus one that SeedTune has no use for.

@@ -16,10 +16,10 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from seedtune.exporter.checkpoint.family import Family
 from seedtune.exporter.checkpoint.quiet import quiet
 from seedtune.exporter.checkpoint.skeleton import FACTORIES, Attention, stored_tensors
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.structure import Family
 
 # What transformers, safetensors and torch raise on files and configurations that do not belong together.
 LOADER_ERRORS = (

@@ -14,8 +14,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, PretrainedConfig
 from transformers.initialization import no_init_weights
 
-from seedtune.exporter.checkpoint.family import Family
 from seedtune.exporter.checkpoint.quiet import quiet
+from seedtune.runtime.task.structure import Family
 
 Attention = Literal["eager", "sdpa"]
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from seedtune.exporter.graphs.scope import Traced, one_side
+from seedtune.exporter.graphs.scope import one_side
 from seedtune.exporter.graphs.scoring import Described, score
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import attach_targets
+from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.tracing import last_dimension
 from seedtune.runtime.bundle.manifest import StateLayout
 

@@ -11,11 +11,11 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from seedtune.exporter.graphs.scope import Traced
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.prefix_storage import TYPES, store
 from seedtune.exporter.passes.suffix_rows import present_suffix
+from seedtune.exporter.trace.traced import Traced
 from seedtune.runtime.bundle.manifest import PrefixLayout
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from seedtune.exporter.graphs.scope import Traced, two_sides
+from seedtune.exporter.graphs.scope import two_sides
 from seedtune.exporter.graphs.scoring import score
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import Perturbation, attach_targets
 from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
+from seedtune.exporter.trace.traced import Traced
 from seedtune.runtime.bundle.manifest import StateLayout, Target
 
 

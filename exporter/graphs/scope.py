@@ -5,8 +5,6 @@ A graph builder asks here for its inputs and its scores, and is otherwise the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx_ir as ir
 
 from seedtune.exporter.passes.emitter import Emitter
@@ -14,22 +12,7 @@ from seedtune.exporter.passes.perturbed_rows import signs_of_doubled_rows, signs
 from seedtune.exporter.passes.prefix_storage import load
 from seedtune.exporter.passes.suffix_rows import present_suffix
 from seedtune.exporter.passes.two_sided import double_rows
-from seedtune.runtime.bundle.manifest import PrefixLayout
-
-
-@dataclass(frozen=True)
-class Traced:
-    """A traced model and what it reads.
-
-    Attributes:
-        model: by `trunk.trace`, or by `suffix_trunk.trace_suffix` where there is a prefix.
-        family: "causal" or "masked".
-        prefix: None for scope "all".
-    """
-
-    model: ir.Model
-    family: str
-    prefix: PrefixLayout | None = None
+from seedtune.exporter.trace.traced import Traced
 
 
 def one_side(graph: ir.Graph, traced: Traced, *, every_token: bool = False) -> None:

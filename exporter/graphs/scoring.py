@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from seedtune.exporter.graphs.scope import Traced, by_side
+from seedtune.exporter.graphs.scope import by_side
 from seedtune.exporter.passes.completion_loss import add_completion_loss
 from seedtune.exporter.passes.emitter import Emitter, add_input
 from seedtune.exporter.passes.label_loss import add_label_loss
 from seedtune.exporter.passes.label_rows import keep_label_rows
 from seedtune.exporter.passes.linear_layout import Linear
+from seedtune.exporter.trace.traced import Traced
 
 Described = tuple[ir.Value, ir.DataType, list[int | str]]
 

@@ -1,7 +1,7 @@
 """int4 storage: a matrix is widened, block by block, right before the layer that reads it; arithmetic stays float32.
 
 ONNX Runtime's fused 4-bit product (MatMulNBits) unpacks more slowly than this unless its weights are packed in advance
-into anonymous memory, and is then still slower than float32 from 128 rows on (docs/log.md, "int4").
+into anonymous memory, and is then still slower than float32 from 128 rows on (docs/log/2026-11-23.md, "int4").
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ Per token row x and output channel n, with the weights' codes q and scales s (`e
     r = max|x| / 127      x ~ r (h + l / 254)      y_n = r s_n (sum_k h_k q_kn + sum_k l_k q_kn / 254) + bias_n
 
 An input has two digits, h and l, of 8 bits each. With one, rows with large activations lose so much that SmolLM2's
-log-probabilities move by 0.13 on average (docs/log.md, "int8"). The scale is the row's own, so one row with a large
+log-probabilities move by 0.13 on average (docs/log/2026-11-23.md, "int8").
+The scale is the row's own, so one row with a large
 activation costs the others nothing. Digits are stored as uint8 around 128: ONNX Runtime's fast kernels multiply uint8
 by int8. Linears that read the same rows share them (common subexpressions are merged by `finish.py`). Tables that are
 looked up are widened after their Gather.

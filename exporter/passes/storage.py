@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Literal
 
 import onnx_ir as ir
 from onnx_ir._core import Usage
@@ -13,8 +12,7 @@ from seedtune.exporter.passes.half_storage import read_half
 from seedtune.exporter.passes.int4_storage import read_int4
 from seedtune.exporter.passes.int8_storage import read_int8
 from seedtune.exporter.storage.encodings import INT4_BLOCK, TYPES, Encoding
-
-Storage = Literal["fp32", "fp16", "bf16", "int8", "int4"]
+from seedtune.runtime.bundle.manifest import Storage
 
 
 def store(

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from seedtune.exporter.checkpoint import Checkpoint
 from seedtune.exporter.reference.streamed_model import StreamedModel
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.exporter.storage.encodings import Encoding
-from seedtune.runtime.batches.token_rows import padded
 from seedtune.runtime.bundle.manifest import CheckResult, Manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.feeders import open_feeder
+from seedtune.runtime.model.single_call import outputs_of, single_batch
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.task.example import Example
 
@@ -55,20 +55,17 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
     generator = np.random.default_rng(SEED)
     zero = np.zeros(layout.parameters, np.float32)
     state = (STATE_SCALE * generator.standard_normal(layout.parameters)).astype(np.float32)
-    (batch,) = open_feeder(bundle, rows).batches(range(ROWS), ROWS * MAX_TOKENS)
+    batch = single_batch(bundle, rows, ROWS * MAX_TOKENS)
     rows = [rows[index] for index in batch.index]
 
-    session = bundle.session("eval")
     output = "log_probabilities" if manifest.label_word_ids else "loss"
-    (found,) = session.run([output], {**batch.feeds, "state": zero})
+    (found,) = outputs_of(bundle, "eval", [output], batch, {"state": zero})
     scores, of_rows = _reference(reference, manifest, rows, None)
     plain_error = _difference(found, scores if manifest.label_word_ids else of_rows)
-    del session
 
-    session = bundle.session("probe")
-    perturbation = {"seed": np.array([SEED], np.int64), "epsilon": np.array([EPSILON], np.float32)}
-    sides = session.run(["loss_plus", "loss_minus"], {**batch.feeds, **perturbation, "state": state})
-    del session
+    seed, epsilon = np.array([SEED], np.int64), np.array([EPSILON], np.float32)
+    perturbed = {"state": state, "seed": seed, "epsilon": epsilon}
+    sides = outputs_of(bundle, "probe", ["loss_plus", "loss_minus"], batch, perturbed)
     noise = rademacher(SEED, layout.parameters)
     perturbed_error = 0.0
     for losses, sign in zip(sides, (1.0, -1.0), strict=True):
@@ -125,7 +122,8 @@ def _reference(
     Log-softmax over the label words at the label position [B, L] and its losses [B]; of a completion task an empty
     array, and the mean loss of each response [B].
     """
-    ids, mask = (torch.from_numpy(array) for array in padded([row.ids for row in rows], manifest.model.padding_id))
+    ids = pad_sequence([torch.from_numpy(row.ids) for row in rows], True, manifest.model.padding_id)
+    mask = pad_sequence([torch.ones(len(row.ids), dtype=torch.int64) for row in rows], True)
     with torch.no_grad():
         if state is not None and manifest.scope == "suffix":
             suffix = torch.zeros(ids.shape, dtype=torch.bool)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from seedtune.runtime.bundle.manifest import MANIFEST
@@ -32,19 +34,39 @@ def refuse_existing(out: Path, overwrite: bool) -> None:
     )
 
 
-def staging_folder(out: Path) -> Path:
-    """A new folder beside ``out``, so that the finished bundle only has to be renamed.
+@contextlib.contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A new folder beside ``out``, so that the finished bundle only has to be renamed; gone when the context ends.
 
     Raises:
-        SeedTuneError: it cannot be made.
+        SeedTuneError: it cannot be made, or a file in it cannot be written.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
     except OSError as error:
         raise SeedTuneError(
             f"the output folder cannot be made ({error.strerror})", file=out, remedy="choose another --out"
         ) from error
+    try:
+        yield folder
+    except OSError as error:
+        raise SeedTuneError(
+            f"the bundle cannot be written ({error.strerror or error})",
+            file=error.filename or out,
+            rule=f"room for the bundle on the disk of {out.parent}",
+            remedy="free space, choose another --out, or use --storage fp16",
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def place(folder: Path, out: Path) -> None:
+    """Puts the finished ``folder`` where ``out`` says, in place of what is there."""
+    if out.exists():
+        shutil.rmtree(out)
+    folder.chmod(0o755)
+    folder.rename(out)
 
 
 def require_space(folder: Path, weights_bytes: int) -> None:

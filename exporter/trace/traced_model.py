@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass
 
 import onnx_ir as ir
 import torch
 
 from seedtune.exporter.checkpoint import Checkpoint
-from seedtune.exporter.graphs.scope import Traced
+from seedtune.exporter.checkpoint.opened import Opened
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.targets import lay_out, select
 from seedtune.exporter.trace.attention import UnsupportedAttention
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
+from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
-from seedtune.runtime.bundle.manifest import PrefixLayout, StateLayout
+from seedtune.runtime.bundle.manifest import Model, PrefixLayout, PrefixStorage, StateLayout
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.structure import Scope
-
-PrefixStorage = Literal["fp32", "fp16", "int8"]
 
 
 def trace_in_scope(
@@ -70,3 +69,54 @@ def head_parameters(skeleton: torch.nn.Module) -> set[str]:
         if module is head
         for inner, _ in head.named_parameters()
     }
+
+
+@dataclass(frozen=True)
+class TracedModel:
+    """A traced model: here another kind of graph than ONNX would begin.
+
+    Attributes:
+        traced: the graph without values.
+        skeleton: the torch modules that it was traced from.
+        layout: of the state.
+        facts: what the manifest says of the model.
+    """
+
+    traced: Traced
+    skeleton: torch.nn.Module
+    layout: StateLayout
+    facts: Model
+
+
+def trace_model(
+    opened: Opened,
+    scope: Scope | None,
+    prefix_storage: PrefixStorage,
+    targets: str,
+    rank: int,
+    adapter_seed: int,
+    notice: Callable[[str], None],
+) -> TracedModel:
+    """Traces the model in its scope and lays out its state; arguments as of `pipeline.export_bundle`."""
+    checkpoint = opened.checkpoint
+    skeleton = checkpoint.skeleton()
+    traced = trace_in_scope(skeleton, checkpoint, opened.task, scope, prefix_storage, notice)
+    layout = state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed)
+    return TracedModel(traced, skeleton, layout, _model_of(checkpoint, skeleton))
+
+
+def _model_of(checkpoint: Checkpoint, skeleton: torch.nn.Module) -> Model:
+    config = checkpoint.config.get_text_config()
+    return Model(
+        source=checkpoint.source,
+        architecture=type(skeleton).__name__,
+        family=checkpoint.family,
+        parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
+        hidden_size=config.hidden_size,
+        vocabulary_size=config.vocab_size,
+        max_positions=checkpoint.max_positions,
+        padding_id=checkpoint.padding_id,
+        mask_token=checkpoint.mask_token,
+        unknown_token=checkpoint.unknown_token,
+        end_token=checkpoint.end_token,
+    )

@@ -6,21 +6,26 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from seedtune.runtime.batches.types import Batch, Integers
+from seedtune.runtime.batches.types import Batch, Integers, Work
 from seedtune.runtime.task.example import Example
 
 
 class WholeRows:
     """:class:`~seedtune.runtime.batches.types.Feeder` for graphs that read whole rows (scope "all")."""
 
+    unit = "tokens"
+
     def __init__(self, examples: Sequence[Example], padding_id: int) -> None:
         self.examples = examples
         self.padding_id = padding_id
 
-    def batches(self, indices: Sequence[int] | Integers, token_limit: int) -> Iterator[Batch]:
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def batches(self, indices: Sequence[int] | Integers, limit: int) -> Iterator[Batch]:
         """See :class:`~seedtune.runtime.batches.types.Feeder`; shortest first."""
         chosen = [self.examples[index] for index in indices]
-        for group in grouped([(len(example.ids),) for example in chosen], (token_limit,)):
+        for group in grouped([(len(example.ids),) for example in chosen], (limit,)):
             rows = [chosen[place] for place in group]
             ids, mask = padded([row.ids for row in rows], self.padding_id)
             feeds = {
@@ -29,7 +34,7 @@ class WholeRows:
                 "position": np.array([row.position for row in rows], np.int64),
                 "label": np.array([row.label for row in rows], np.int64),
             }
-            yield Batch(feeds, group, int(ids.size), int(ids.size - mask.sum()))
+            yield Batch(feeds, group, Work(int(ids.size), int(ids.size - mask.sum())))
 
 
 def grouped(sizes: Sequence[tuple[int, ...]], limits: tuple[int, ...]) -> Iterator[Integers]:

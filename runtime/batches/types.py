@@ -24,26 +24,45 @@ class Layers(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a call of a graph costs, in the units of its feeder, of one side.
+
+    Attributes:
+        computed: units that are computed, padding included.
+        padding: how many of them are padding.
+        cached: units that are read from a cache instead, padding included.
+        cached_padding: how many of them are padding.
+    """
+
+    computed: int = 0
+    padding: int = 0
+    cached: int = 0
+    cached_padding: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            self.computed + other.computed,
+            self.padding + other.padding,
+            self.cached + other.cached,
+            self.cached_padding + other.cached_padding,
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Rows for one call of a graph.
 
     Attributes:
         arrays: graph input -> array; everything but the state, the noise and ``layered``.
-        index: [B] each row's place among the examples that were asked for.
-        tokens: tokens of one side that the call computes, padding included.
-        padding_tokens: how many of them are padding.
-        prefix_tokens: tokens whose keys and values are read from a cache, padding included.
-        prefix_padding_tokens: how many of them are padding.
+        index: [B] each row's place among the rows that were asked for.
+        work: what the call costs.
         layered: graph input -> its layers.
     """
 
     arrays: Mapping[str, npt.NDArray[Any]]
     index: Integers
-    tokens: int
-    padding_tokens: int
-    prefix_tokens: int = 0
-    prefix_padding_tokens: int = 0
+    work: Work
     layered: Mapping[str, Layers] = field(default_factory=dict)
 
     @property
@@ -56,10 +75,14 @@ class Feeder(Protocol):
     """What graphs are fed: decided by its implementations and nowhere else."""
 
     @property
-    def examples(self) -> Sequence[Any]:
-        """All rows."""
+    def unit(self) -> str:
+        """What batches are measured in, such as "tokens"."""
         ...
 
-    def batches(self, indices: Sequence[int] | Integers, token_limit: int) -> Iterator[Batch]:
-        """Every example of ``indices`` exactly once, in batches of at most ``token_limit`` computed tokens a side."""
+    def __len__(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def batches(self, indices: Sequence[int] | Integers, limit: int) -> Iterator[Batch]:
+        """Every row of ``indices`` exactly once, in batches of at most ``limit`` computed units a side."""
         ...

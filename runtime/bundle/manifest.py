@@ -1,7 +1,7 @@
 """The manifest of a bundle: everything about it that is not a tensor, a graph or a tokenizer.
 
 ``manifest.json`` is written last and lists size and SHA-256 of every other file, so its own hash identifies the
-bundle. See docs/bundle.md for the format.
+bundle. See docs/reference/bundle.md for the format.
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ WEIGHTS = "weights.safetensors"
 TOKENIZER = "tokenizer.json"
 GRAPHS = {"probe": "probe.onnx", "eval": "eval.onnx", "update": "update.onnx"}
 MAX_PREFIX_DIMENSION = 1 << 16
+# How matrices are stored; int8 also multiplies in 8 bits, the others in float32.
+Storage = Literal["fp32", "fp16", "bf16", "int8", "int4"]
+# How keys and values of a prefix are stored.
+PrefixStorage = Literal["fp32", "fp16", "int8"]
 PREFIX_GRAPH = {"prefix": "prefix.onnx"}
-# How keys and values of a prefix may be stored -> their dtype in numpy.
-PREFIX_TYPES = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
+# -> their dtype in numpy.
+PREFIX_TYPES: dict[PrefixStorage, str] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +64,7 @@ class PrefixLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layers: int
     key_heads: int
     head_size: int
-    storage: Literal["fp32", "fp16", "int8"]
+    storage: PrefixStorage
 
     @property
     def bytes_per_token(self) -> int:
@@ -114,7 +118,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Model
     task: Task
     label_word_ids: tuple[int, ...]
-    storage: Literal["fp32", "fp16", "bf16", "int8", "int4"]
+    storage: Storage
     state: StateLayout
     files: dict[str, FileEntry]
     check: CheckResult | None = None
@@ -124,6 +128,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def scope(self) -> Scope:
         """Where the state acts: at the last tokens of a row, its suffix, or at all of them."""
         return "all" if self.prefix is None else "suffix"
+
+    @property
+    def scores(self) -> Literal["log_probabilities", "token_accuracy"]:
+        """The output of the eval graph that rows are scored by."""
+        return "token_accuracy" if self.task.kind == "completion" else "log_probabilities"
 
     @property
     def graphs(self) -> dict[str, str]:
@@ -169,7 +178,7 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
         raise SeedTuneError(
             f"the manifest does not follow its format ({error})",
             file=path,
-            rule=f"format version {version}, see docs/bundle.md",
+            rule=f"format version {version}, see docs/reference/bundle.md",
             remedy="export the bundle again",
         ) from error
     _check_layout(manifest.state, path)

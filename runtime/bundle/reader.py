@@ -1,4 +1,4 @@
-"""Opens a bundle: every file is checked against the manifest before anything in it is used.
+"""A bundle is verified files: each is checked against the manifest before anything in it is used.
 
 A bundle may come from anywhere, so its manifest cannot name a file outside the folder, sizes are compared before
 contents are hashed, and graphs may only refer to the weights file beside them (ONNX Runtime enforces the latter).
@@ -10,18 +10,12 @@ import hashlib
 import re
 from pathlib import Path
 
-import onnxruntime
 from tokenizers import Tokenizer
 
 from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
-from seedtune.runtime.bundle.stage_plan import STAGES, decode_plan
+from seedtune.runtime.bundle.stage_plan import STAGES, StagePlan, decode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
-from seedtune.runtime.graphs.mapped import Graph, MappedGraph
-from seedtune.runtime.graphs.session import open_session
-from seedtune.runtime.stages.memory_limit import MemoryChoice
-from seedtune.runtime.stages.slow_storage import Reading
-from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.task.compile import CompiledTask
 
 STAGE_GRAPH = re.compile(r"[a-z]+\.stage\d+\.onnx")
@@ -35,13 +29,14 @@ class Bundle:
         path: the folder.
         manifest: its manifest.
         sha256: the SHA-256 of ``manifest.json``, which identifies the bundle.
+        plan: the stages of its graphs, for runs within a memory limit.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, sha256: str, streamed: StreamedGraphs | None = None) -> None:
+    def __init__(self, path: Path, manifest: Manifest, sha256: str, plan: StagePlan) -> None:
         self.path = path
         self.manifest = manifest
         self.sha256 = sha256
-        self._streamed = streamed
+        self.plan = plan
 
     @classmethod
     def open(cls, path: Path, *, verify_weights: bool = True) -> Bundle:
@@ -73,46 +68,18 @@ class Bundle:
         _require_files(manifest, required, manifest_path, allowed=STAGE_GRAPH)
         for name, entry in manifest.files.items():
             _verify(path / name, entry.size_bytes, entry.sha256 if verify_weights or name != WEIGHTS else None)
-        stages = decode_plan((path / STAGES).read_bytes(), path / STAGES)
-        _require_files(manifest, required | set(stages.files), manifest_path)
-        return cls(path, manifest, hashlib.sha256(raw).hexdigest())
+        plan = decode_plan((path / STAGES).read_bytes(), path / STAGES)
+        _require_files(manifest, required | set(plan.files), manifest_path)
+        return cls(path, manifest, hashlib.sha256(raw).hexdigest(), plan)
 
     @property
-    def memory(self) -> MemoryChoice | None:
-        """What its graphs keep to; None without a limit."""
-        return self._streamed.choice if self._streamed else None
+    def weights_path(self) -> Path:
+        """The file of all weights."""
+        return self.path / WEIGHTS
 
-    @property
-    def reading(self) -> Reading:
-        """What streaming the weights has taken so far; nothing without a limit."""
-        return self._streamed.reading if self._streamed else Reading()
-
-    def stages(self) -> StageFiles:
-        """What the bundle says of its stages.
-
-        Raises:
-            SeedTuneError: it has none.
-        """
-        return StageFiles.read(self.path, self.path / WEIGHTS)
-
-    def within(self, choice: MemoryChoice) -> Bundle:
-        """The same bundle, with graphs that stream their weights and keep to ``choice``.
-
-        Raises:
-            SeedTuneError: it has no stages, or lies where files cannot be mapped.
-        """
-        streamed = StreamedGraphs(self.path, self.path / WEIGHTS, self.stages(), choice)
-        return Bundle(self.path, self.manifest, self.sha256, streamed)
-
-    def graph(self, name: str, threads: int | None = None) -> Graph:
-        """The graph "probe", "eval", or "prefix" in a bundle with scope "suffix", ready to run."""
-        if self._streamed is not None:
-            return self._streamed.open(name, threads)
-        return MappedGraph(self.path / self.manifest.graphs[name], threads)
-
-    def session(self, graph: str, threads: int | None = None) -> onnxruntime.InferenceSession:
-        """A session over the graph "probe", "eval", "update", or "prefix" in a bundle with scope "suffix"."""
-        return open_session(self.path / self.manifest.graphs[graph], threads)
+    def graph_path(self, name: str) -> Path:
+        """The file of the graph "probe", "eval", "update", or "prefix" in a bundle with scope "suffix"."""
+        return self.path / self.manifest.graphs[name]
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the bundle.

@@ -121,7 +121,10 @@ def decode_plan(raw: bytes, path: Path) -> StagePlan:
         plan = msgspec.json.decode(raw, type=StagePlan)
     except msgspec.DecodeError as error:
         raise SeedTuneError(
-            f"the stages cannot be read ({error})", file=path, rule="see docs/bundle.md", remedy="export it again"
+            f"the stages cannot be read ({error})",
+            file=path,
+            rule="see docs/reference/bundle.md",
+            remedy="export it again",
         ) from error
     for stage in (stage for stages in plan.graphs.values() for stage in stages):
         unknown = [name for name in stage.weights.values() if name not in plan.roles]

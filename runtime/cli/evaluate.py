@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
+import seedtune
 from seedtune.runtime.cli.options import (
     CacheLimitOption,
     CacheOption,
     JsonOption,
     MemoryLimitOption,
     ThreadsOption,
-    parse_size,
     print_json,
 )
 from seedtune.runtime.files import write_durably
-from seedtune.runtime.model.evaluation import Evaluation, evaluate
-from seedtune.runtime.model.feeders import CacheOptions, open_feeder
-from seedtune.runtime.model.limit import examples_of_evaluation, limit_memory
-from seedtune.runtime.model.splits import load_split
-from seedtune.runtime.model.tuned import open_tuned
-from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.trim import trim
+from seedtune.runtime.model.evaluation import Evaluation
+from seedtune.runtime.model.feeders import CacheOptions
+from seedtune.runtime.model.model import ROWS_PER_CALL
+from seedtune.runtime.sizes import size_bytes
+from seedtune.runtime.telemetry.progress import RunProgress
 
 
 def evaluate_command(
@@ -38,11 +34,7 @@ def evaluate_command(
     step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Also write one JSON line a row to this file.")] = None,
     rows_per_call: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help=f"Token rows a call. [default: {Settings().rows_per_call}]",
-        ),
+        int | None, typer.Option(min=1, help=f"Token rows a call. [default: {ROWS_PER_CALL}]")
     ] = None,
     cache: CacheOption = None,
     cache_limit: CacheLimitOption = None,
@@ -60,69 +52,32 @@ def evaluate_command(
     """
     started = time.monotonic()
     console = Console(stderr=True)
-    tuned = open_tuned(model, bundle=bundle, step=step)
-    split = load_split(data, tuned.bundle.compiled_task())
-    trim()
-    cache_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit is not None else None
-    opened = tuned.bundle
-    rows = rows_per_call or Settings().rows_per_call
-    if memory_limit is not None:
-        opened = limit_memory(
-            opened,
-            split.examples,
-            parse_size(memory_limit, "--memory-limit"),
-            examples_at_once=examples_of_evaluation(split.examples),
-            cached=cache is not None and cache_bytes is None,
-            tokens_per_call=max(1, rows_per_call // 2) if rows_per_call else None,
+    caches = CacheOptions(cache, None if cache_limit is None else size_bytes(cache_limit, "--cache-limit"))
+    with seedtune.open(model, bundle=bundle, step=step, memory_limit=memory_limit, threads=threads) as opened:
+        with RunProgress(console) as progress:
+            result = opened.evaluate(data, rows_per_call=rows_per_call, cache=caches, on=progress.on)
+        if predictions is not None:
+            pairs = zip(opened.rows(data), _each(result), strict=True)
+            lines = [msgspec.json.encode({"fields": row.fields} | about) for row, about in pairs]
+            write_durably(predictions, b"\n".join(lines) + b"\n")
+        measure = "accuracy" if result.probabilities is not None else "token accuracy"
+        of = f" (state after {opened.step} steps)" if opened.is_run else ""
+        console.print(
+            f"{model}{of}: {measure} {result.accuracy:.2%}, loss {result.loss:.4f}, {len(result.losses)} examples",
+            highlight=False,
+            soft_wrap=True,
         )
-    if opened.memory:
-        rows = 2 * opened.memory.tokens_per_call
-        console.print(str(opened.memory), markup=False, highlight=False, soft_wrap=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        feeder = open_feeder(
-            opened,
-            split.examples,
-            name=data.stem,
-            cache=CacheOptions(cache, cache_bytes),
-            threads=threads,
-            bar=lambda name, total: bar_of(progress, name, total),
-            notice=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
-        )
-        result = evaluate(
-            opened.graph("eval", threads),
-            tuned.state.values,
-            feeder,
-            rows=rows,
-            advance=bar_of(progress, "evaluating", len(split.examples)),
-        )
-    if predictions is not None:
-        pairs = zip(split.rows, _each(result), strict=True)
-        lines = [msgspec.json.encode({"fields": row.fields} | about) for row, about in pairs]
-        write_durably(predictions, b"\n".join(lines) + b"\n")
-    measure = "accuracy" if result.probabilities is not None else "token accuracy"
-    of = f" (state after {tuned.step} steps)" if tuned.run else ""
-    console.print(
-        f"{model}{of}: {measure} {result.accuracy:.2%}, loss {result.loss:.4f}, {len(split.examples)} examples",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if json:
-        print_json(
-            {
-                "accuracy": result.accuracy,
-                "loss": result.loss,
-                "examples": len(split.examples),
-                "step": tuned.step,
-                "state_sha256": tuned.state.sha256(),
-                "seconds": time.monotonic() - started,
-            }
-        )
-
-
-def bar_of(progress: Progress, name: str, total: int) -> Callable[[int], None]:
-    """A new bar of ``progress``; call the result with how many more units are done."""
-    task = progress.add_task(name, total=total)
-    return lambda count: progress.advance(task, count)
+        if json:
+            print_json(
+                {
+                    "accuracy": result.accuracy,
+                    "loss": result.loss,
+                    "examples": len(result.losses),
+                    "step": opened.step,
+                    "state_sha256": opened.state.sha256(),
+                    "seconds": time.monotonic() - started,
+                }
+            )
 
 
 def _each(result: Evaluation) -> list[dict[str, object]]:

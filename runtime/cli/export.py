@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,40 +9,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+import seedtune
+from seedtune.runtime.bundle.manifest import PrefixStorage, Storage
 from seedtune.runtime.cli.options import JsonOption, print_json
-from seedtune.runtime.errors import SeedTuneError
-
-
-class Storage(enum.StrEnum):
-    """How matrices are stored; int8 also multiplies in 8 bits, the others in float32."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    BF16 = "bf16"
-    INT8 = "int8"
-    INT4 = "int4"
-
-
-class ScopeName(enum.StrEnum):
-    """Where the state acts."""
-
-    SUFFIX = "suffix"
-    ALL = "all"
-
-
-class PrefixStorage(enum.StrEnum):
-    """How keys and values of a prefix are stored."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-    INT8 = "int8"
+from seedtune.runtime.task.structure import Scope
 
 
 def export_command(
     source: Annotated[str, typer.Argument(help="Embedded name, folder, GGUF file or hub id.", show_default=False)],
     task: Annotated[str, typer.Option(help="A built-in task (such as `sentiment`) or a TOML file.")],
     out: Annotated[Path, typer.Option(help="The bundle folder to make.")],
-    storage: Annotated[Storage, typer.Option(help="How matrices are stored.")] = Storage.FP32,
+    storage: Annotated[Storage, typer.Option(help="How matrices are stored.")] = "fp32",
     targets: Annotated[
         str,
         typer.Option(help="Presets (default, attention, mlp, all), roles (query, up, …) or patterns, with commas."),
@@ -51,7 +27,7 @@ def export_command(
     rank: Annotated[int, typer.Option(min=1, max=256, help="Rank of the trainable state.")] = 8,
     adapter_seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every fixed A.")] = 0,
     scope: Annotated[
-        ScopeName | None,
+        Scope | None,
         typer.Option(
             help="Where the state acts: at the suffix of a row (the template's end, the mask), so that the keys and "
             "values of its text are computed once; or at all tokens. Default: suffix where task and model allow it.",
@@ -60,7 +36,7 @@ def export_command(
     ] = None,
     prefix_storage: Annotated[
         PrefixStorage, typer.Option(help="How cached keys and values are stored (scope suffix).")
-    ] = PrefixStorage.FP16,
+    ] = "fp16",
     check: Annotated[
         bool,
         typer.Option("--check/--no-check", help="Compare with transformers before the bundle is put in place."),
@@ -83,23 +59,22 @@ def export_command(
     started = time.monotonic()
     console = Console(stderr=True)
     with console.status("loading torch and transformers", spinner="dots") as status:
-        export_bundle = _exporter()
 
         def phase(name: str) -> None:
             status.update(name)
             if not console.is_terminal:
                 console.print(f"{time.monotonic() - started:5.1f} s  {name}", highlight=False)
 
-        manifest = export_bundle(
+        manifest = seedtune.export(
             source,
-            task,
-            out,
-            storage=storage.value,
+            task=task,
+            out=out,
+            storage=storage,
             targets=targets,
             rank=rank,
             adapter_seed=adapter_seed,
-            scope=scope.value if scope else None,
-            prefix_storage=prefix_storage.value,
+            scope=scope,
+            prefix_storage=prefix_storage,
             check=check,
             overwrite=overwrite,
             phase=phase,
@@ -139,23 +114,3 @@ def export_command(
                 "perturbed_loss_error": result.perturbed_loss_error if result else None,
             }
         )
-
-
-def _exporter():  # type: ignore[no-untyped-def]
-    """The exporter, imported only here: everything else works without torch.
-
-    Raises:
-        SeedTuneError: the ``export`` extra is not installed.
-    """
-    try:
-        from seedtune.exporter.pipeline import export_bundle
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("seedtune"):
-            raise
-        raise SeedTuneError(
-            "exporting needs packages that this installation does not have",
-            value=error.name,
-            rule="the extra named export",
-            remedy='pip install "seedtune[export]"',
-        ) from error
-    return export_bundle

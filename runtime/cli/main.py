@@ -17,11 +17,10 @@ from rich.markup import escape
 from seedtune.runtime.cli.doctor import doctor
 from seedtune.runtime.cli.evaluate import evaluate_command
 from seedtune.runtime.cli.export import export_command
+from seedtune.runtime.cli.options import EXIT_INTERRUPTED
 from seedtune.runtime.cli.report import report_command
 from seedtune.runtime.cli.run import run_command
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError
-
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="seedtune",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from seedtune.runtime.errors import SeedTuneError
+EXIT_INTERRUPTED = 130
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 ThreadsOption = Annotated[
@@ -43,22 +41,3 @@ MemoryLimitOption = Annotated[
         help="Stay below so many bytes in all, such as 256Mi or 1G: weights are streamed from the bundle.",
     ),
 ]
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-
-
-def parse_size(text: str, option: str) -> int:
-    """Bytes: a number with K, M, G, T (powers of 1000) or Ki, Mi, Gi, Ti (powers of 1024), and an optional B.
-
-    Raises:
-        SeedTuneError: ``text`` is no size.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", text.upper())
-    size = float("inf") if found is None or found[2] == "I" else float(found[1]) * UNITS[found[2]]
-    if math.isinf(size):
-        raise SeedTuneError(
-            f"{option} is not a size",
-            value=text,
-            rule="a number of bytes, such as 500M, 2G or 1.5Gi",
-            remedy="write 1G",
-        )
-    return int(size)

@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import enum
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
 
+import seedtune
 from seedtune.runtime.cli.options import (
+    EXIT_INTERRUPTED,
     CacheLimitOption,
     CacheOption,
     JsonOption,
     MemoryLimitOption,
     ThreadsOption,
-    parse_size,
     print_json,
 )
-from seedtune.runtime.model.feeders import CacheOptions
-from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.run.start import start_or_resume
+from seedtune.runtime.cli.settings_options import with_settings
+from seedtune.runtime.run.config_file import read_config
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult
 
-EXIT_INTERRUPTED = 130
-DEFAULTS = Settings()
 
-
-class ScheduleName(enum.StrEnum):
-    """How the learning rate falls over the run."""
-
-    LINEAR = "linear"
-    COSINE = "cosine"
-    CONSTANT = "constant"
-
-
+@with_settings
 def run_command(
     bundle: Annotated[Path, typer.Argument(help="The bundle folder.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The RUN folder to write.")],
@@ -49,30 +37,9 @@ def run_command(
         Path | None,
         typer.Option("--eval", help="Labelled rows to evaluate on; the best state is kept by them."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help=f"Updates to make. [default: {DEFAULTS.steps}]")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Examples a step. [default: by a short measurement with scope suffix, else 32]")
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(help=f"How far a typical step moves every parameter. [default: {DEFAULTS.learning_rate}]"),
-    ] = None,
-    epsilon: Annotated[
-        float | None,
-        typer.Option(help=f"Half the distance between the two sides. [default: {DEFAULTS.epsilon}]"),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help=f"Everything random follows from it. [default: {DEFAULTS.seed}]")
-    ] = None,
-    schedule: Annotated[
-        ScheduleName | None, typer.Option(help=f"How the learning rate falls. [default: {DEFAULTS.schedule}]")
-    ] = None,
-    eval_every: Annotated[
-        int | None, typer.Option(help=f"Steps between evaluations. [default: {DEFAULTS.eval_every}]")
-    ] = None,
-    rows_per_call: Annotated[
-        int | None,
-        typer.Option(help=f"Token rows a call, both sides; bounds memory. [default: {DEFAULTS.rows_per_call}]"),
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings in a TOML file, or run.json of an earlier run; options given here win."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out; options default to its own.")
@@ -82,6 +49,7 @@ def run_command(
     memory_limit: MemoryLimitOption = None,
     threads: ThreadsOption = None,
     json: JsonOption = False,
+    **settings: Any,
 ) -> None:
     """Tune a bundle with forward passes only. Ctrl-C stops cleanly; `--resume` goes on.
 
@@ -94,25 +62,18 @@ def run_command(
         seedtune run bundle --train train.csv --out run --steps 1000 --batch-size 16 --learning-rate 0.01 --seed 7
 
         seedtune run bundle --train train.jsonl --out run --memory-limit 256Mi
+
+        seedtune run bundle --train train.jsonl --out run --config run.toml --optimizer momentum
     """
-    given = {
-        "steps": steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "epsilon": epsilon,
-        "seed": seed,
-        "schedule": schedule.value if schedule else None,
-        "eval_every": eval_every,
-        "rows_per_call": rows_per_call,
-    }
-    options = {name: value for name, value in given.items() if value is not None}
-    with RunFolder(out, resume=resume) as folder:
-        limit_bytes = parse_size(cache_limit, "--cache-limit") if cache_limit is not None else None
-        caches = CacheOptions(cache or folder.prefixes, limit_bytes)
-        memory_bytes = parse_size(memory_limit, "--memory-limit") if memory_limit is not None else None
-        run = start_or_resume(bundle, folder, train, held_out, options, threads, caches, memory_bytes)
-        with _clean_stop() as stop, RunProgress(run.settings.steps) as progress:
-            result = run.execute(progress, stop)
+    given = (read_config(config) if config else {}) | settings
+    with seedtune.open(bundle, memory_limit=memory_limit, threads=threads) as model:
+        tuning = model.tune(train, held_out, out=out, resume=resume, cache=cache, cache_limit=cache_limit, **given)
+        with _clean_stop() as wanted, RunProgress() as progress:
+            for event in tuning:
+                progress.on(event)
+                if wanted():
+                    tuning.stop()
+    result = tuning.result
     _summarise(result, out, cache)
     if json:
         print_json(msgspec.structs.asdict(result))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,23 @@ def read_rows(path: str | os.PathLike[str], task: Task, require_label: bool = Tr
             rule="an existing file",
             remedy="check the path",
         )
+    return _rows(reader(path), str(path), task, require_label)
+
+
+def rows_of(records: Iterable[Mapping[str, Any]], task: Task, require_label: bool = True) -> list[Row]:
+    """Rows that are there already, checked as those of a file; see :func:`read_rows`.
+
+    Raises:
+        SeedTuneError: there is none, or one that the task cannot use; names it by its place, from 1.
+    """
+    return _rows(enumerate(records, 1), "row", task, require_label)
+
+
+def _rows(records: Iterable[tuple[int, Mapping[str, Any]]], source: str, task: Task, require_label: bool) -> list[Row]:
     labels = _label_names(task)
-    rows = [_row(record, line, path, task, labels, require_label) for line, record in reader(path)]
+    rows = [_row(record, line, source, task, labels, require_label) for line, record in records]
     if not rows:
-        raise SeedTuneError("the data file has no rows", file=path, rule="at least one row", remedy="check the path")
+        raise SeedTuneError("there are no rows", file=source, rule="at least one row", remedy="check the path")
     return rows
 
 
@@ -76,12 +89,12 @@ def _label_names(task: Task) -> dict[str, int]:
 def _row(
     record: Mapping[str, Any],
     line: int,
-    path: Path,
+    source: str,
     task: Task,
     labels: Mapping[str, int],
     require_label: bool,
 ) -> Row:
-    where = f"{path}:{line}"
+    where = f"{source}:{line}"
     fields = {name: _text(record, name, where, task) for name in (*task.fields, *task.response_fields)}
     if task.kind == "completion":
         return Row(fields, None, line)

@@ -2,66 +2,72 @@
 
     projected gradient  g = (L(state + epsilon z) - L(state - epsilon z)) / (2 epsilon),   z = +-1 from the seed
 
-L is the mean loss over the examples given. Micro-batches only bound memory: per-example losses are collected first
-and averaged in float64 in the order of the examples, so how they were split changes no more than kernel rounding.
+L is the mean loss over the rows given, or each row's own where there is a state a row. Micro-batches only bound memory:
+losses of rows are collected first and averaged in float64 in the order of the rows, so how they were split changes no
+more than kernel rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 
 from seedtune.runtime.batches.types import Batch
-from seedtune.runtime.graphs.mapped import Graph
-
-Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One probe: float32 mean losses of both sides (as the journal keeps them) and what they imply."""
-
-    loss_plus: float
-    loss_minus: float
-    projected_gradient: float
-
-    @property
-    def loss(self) -> float:
-        """Mean of both sides: the loss at the state itself, up to second order in epsilon."""
-        return (self.loss_plus + self.loss_minus) / 2
+from seedtune.runtime.estimators.protocol import Doubles, Estimate, Floats
+from seedtune.runtime.graphs.types import Graph, Graphs
 
 
-class Estimator(Protocol):
-    """Measures the loss along one random direction."""
+class TwoSidedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="two_sided"):
+    """Settings of :class:`TwoSided`."""
 
-    def measure(self, state: Floats, seed: int, batches: Iterable[Batch]) -> Estimate:
-        """The estimate for ``state`` [n] along the noise of ``seed``, over all rows of ``batches``."""
-        ...
+    epsilon: Annotated[float, Meta(gt=0, description="Half the distance between the two sides of a probe.")] = 1e-2
 
-
-def estimate_from(loss_plus: float, loss_minus: float, epsilon: float) -> Estimate:
-    """The estimate that two recorded float32 losses stand for; the same when measured and when read back."""
-    return Estimate(loss_plus, loss_minus, (loss_plus - loss_minus) / (2 * epsilon))
+    def build(self, graphs: Graphs) -> TwoSided:
+        """The estimator over the probe graph."""
+        return TwoSided(graphs.open("probe"), self.epsilon)
 
 
 class TwoSided:
-    """:class:`Estimator` over the probe graph."""
+    """:class:`~seedtune.runtime.estimators.protocol.Estimator` over the probe graph."""
+
+    probes = 1
 
     def __init__(self, graph: Graph, epsilon: float) -> None:
         self.graph = graph
         self.epsilon = epsilon
 
-    def measure(self, state: Floats, seed: int, batches: Iterable[Batch]) -> Estimate:
-        """See :class:`Estimator`."""
+    def measure(self, state: Floats, seeds: Sequence[int], batches: Iterable[Batch]) -> Estimate:
+        """See :class:`~seedtune.runtime.estimators.protocol.Estimator`."""
+        (seed,) = seeds
         shared: dict[str, npt.NDArray[Any]] = {
-            "state": state,
             "seed": np.array([seed], np.int64),
             "epsilon": np.array([self.epsilon], np.float32),
         }
+        grouped = state.ndim == 2
+        if grouped:
+            batches = _with_states(batches, state)
+        else:
+            shared["state"] = state
+        losses = self._losses(batches, shared)
+        if not grouped:
+            # One after the other, as any language can add; np.mean would add in an order of its own.
+            losses = np.cumsum(losses, axis=1)[:, -1:] / losses.shape[1]
+        plus, minus = losses.astype(np.float32)
+        return self.estimate_from(plus[None], minus[None])
+
+    def estimate_from(self, loss_plus: Floats, loss_minus: Floats) -> Estimate:
+        """See :class:`~seedtune.runtime.estimators.protocol.Estimator`."""
+        gradient = (loss_plus.astype(np.float64) - loss_minus.astype(np.float64)) / (2 * self.epsilon)
+        return Estimate(loss_plus, loss_minus, gradient)
+
+    def _losses(self, batches: Iterable[Batch], shared: dict[str, npt.NDArray[Any]]) -> Doubles:
+        """Losses of both sides in the order of the rows, [2, rows]."""
         places: list[npt.NDArray[np.int64]] = []
         sides: list[Floats] = []
         for index, found in self.graph.run(["loss_plus", "loss_minus"], batches, shared):
@@ -69,6 +75,11 @@ class TwoSided:
             places.append(index)
         losses = np.empty((2, sum(map(len, places))), np.float64)
         losses[:, np.concatenate(places)] = np.concatenate(sides, axis=1)
-        # One after the other, as any language can add; np.mean would add in an order of its own.
-        plus, minus = (np.cumsum(losses, axis=1)[:, -1] / losses.shape[1]).astype(np.float32)
-        return estimate_from(float(plus), float(minus), self.epsilon)
+        return losses
+
+
+def _with_states(batches: Iterable[Batch], state: Floats) -> Iterator[Batch]:
+    """Gives each row of a batch its own state."""
+    for batch in batches:
+        yield dataclasses.replace(batch, arrays={**batch.arrays, "state": state[batch.index]})
+        del batch

@@ -1,42 +1,18 @@
-"""Graphs as the rest of the runtime sees them: given batches, they return arrays, however their weights are read."""
+"""Graphs over weights that ONNX Runtime maps from their file: the system decides what of them stays in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Batch, Integers
+from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.session import open_session
-
-Array = npt.NDArray[Any]
-
-
-class Graph(Protocol):
-    """A graph that is ready to run."""
-
-    @property
-    def outputs(self) -> Sequence[str]:
-        """The names of what it can return."""
-        ...
-
-    def run(
-        self, names: Sequence[str], batches: Iterable[Batch], shared: Mapping[str, Array]
-    ) -> Iterator[tuple[Integers, list[Array]]]:
-        """The places of each batch's rows (``Batch.index``) and the outputs ``names``, in the order of the batches.
-
-        Args:
-            names: which outputs.
-            batches: taken one by one, or some at once, as memory allows.
-            shared: inputs that are the same for all batches (state, seed, epsilon).
-        """
-        ...
+from seedtune.runtime.graphs.types import Array, Reading
 
 
 class MappedGraph:
-    """:class:`Graph` in one session, over weights that ONNX Runtime maps from their file."""
+    """:class:`~seedtune.runtime.graphs.types.Graph` in one session."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.session = open_session(path, threads)
@@ -45,7 +21,7 @@ class MappedGraph:
     def run(
         self, names: Sequence[str], batches: Iterable[Batch], shared: Mapping[str, Array]
     ) -> Iterator[tuple[Integers, list[Array]]]:
-        """See :class:`Graph`."""
+        """See :class:`~seedtune.runtime.graphs.types.Graph`."""
         for batch in batches:
             index = batch.index
             found = self.session.run(list(names), {**batch.feeds, **shared})
@@ -53,3 +29,18 @@ class MappedGraph:
             del batch
             yield index, found
             del found
+
+
+class MappedGraphs:
+    """:class:`~seedtune.runtime.graphs.types.Graphs` without a limit; ``threads`` of ONNX Runtime, None for all."""
+
+    choice = None
+    reading = Reading()
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        self.bundle = bundle
+        self.threads = threads
+
+    def open(self, name: str) -> MappedGraph:
+        """See :class:`~seedtune.runtime.graphs.types.Graphs`."""
+        return MappedGraph(self.bundle.graph_path(name), self.threads)

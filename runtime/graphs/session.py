@@ -3,9 +3,9 @@
 - Prepacking off: a packed weight is an anonymous copy; off, the weights stay clean pages of the mapped file.
 - The CPU arena on, the memory pattern off: measured on SmolLM2 at 1,024 token rows, peak RssAnon is 76 MB so, 98 MB
   with the pattern, and 200 to 840 MB without the arena, because glibc cannot re-use freed aligned blocks. Without the
-  arena every activation is also paged in anew, which doubles the time (docs/log.md, "allocator").
+  arena every activation is also paged in anew, which doubles the time (docs/log/2026-11-23.md, "Allocator").
 - One arena for all sessions of the process. Each would keep its own peak otherwise: 211 MB against 147 MB for the five
-  stage graphs of OPT-1.3B in int8 (docs/log.md, "Memory limit").
+  stage graphs of OPT-1.3B in int8 (docs/log/2026-11-23.md, "Memory limit").
 - No spinning: a phone pays for it in heat.
 """
 

@@ -1,9 +1,10 @@
-"""A journal on disk: read whole, or appended to one record at a time, each on the disk before it counts."""
+"""A journal on disk: read whole, or appended to one step at a time, each on the disk before it counts."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +17,7 @@ def read_journal(path: Path) -> Journal:
     """The journal at ``path``.
 
     Raises:
-        SeedTuneError: it is missing or damaged (a torn last record is not damage).
+        SeedTuneError: it is missing or damaged (a torn last step is not damage).
     """
     try:
         raw = path.read_bytes()
@@ -26,7 +27,7 @@ def read_journal(path: Path) -> Journal:
 
 
 class JournalWriter:
-    """Appends records; a context manager that closes the file."""
+    """Appends steps; a context manager that closes the file. ``count`` is the number of records."""
 
     def __init__(self, path: Path, descriptor: int, checksum: int, count: int, whole_bytes: int) -> None:
         self.path = path
@@ -55,7 +56,7 @@ class JournalWriter:
 
     @classmethod
     def resume(cls, path: Path, journal: Journal) -> JournalWriter:
-        """Goes on with ``journal``, just read from ``path``; a torn last record is cut off.
+        """Goes on with ``journal``, just read from ``path``; a torn last step is cut off.
 
         Raises:
             SeedTuneError: the file cannot be written.
@@ -65,18 +66,21 @@ class JournalWriter:
             os.ftruncate(descriptor, journal.whole_bytes)
         except OSError as error:
             raise SeedTuneError(f"the journal cannot be appended to ({error.strerror})", file=path) from error
-        return cls(path, descriptor, journal.checksum, len(journal), journal.whole_bytes)
+        return cls(path, descriptor, journal.checksum, len(journal.records), journal.whole_bytes)
 
-    def append(self, record: Record) -> None:
-        """Puts ``record`` on the disk; on return it survives a power cut.
+    def append(self, records: Sequence[Record]) -> None:
+        """Puts the ``records`` of a step on the disk; on return they survive a power cut.
 
         Raises:
-            SeedTuneError: the disk is full; the journal then ends with the record before.
+            SeedTuneError: the disk is full; the journal then ends with the step before.
         """
-        raw, checksum = encode_record(record, self._checksum)
+        raw, checksum = b"", self._checksum
+        for record in records:
+            encoded, checksum = encode_record(record, checksum)
+            raw += encoded
         self._write(raw)
         self._checksum = checksum
-        self.count += 1
+        self.count += len(records)
 
     def _write(self, raw: bytes) -> None:
         try:

@@ -6,11 +6,12 @@
     12      4     length h of the header (uint32)
     16      h     header, UTF-8 JSON, see :class:`Header`
     16+h    4     CRC-32 of everything before it
-    20+h    16*k  k records: coefficient, loss_plus, loss_minus (float32 each), checksum (uint32)
+    then records of 12 G + 4 bytes, K a step: coefficient [G], loss_plus [G], loss_minus [G] (float32 each), checksum
+    (uint32)
 
-A record's checksum is the CRC-32 of its first 12 bytes, started from the checksum before it (the first one from the
-header's), so a record cannot be changed, dropped or moved unnoticed. The seed of record k is not stored: it is
-``derive_seed(run_seed, "probe", k)``.
+A record's checksum is the CRC-32 of what stands before it in the record, started from the checksum before it (the
+first one from the header's), so a record cannot be changed, dropped or moved unnoticed. The seed of record r is not
+stored: it is ``derive_seed(run_seed, "probe", r)``. A step of which records are missing at the end does not count.
 """
 
 from __future__ import annotations
@@ -29,29 +30,41 @@ from seedtune.runtime.noise import derive_seed
 MAGIC = b"SEEDTUNE"
 VERSION = 1
 PREFIX = struct.Struct("<8sII")
-PAYLOAD = struct.Struct("<fff")
 CHECKSUM = struct.Struct("<I")
-RECORD_BYTES = PAYLOAD.size + CHECKSUM.size
-RECORD_TYPE = np.dtype([("coefficient", "<f4"), ("loss_plus", "<f4"), ("loss_minus", "<f4"), ("checksum", "<u4")])
 MAX_HEADER_BYTES = 1 << 20
+MAX_GROUPS = 1 << 20
+MAX_RECORDS_PER_STEP = 1 << 16
+
+Floats = npt.NDArray[np.float32]
 
 
-class Header(msgspec.Struct, frozen=True):
-    """What a journal needs to be replayed, and the settings it came from (names and values as in run.json)."""
+class Header(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a journal needs to be replayed, and the settings it came from (names and values as in run.json).
+
+    Attributes:
+        run_seed: the seed of everything.
+        state_parameters: n.
+        bundle_sha256: of the manifest.
+        settings: of the run, flat.
+        groups: G; 1 for a model, the number of rows where there is a state a row.
+        records_per_step: K.
+    """
 
     run_seed: int
     state_parameters: int
     bundle_sha256: str
     settings: dict[str, int | float | str | None]
+    groups: int = 1
+    records_per_step: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
-    """One step."""
+    """One probe of a step: float32 arrays over the G groups."""
 
-    coefficient: float
-    loss_plus: float
-    loss_minus: float
+    coefficient: Floats
+    loss_plus: Floats
+    loss_minus: Floats
 
 
 @dataclass(frozen=True)
@@ -60,10 +73,10 @@ class Journal:
 
     Attributes:
         header: its header.
-        records: [k] of RECORD_TYPE.
+        records: [R] of `record_type`, R a multiple of K.
         checksum: of the last record, or of the header.
-        whole_bytes: length of the file up to the last whole record.
-        torn_bytes: bytes of a record that a kill cut short.
+        whole_bytes: length of the file up to the last whole step.
+        torn_bytes: bytes of a step that a kill cut short.
     """
 
     header: Header
@@ -72,17 +85,30 @@ class Journal:
     whole_bytes: int
     torn_bytes: int
 
-    def __len__(self) -> int:
-        return len(self.records)
+    @property
+    def steps(self) -> int:
+        """Whole steps."""
+        return len(self.records) // self.header.records_per_step
 
     def seeds(self) -> npt.NDArray[np.uint32]:
-        """The noise seed of each record, [k]."""
-        return np.array([probe_seed(self.header.run_seed, k) for k in range(len(self))], np.uint32)
+        """The noise seed of each record, [R]."""
+        return np.array([probe_seed(self.header.run_seed, r) for r in range(len(self.records))], np.uint32)
+
+    def of_step(self, step: int) -> npt.NDArray[np.void]:
+        """The K records of step ``step`` (0-based)."""
+        first = step * self.header.records_per_step
+        return self.records[first : first + self.header.records_per_step]
 
 
-def probe_seed(run_seed: int, step: int) -> int:
-    """The noise seed of step ``step`` (0-based)."""
-    return derive_seed(run_seed, "probe", step)
+def record_type(groups: int) -> np.dtype[np.void]:
+    """The type of a record of ``groups`` groups."""
+    numbers = [(name, "<f4", (groups,)) for name in ("coefficient", "loss_plus", "loss_minus")]
+    return np.dtype([*numbers, ("checksum", "<u4")])
+
+
+def probe_seed(run_seed: int, record: int) -> int:
+    """The noise seed of record ``record`` (0-based, over all steps)."""
+    return derive_seed(run_seed, "probe", record)
 
 
 def encode_header(header: Header) -> bytes:
@@ -93,8 +119,8 @@ def encode_header(header: Header) -> bytes:
 
 
 def encode_record(record: Record, previous: int) -> tuple[bytes, int]:
-    """The 16 bytes of ``record`` and their checksum, chained to ``previous``."""
-    payload = PAYLOAD.pack(record.coefficient, record.loss_plus, record.loss_minus)
+    """The bytes of ``record`` and their checksum, chained to ``previous``."""
+    payload = np.concatenate([record.coefficient, record.loss_plus, record.loss_minus]).astype("<f4").tobytes()
     checksum = zlib.crc32(payload, previous)
     return payload + CHECKSUM.pack(checksum), checksum
 
@@ -134,11 +160,24 @@ def decode(raw: bytes, path: str) -> Journal:
         header = msgspec.json.decode(raw[PREFIX.size : body], type=Header)
     except msgspec.DecodeError as error:
         raise SeedTuneError(f"the journal's header cannot be read ({error})", file=path) from error
-    count, torn = divmod(len(raw) - start, RECORD_BYTES)
-    records = np.frombuffer(raw, RECORD_TYPE, count, start)
+    sizes = header.groups, header.records_per_step
+    if not (0 < sizes[0] <= MAX_GROUPS and 0 < sizes[1] <= MAX_RECORDS_PER_STEP):
+        raise SeedTuneError(
+            "the journal's header is out of range",
+            file=path,
+            value=f"{sizes[0]} groups, {sizes[1]} records a step",
+            rule=f"1 to {MAX_GROUPS:,} groups, 1 to {MAX_RECORDS_PER_STEP:,} records a step",
+        )
+    return _records(raw, start, checksum, header, path)
+
+
+def _records(raw: bytes, start: int, checksum: int, header: Header, path: str) -> Journal:
+    kind = record_type(header.groups)
+    count = (len(raw) - start) // (kind.itemsize * header.records_per_step) * header.records_per_step
+    records = np.frombuffer(raw, kind, count, start)
     for index, stored in enumerate(records["checksum"].tolist()):
-        offset = start + index * RECORD_BYTES
-        checksum = zlib.crc32(raw[offset : offset + PAYLOAD.size], checksum)
+        offset = start + index * kind.itemsize
+        checksum = zlib.crc32(raw[offset : offset + kind.itemsize - CHECKSUM.size], checksum)
         if checksum != stored:
             raise SeedTuneError(
                 f"record {index + 1} of {count} of the journal has been altered",
@@ -147,4 +186,5 @@ def decode(raw: bytes, path: str) -> Journal:
                 rule=f"checksum {checksum:08x}",
                 remedy="restore the journal from a copy; the records before it are intact",
             )
-    return Journal(header, records, checksum, start + count * RECORD_BYTES, torn)
+    whole = start + count * kind.itemsize
+    return Journal(header, records, checksum, whole, len(raw) - whole)

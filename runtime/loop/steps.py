@@ -1,49 +1,47 @@
-"""The tuning loop: rows -> batch -> two losses -> coefficient -> journal -> state.
+"""The tuning loop: rows -> batches -> losses -> coefficients -> journal -> state.
 
-Knows nothing of files, screens or devices: it is handed what it calls and yields one event a step.
+Knows nothing of files, screens or devices, nor of what a row is: it is handed what it calls and yields one value a
+step. K is the number of probes a step, G the number of groups: one state for all rows (G = 1), or a state a row.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from seedtune.runtime.batches.types import Batch, Feeder
+import numpy as np
+import numpy.typing as npt
+
+from seedtune.runtime.batches.types import Batch, Feeder, Work
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.estimators.two_sided import Estimate, Estimator
+from seedtune.runtime.estimators.protocol import Estimate, Estimator, Floats
+from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.format import Record, probe_seed
-from seedtune.runtime.loop.sampler import Sampler
-from seedtune.runtime.loop.state import State
-
-
-class Optimizer(Protocol):
-    """Turns projected gradients into coefficients, one a step, in order."""
-
-    def rate(self, step: int) -> float:
-        """The scheduled learning rate of a step (0-based)."""
-        ...
-
-    def coefficient(self, step: int, projected_gradient: float) -> float:
-        """The float32 factor of the step's noise."""
-        ...
+from seedtune.runtime.optimizers.protocol import Optimizer
 
 
 @dataclass(frozen=True)
-class StepEvent:
-    """What one step did. ``step`` counts from 1; times are milliseconds; see `telemetry.records.StepRecord`."""
+class Taken:
+    """What one step did.
+
+    Attributes:
+        step: from 1.
+        estimate: of K probes in G groups.
+        coefficients: [K, G] float32.
+        learning_rate: the scheduled one.
+        work: what was computed for one side.
+        encode_ms: making batches.
+        probe_ms: running the graph.
+        journal_ms: recording.
+        update_ms: moving the state.
+    """
 
     step: int
     estimate: Estimate
-    coefficient: float
+    coefficients: Floats
     learning_rate: float
-    rows: int
-    tokens: int
-    padding_tokens: int
-    prefix_tokens: int
-    prefix_padding_tokens: int
+    work: Work
     encode_ms: float
     probe_ms: float
     journal_ms: float
@@ -58,53 +56,53 @@ def tune(
     *,
     estimator: Estimator,
     optimizer: Optimizer,
-    sampler: Sampler,
+    rows_of: Callable[[int], Sequence[int] | npt.NDArray[np.int64]],
     feeder: Feeder,
     state: State,
-    record: Callable[[Record], None],
+    record: Callable[[Sequence[Record]], None],
     run_seed: int,
     first_step: int,
     steps: int,
-    tokens_per_call: int,
-) -> Iterator[StepEvent]:
+    limit: int,
+    stopped: Callable[[Estimate], npt.NDArray[np.bool_]] | None = None,
+) -> Iterator[Taken]:
     """Runs steps ``first_step`` .. ``steps - 1`` (0-based), one per iteration; stop by not asking for the next.
 
     Args:
-        estimator: measures a projected gradient.
+        estimator: measures projected gradients.
         optimizer: has already seen the steps before ``first_step``.
-        sampler: chooses the examples of each step.
-        feeder: makes batches of the training rows.
+        rows_of: step (0-based) -> the rows it sees, as a `Sampler` chooses them.
+        feeder: makes batches of the rows.
         state: changed in place, after ``record`` has returned.
-        record: puts a step into the journal, durably.
+        record: puts the K records of a step into the journal, durably.
         run_seed: the seed of everything.
         first_step: steps already in ``state``.
         steps: where to end.
-        tokens_per_call: tokens of one side that a call of the graph may have; bounds memory.
+        limit: units of one side (``feeder.unit``) that a call of the graph may have; bounds memory.
+        stopped: which groups have arrived, [G]: their coefficients are 0, and their states stay.
 
     Raises:
         DivergedError: a loss is not finite.
     """
     for step in range(first_step, steps):
         clock = _Clock()
-        batches = _Counted(feeder.batches(sampler.indices(step), tokens_per_call))
-        seed = probe_seed(run_seed, step)
-        estimate = estimator.measure(state.values, seed, batches)
+        batches = _Counted(feeder.batches(rows_of(step), limit))
+        seeds = [probe_seed(run_seed, step * estimator.probes + k) for k in range(estimator.probes)]
+        estimate = estimator.measure(state.values, seeds, batches)
         probe_ms = clock.lap() - batches.encode_ms
         _require_finite(estimate, step, optimizer.rate(step))
-        coefficient = optimizer.coefficient(step, estimate.projected_gradient)
-        record(Record(coefficient, estimate.loss_plus, estimate.loss_minus))
+        coefficients = optimizer.coefficients(step, estimate.projected_gradient)
+        if stopped is not None:
+            coefficients = np.where(stopped(estimate), np.float32(0), coefficients)
+        record([Record(*each) for each in zip(coefficients, estimate.loss_plus, estimate.loss_minus, strict=True)])
         journal_ms = clock.lap()
-        state.apply([seed], [coefficient])
-        yield StepEvent(
+        optimizer.move(state, seeds, coefficients)
+        yield Taken(
             step=step + 1,
             estimate=estimate,
-            coefficient=coefficient,
+            coefficients=coefficients,
             learning_rate=optimizer.rate(step),
-            rows=2 * batches.tokens,
-            tokens=batches.tokens - batches.padding_tokens,
-            padding_tokens=batches.padding_tokens,
-            prefix_tokens=batches.prefix_tokens - batches.prefix_padding_tokens,
-            prefix_padding_tokens=batches.prefix_padding_tokens,
+            work=batches.work,
             encode_ms=batches.encode_ms,
             probe_ms=probe_ms,
             journal_ms=journal_ms,
@@ -113,11 +111,12 @@ def tune(
 
 
 def _require_finite(estimate: Estimate, step: int, rate: float) -> None:
-    if math.isfinite(estimate.loss_plus) and math.isfinite(estimate.loss_minus):
+    if np.isfinite(estimate.loss_plus).all() and np.isfinite(estimate.loss_minus).all():
         return
+    plus, minus = (losses.mean() for losses in (estimate.loss_plus, estimate.loss_minus))
     raise DivergedError(
         f"the loss of step {step + 1} is not finite; the run stopped before it, nothing of it was recorded",
-        value=f"{estimate.loss_plus} / {estimate.loss_minus} at learning rate {rate:g}",
+        value=f"{plus} / {minus} at learning rate {rate:g}",
         rule="both losses of a step are finite",
         remedy="start a new run with a smaller --learning-rate (a tenth, say); the state before this step is kept",
     )
@@ -136,11 +135,11 @@ class _Clock:
 
 
 class _Counted:
-    """Passes batches on one at a time, as memory wants it, and counts them and the time they took to make."""
+    """Passes batches on one at a time, as memory wants it, and counts their work and the time they took to make."""
 
     def __init__(self, batches: Iterator[Batch]) -> None:
         self._batches = batches
-        self.tokens = self.padding_tokens = self.prefix_tokens = self.prefix_padding_tokens = 0
+        self.work = Work()
         self.encode_ms = 0.0
 
     def __iter__(self) -> Iterator[Batch]:
@@ -150,9 +149,6 @@ class _Counted:
             self.encode_ms += clock.lap()
             if batch is None:
                 return
-            self.tokens += batch.tokens
-            self.padding_tokens += batch.padding_tokens
-            self.prefix_tokens += batch.prefix_tokens
-            self.prefix_padding_tokens += batch.prefix_padding_tokens
+            self.work += batch.work
             yield batch
             del batch

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.graphs.mapped import Graph
+from seedtune.runtime.batches.types import Batch, Feeder
+from seedtune.runtime.generators import result_of
+from seedtune.runtime.graphs.types import Graph, Graphs
+from seedtune.runtime.telemetry.events import Evaluating
 
 
 @dataclass(frozen=True)
@@ -52,43 +54,62 @@ class Evaluation:
         return float(self.losses.mean(dtype=np.float64))
 
 
-def evaluate(
-    graph: Graph,
+def evaluating(
+    graphs: Graphs,
     state: npt.NDArray[np.float32],
     feeder: Feeder,
     *,
     rows: int,
     want_hidden: bool = False,
-    advance: Callable[[int], None] = lambda _count: None,
-) -> Evaluation:
-    """Runs the eval graph over all examples of ``feeder``.
+    graph: Graph | None = None,
+) -> Generator[Evaluating, None, Evaluation]:
+    """Runs the eval graph over all rows of ``feeder``.
 
     Args:
-        graph: the eval graph.
+        graphs: of the bundle.
         state: [n] float32.
         feeder: makes batches of the rows.
         rows: token rows per call, padding included.
         want_hidden: also collect the hidden states.
-        advance: told how many examples each call finished.
+        graph: the eval graph, where it is open; else it is opened for this evaluation only.
     """
-    completes = "token_accuracy" in graph.outputs
-    outputs = ["loss", "token_accuracy" if completes else "log_probabilities", *(["hidden"] if want_hidden else [])]
+    scores = graphs.bundle.manifest.scores
+    outputs = ["loss", scores, *(["hidden"] if want_hidden else [])]
+    total = len(feeder)
     collected: dict[str, npt.NDArray[np.float32]] = {}
-    examples = feeder.examples
-    batches = feeder.batches(range(len(examples)), rows)
-    for index, found in graph.run(outputs, batches, {"state": state}):
+    labels = np.zeros(total, np.int64)
+    batches = _noting_labels(feeder.batches(range(total), rows), labels)
+    done = 0
+    yield Evaluating(done, total)
+    for index, found in (graph or graphs.open("eval")).run(outputs, batches, {"state": state}):
         for name, part in zip(outputs, found, strict=True):
-            whole = collected.setdefault(name, np.empty((len(examples), *part.shape[1:]), np.float32))
+            whole = collected.setdefault(name, np.empty((total, *part.shape[1:]), np.float32))
             whole[index] = part
-        advance(len(index))
-    labels = np.array([example.label for example in examples], np.int64)
-    probabilities = None if completes else np.exp(collected["log_probabilities"])
+        done += len(index)
+        yield Evaluating(done, total)
+    probabilities = np.exp(collected[scores]) if scores == "log_probabilities" else None
     return Evaluation(
         losses=collected["loss"],
-        scores=collected["token_accuracy"]
+        scores=collected[scores]
         if probabilities is None
         else (probabilities.argmax(axis=1) == labels).astype(np.float32),
         labels=labels,
         probabilities=probabilities,
         hidden=collected.get("hidden"),
     )
+
+
+def evaluate(
+    graphs: Graphs, state: npt.NDArray[np.float32], feeder: Feeder, *, rows: int, want_hidden: bool = False
+) -> Evaluation:
+    """:func:`evaluating` without a word on the way."""
+    return result_of(evaluating(graphs, state, feeder, rows=rows, want_hidden=want_hidden))
+
+
+def _noting_labels(batches: Iterator[Batch], labels: npt.NDArray[np.int64]) -> Iterator[Batch]:
+    """Passes ``batches`` on, and puts the labels that they carry into ``labels``."""
+    for batch in batches:
+        if "label" in batch.arrays:
+            labels[batch.index] = batch.arrays["label"]
+        yield batch
+        del batch

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seedtune.runtime.batches.token_rows import WholeRows
 from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.generators import result_of
+from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.prefix.prefixes import CachePlan, Prefixes
 from seedtune.runtime.prefix.suffix_rows import SuffixRows
 from seedtune.runtime.task.example import Example
-
-Notice = Callable[[str], None]
-
-
-# Given a name and a number of rows, returns what is to be told how many more of them are done.
-Bar = Callable[[str, int], Callable[[int], None]]
+from seedtune.runtime.telemetry.events import CachingPrefixes, Notice
 
 
 @dataclass(frozen=True)
@@ -27,44 +23,53 @@ class CacheOptions:
     folder: Path | None = None
     limit_bytes: int | None = None
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every row's prefix is read from a file."""
+        return self.folder is not None and self.limit_bytes is None
 
-def open_feeder(
-    bundle: Bundle,
-    examples: Sequence[Example],
-    *,
-    name: str = "rows",
-    cache: CacheOptions | None = None,
-    threads: int | None = None,
-    bar: Bar = lambda _name, _total: lambda _count: None,
-    notice: Notice = lambda _text: None,
-) -> Feeder:
-    """What feeds the graphs of ``bundle`` with ``examples``; builds the prefix cache where there is to be one.
+
+NO_CACHE = CacheOptions()
+
+
+def opening_feeder(
+    graphs: Graphs, examples: Sequence[Example], *, name: str = "rows", cache: CacheOptions = NO_CACHE
+) -> Generator[CachingPrefixes | Notice, None, Feeder]:
+    """What feeds ``graphs`` with ``examples``; builds the prefix cache where there is to be one.
 
     Args:
-        bundle: verified.
+        graphs: of a bundle of either scope.
         examples: the rows of a split.
         name: of the split, in messages and in the name of the cache file.
-        cache: None for no cache.
-        threads: of ONNX Runtime.
-        bar: shows a bar while a cache is built.
-        notice: told what the cache comes to before it is built.
+        cache: where prefixes are kept.
 
     Raises:
         SeedTuneError: the cache belongs to something else, has been altered, or does not fit the disk.
     """
+    bundle = graphs.bundle
     padding_id = bundle.manifest.model.padding_id
-    if bundle.manifest.scope == "all":
+    layout = bundle.manifest.prefix
+    if layout is None:
         return WholeRows(examples, padding_id)
     path = None
-    if cache is not None and cache.folder is not None and cache.limit_bytes != 0:
+    if cache.folder is not None and cache.limit_bytes != 0:
         path = cache.folder / f"{name}-{bundle.sha256[:12]}.prefixes"
-    prefixes = Prefixes(bundle, examples, path, cache.limit_bytes if cache else None, threads)
+    prefixes = Prefixes(graphs, examples, path, cache.limit_bytes)
     if path is not None:
         plan = prefixes.plan()
-        notice(f"{name}: {describe_plan(plan, bundle.manifest.prefix.storage if bundle.manifest.prefix else '')}")
+        yield Notice(f"{name}: {describe_plan(plan, layout.storage)}")
         if plan.missing_rows:
-            prefixes.build(bar(f"caching prefixes of {name}", plan.missing_rows))
-    return SuffixRows(examples, padding_id, prefixes, bundle.memory.prefix_tokens_per_call if bundle.memory else None)
+            yield CachingPrefixes(name, 0, plan.missing_rows)
+            for done in prefixes.build():
+                yield CachingPrefixes(name, done, plan.missing_rows)
+    return SuffixRows(examples, padding_id, prefixes, graphs.choice.prefix_tokens_per_call if graphs.choice else None)
+
+
+def open_feeder(
+    graphs: Graphs, examples: Sequence[Example], *, name: str = "rows", cache: CacheOptions = NO_CACHE
+) -> Feeder:
+    """:func:`opening_feeder` without a word on the way."""
+    return result_of(opening_feeder(graphs, examples, name=name, cache=cache))
 
 
 def describe_plan(plan: CachePlan, storage: str) -> str:

@@ -1,4 +1,4 @@
-"""From rows and a memory limit to what keeps a bundle within it."""
+"""From rows and a memory limit to graphs that keep to it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.prefix.maker import prefix_places, read_ids
 from seedtune.runtime.stages.memory_limit import Shape, choose
+from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.task.example import Example
 from seedtune.runtime.telemetry.memory import read_memory
 
@@ -22,8 +23,9 @@ def limit_memory(
     examples_at_once: int,
     cached: bool,
     tokens_per_call: int | None = None,
-) -> Bundle:
-    """``bundle`` with graphs that keep to ``limit_bytes``; call it when all else that takes memory is there.
+    threads: int | None = None,
+) -> StreamedGraphs:
+    """The graphs of ``bundle``, kept to ``limit_bytes``; call it when all else that takes memory is there.
 
     Args:
         bundle: verified.
@@ -32,16 +34,18 @@ def limit_memory(
         examples_at_once: how many of them are computed before the weights change.
         cached: whether the prefixes of rows are read from a file.
         tokens_per_call: of one side of a probe, where it was chosen before.
+        threads: of ONNX Runtime.
 
     Raises:
-        SeedTuneError: the limit is too small, or the bundle has no stages.
+        SeedTuneError: the limit is too small, or the bundle lies where files cannot be mapped.
     """
-    files = bundle.stages()
+    files = StageFiles.of(bundle)
     memory = read_memory()
     # Where the system tells nothing, what is held is what was held at most.
     held = memory.vm_rss_bytes or memory.vm_hwm_bytes or 0
     shape = shape_of(bundle, examples, examples_at_once, cached)
-    return bundle.within(choose(limit_bytes, files.plan, files.tensors, shape, held, tokens_per_call))
+    choice = choose(limit_bytes, files.plan, files.tensors, shape, held, tokens_per_call)
+    return StreamedGraphs(bundle, files, choice, threads)
 
 
 def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int, cached: bool) -> Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +30,24 @@ def load_split(path: Path, task: CompiledTask) -> Split:
         SeedTuneError: a row cannot be used; names file and line.
     """
     rows = read_rows(path, task.task)
+    return Split(path, rows, encode_rows(rows, task, str(path)), sha256_of(path))
+
+
+def encode_rows(rows: Sequence[Row], task: CompiledTask, source: str = "row") -> list[Example]:
+    """The tokens of each row.
+
+    Args:
+        rows: as the task names their fields.
+        task: of the bundle.
+        source: where they are from, in messages.
+
+    Raises:
+        SeedTuneError: a row cannot be used; names source and line.
+    """
     examples = []
     for row in rows:
         try:
             examples.append(task.encode(row.fields, row.label or 0))
         except SeedTuneError as error:
-            raise error.at(f"{path}:{row.line}") from error
-    return Split(path, rows, examples, sha256_of(path))
+            raise error.at(f"{source}:{row.line}") from error
+    return examples

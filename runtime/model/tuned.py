@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 from seedtune.runtime.bundle.manifest import MANIFEST
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.session import open_session
+from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import read_journal
-from seedtune.runtime.journal.format import Header
-from seedtune.runtime.loop.state import State
-from seedtune.runtime.telemetry.records import EVALUATIONS_FILE, JOURNAL_FILE, RUN_FILE, EvaluationRecord
+from seedtune.runtime.journal.format import Header, Journal
+from seedtune.runtime.optimizers.settings import optimizer_of
+from seedtune.runtime.telemetry.records import (
+    EVALUATIONS_FILE,
+    JOURNAL_FILE,
+    RUN_FILE,
+    EvaluationRecord,
+    RunDescription,
+)
 from seedtune.runtime.telemetry.run_files import read_description
 from seedtune.runtime.telemetry.steplog import read_json_lines
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """``state`` after ``step`` steps of ``run`` (None and 0 for a bare bundle)."""
+    """What a folder stands for: ``journal`` up to ``step`` over ``bundle``; no journal and 0 for a bare bundle."""
 
     bundle: Bundle
-    state: State
-    run: Path | None
-    step: int
+    journal: Journal | None = None
+    step: int = 0
+
+    @functools.cached_property
+    def state(self) -> State:
+        """The state, replayed when it is first asked for."""
+        return new_state(self.bundle) if self.journal is None else replayed(self.bundle, self.journal, self.step)
 
 
 def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = None) -> Tuned:
-    """Opens a BUNDLE (untouched model) or a RUN folder (its best state, replayed).
+    """Opens a BUNDLE (untouched model) or a RUN folder (its best state).
 
     Args:
         path: either folder.
@@ -38,8 +51,7 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
         SeedTuneError: neither kind of folder, files damaged, bundle moved or exchanged, no such step.
     """
     if (path / MANIFEST).is_file():
-        opened = Bundle.open(path)
-        return Tuned(opened, _state(opened), None, 0)
+        return Tuned(Bundle.open(path))
     if not (path / RUN_FILE).is_file():
         raise SeedTuneError(
             "this is neither a bundle nor a run",
@@ -48,7 +60,22 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
             remedy="give the folder that seedtune export or seedtune run wrote",
         )
     description = read_description(path)
-    location = bundle or Path(description.bundle)
+    opened = _bundle_of(path, description, bundle)
+    journal = journal_of(path, description, opened)
+    chosen = best_step(path, journal.steps) if step is None else step
+    if not 0 <= chosen <= journal.steps:
+        raise SeedTuneError(
+            "the run has no such step",
+            file=path,
+            value=chosen,
+            rule=f"0 to {journal.steps}",
+            remedy="choose another",
+        )
+    return Tuned(opened, journal, chosen)
+
+
+def _bundle_of(path: Path, description: RunDescription, moved_to: Path | None) -> Bundle:
+    location = moved_to or Path(description.bundle)
     if not location.is_dir():
         raise SeedTuneError(
             "the bundle of this run is not where it was",
@@ -65,39 +92,50 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
             rule=f"manifest SHA-256 {description.bundle_sha256}",
             remedy="say where the run's bundle is with --bundle",
         )
+    return opened
+
+
+def journal_of(path: Path, description: RunDescription, bundle: Bundle) -> Journal:
+    """The journal of the RUN folder ``path``, which is that of the run that ``description`` tells of.
+
+    Raises:
+        SeedTuneError: it is damaged, or belongs to another run.
+    """
     journal = read_journal(path / JOURNAL_FILE)
-    expected = Header(
-        description.settings.get("seed", 0),
-        opened.manifest.state.parameters,
-        description.bundle_sha256,
-        description.settings,
-    )
-    if journal.header != expected:
+    if journal.header != header_of(description.settings, bundle):
         raise SeedTuneError(
             "the journal belongs to another run than run.json says",
             file=path / JOURNAL_FILE,
             rule="same seed, bundle and settings",
-            remedy="restore the folder from a copy",
+            remedy="restore the folder from a copy, or start a new run",
         )
-    chosen = _best_step(path, len(journal)) if step is None else step
-    if not 0 <= chosen <= len(journal):
-        raise SeedTuneError(
-            "the run has no such step",
-            file=path,
-            value=chosen,
-            rule=f"0 to {len(journal)}",
-            remedy="choose another",
-        )
-    state = _state(opened)
-    state.apply(journal.seeds()[:chosen], journal.records["coefficient"][:chosen])
-    return Tuned(opened, state, path, chosen)
+    return journal
 
 
-def _state(bundle: Bundle) -> State:
-    return State(bundle.session("update", 1), bundle.manifest.state.parameters)
+def header_of(settings: dict[str, int | float | str], bundle: Bundle) -> Header:
+    """The header of the journal of a run with ``settings`` (flat, as in run.json)."""
+    return Header(int(settings.get("seed", 0)), bundle.manifest.state.parameters, bundle.sha256, dict(settings))
 
 
-def _best_step(path: Path, recorded: int) -> int:
+def new_state(bundle: Bundle) -> State:
+    """The state of the untouched model."""
+    return State(open_session(bundle.graph_path("update"), 1), bundle.manifest.state.parameters)
+
+
+def replayed(bundle: Bundle, journal: Journal, steps: int | None = None) -> State:
+    """The state after ``steps`` steps of ``journal``; None for all of them.
+
+    Raises:
+        SeedTuneError: the journal was written with an optimizer that this version does not know.
+    """
+    state = new_state(bundle)
+    records = (journal.steps if steps is None else steps) * journal.header.records_per_step
+    optimizer = optimizer_of(journal.header.settings)
+    optimizer.move(state, journal.seeds()[:records], journal.records["coefficient"][:records])
+    return state
+
+
+def best_step(path: Path, recorded: int) -> int:
     """The step with the best evaluation, or the last step of a run without evaluations."""
     file = path / EVALUATIONS_FILE
     records = read_json_lines(file, EvaluationRecord) if file.is_file() else []

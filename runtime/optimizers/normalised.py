@@ -1,53 +1,84 @@
 """Stochastic descent along the noise, with the projected gradient measured in units of its own running size.
 
-    v_t = decay * v_{t-1} + (1 - decay) * g_t^2,   rms_t = sqrt(v_t / (1 - decay^t))
-    coefficient_t = - learning_rate * schedule(t) * clip(g_t / rms_t, +-limit)
+    v_t = rms_decay * v_{t-1} + (1 - rms_decay) * g_t^2,   rms_t = sqrt(v_t / (1 - rms_decay^t))
+    coefficient_t = - learning_rate * schedule(t) * clip(g_t / rms_t, +-clip)
 
-so the learning rate is how far a typical step moves every parameter, whatever the loss's scale. One scalar of memory,
-recovered on resume from the losses in the journal.
+so the learning rate is how far a typical step moves every parameter, whatever the loss's scale. One scalar of memory a
+group, recovered on resume from the losses in the journal. Of K probes a step each has a K-th of the step, and g^2 is
+their mean.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from typing import Annotated
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
 
-from seedtune.runtime.optimizers.schedule import Schedule, factor
+from seedtune.runtime.estimators.protocol import Doubles, Floats
+from seedtune.runtime.graphs.state import State
+from seedtune.runtime.optimizers.protocol import Optimizer
+from seedtune.runtime.optimizers.schedule import LearningRate, Schedule, ScheduleOption, factor
+
+RmsDecay = Annotated[float, Meta(gt=0, lt=1, description="Of the running size of the projected gradient, a step.")]
+Clip = Annotated[float, Meta(gt=0, description="Largest step, in units of a typical one.")]
 
 
-class Normalised:
-    """See the module docstring. ``coefficient`` must be asked once per step, in order."""
+class NormalisedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="normalised"):
+    """Settings of :class:`Normalised`."""
+
+    learning_rate: LearningRate = 3e-2
+    schedule: ScheduleOption = "linear"
+    rms_decay: RmsDecay = 0.98
+    clip: Clip = 3.0
+
+    def build(self, steps: int) -> Normalised:
+        """The optimizer of a run of ``steps`` steps."""
+        return Normalised(self.learning_rate, steps, self.schedule, self.rms_decay, self.clip)
+
+
+class Normalised(Optimizer):
+    """See the module docstring."""
 
     def __init__(
         self,
         learning_rate: float,
         steps: int,
         schedule: Schedule = "linear",
-        decay: float = 0.98,
-        limit: float = 3.0,
+        rms_decay: float = 0.98,
+        clip: float = 3.0,
     ) -> None:
         self.learning_rate = learning_rate
         self.steps = steps
         self.schedule = schedule
-        self.decay = decay
-        self.limit = limit
-        self._mean_square = 0.0
+        self.rms_decay = rms_decay
+        self.clip = clip
+        self._mean_square: Doubles | float = 0.0
         self._forgotten = 1.0
 
     def rate(self, step: int) -> float:
-        """The scheduled learning rate of step ``step`` (0-based)."""
+        """See :class:`Optimizer`."""
         return self.learning_rate * factor(self.schedule, step, self.steps)
 
-    def coefficient(self, step: int, projected_gradient: float) -> float:
-        """The float32 value that the noise of step ``step`` (0-based) is multiplied with."""
+    def coefficients(self, step: int, projected_gradient: Doubles) -> Floats:
+        """See :class:`Optimizer`."""
+        return self._scaled(-self.rate(step), projected_gradient)
+
+    def move(self, state: State, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: Floats) -> None:
+        """See :class:`Optimizer`: ``state <- fl(state + c z)``."""
+        state.apply(seeds, coefficients)
+
+    def _scaled(self, factor_of_step: float, projected_gradient: Doubles) -> Floats:
+        """``factor_of_step`` times the normalised gradient, [K, G] float32."""
         # Products rather than powers: they have the same bits in every language.
-        self._forgotten *= self.decay
-        self._mean_square = self.decay * self._mean_square + (1.0 - self.decay) * (
-            projected_gradient * projected_gradient
-        )
-        root = math.sqrt(self._mean_square / (1.0 - self._forgotten))
-        if root == 0.0:
-            return 0.0
-        normalised = min(max(projected_gradient / root, -self.limit), self.limit)
-        return float(np.float32(-self.rate(step) * normalised))
+        self._forgotten *= self.rms_decay
+        square = (projected_gradient * projected_gradient).mean(axis=0)
+        self._mean_square = self.rms_decay * self._mean_square + (1.0 - self.rms_decay) * square
+        root = np.sqrt(self._mean_square / (1.0 - self._forgotten))
+        normalised = np.divide(projected_gradient, root, out=np.zeros_like(projected_gradient), where=root != 0.0)
+        step = factor_of_step * np.clip(normalised, -self.clip, self.clip) / len(projected_gradient)
+        # A gradient that was never anything but 0 gives 0, not -0.
+        return np.where(root == 0.0, 0.0, step).astype(np.float32)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 Schedule = Literal["linear", "cosine", "constant"]
+# The two options that every optimizer has.
+LearningRate = Annotated[
+    float, Meta(gt=0, description="How far a typical step moves every parameter of the state, at the start.")
+]
+ScheduleOption = Annotated[Schedule, Meta(description="How the learning rate falls over the run.")]
 
 
 def factor(schedule: Schedule, step: int, steps: int) -> float:

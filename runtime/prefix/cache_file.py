@@ -1,4 +1,4 @@
-"""The file of a prefix cache, format version 1. All numbers little-endian; docs/prefix-cache.md says the same.
+"""The file of a prefix cache, format version 1. All numbers little-endian; docs/reference/run-folder.md says the same.
 
     offset  size  what
     0       8     magic "SEEDPREF"

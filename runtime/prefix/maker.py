@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from seedtune.runtime.batches.token_rows import grouped, padded
-from seedtune.runtime.batches.types import Batch, Integers
+from seedtune.runtime.batches.types import Batch, Integers, Work
 from seedtune.runtime.bundle.manifest import Manifest
-from seedtune.runtime.graphs.mapped import Graph
+from seedtune.runtime.graphs.types import Graph
 from seedtune.runtime.prefix.blocks import Block
 from seedtune.runtime.task.example import Example
 
@@ -50,7 +50,7 @@ class PrefixMaker:
         for group in grouped([(len(read[place]),) for place in places], (self._limit,)):
             chosen = np.array([places[item] for item in group], np.int64)
             ids, mask = padded([read[place] for place in chosen], self._padding_id)
-            yield Batch({"ids": ids, "mask": mask}, chosen, int(ids.size), int(ids.size - mask.sum()))
+            yield Batch({"ids": ids, "mask": mask}, chosen, Work(int(ids.size), int(ids.size - mask.sum())))
 
 
 def _as_slice(places: Integers) -> Integers | slice:

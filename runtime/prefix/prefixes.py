@@ -7,14 +7,14 @@ may round differently in another batch; after rounding to the stored type, few v
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.prefix.blocks import Block, LayeredBlock, block_bytes, parse_block
 from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
 from seedtune.runtime.prefix.cache_header import CacheHeader
@@ -52,11 +52,10 @@ class Prefixes:
     """See the module docstring. Call :meth:`close` when done, or leave it to the end of the process.
 
     Args:
-        bundle: of scope "suffix".
+        graphs: of a bundle of scope "suffix".
         examples: the rows of the split.
         cache: the cache file, made if need be; None computes every prefix anew.
         limit_bytes: of the cache; rows beyond it are computed anew whenever they are needed. None for all.
-        threads: of ONNX Runtime.
 
     Raises:
         SeedTuneError: the cache file belongs to another bundle, or has been altered.
@@ -64,21 +63,20 @@ class Prefixes:
 
     def __init__(
         self,
-        bundle: Bundle,
+        graphs: Graphs,
         examples: Sequence[Example],
         cache: Path | None = None,
         limit_bytes: int | None = None,
-        threads: int | None = None,
     ) -> None:
+        bundle = graphs.bundle
         layout = bundle.manifest.prefix
         if layout is None:
             raise ValueError('a bundle of scope "all" has no prefixes')
         self.layout = layout
-        self._bundle = bundle
+        self._graphs = graphs
         self._examples = examples
-        self._threads = threads
         self._header = CacheHeader(bundle.sha256, layout)
-        self._file = CacheFile(cache, self._header, bundle.memory is None) if cache is not None else None
+        self._file = CacheFile(cache, self._header, graphs.choice is None) if cache is not None else None
         causal = bundle.manifest.model.family == "causal"
         self._keys = [prefix_key(example, causal) for example in examples]
         self.lengths = [len(prefix_places(example)) for example in examples]
@@ -106,11 +104,11 @@ class Prefixes:
             missing_bytes=sum(sizes[self._keys[place]] for place in missing),
         )
 
-    def build(self, advance: Callable[[int], None] = lambda _rows: None) -> None:
+    def build(self) -> Iterator[int]:
         """Computes what is missing and appends it; stopped at any time, it goes on from there.
 
-        Args:
-            advance: told how many rows each step finished.
+        Yields:
+            How many of the missing rows are done.
 
         Raises:
             SeedTuneError: the disk has too little room, or the file cannot be written.
@@ -121,16 +119,16 @@ class Prefixes:
         with FileLock(f"{path}.lock"):
             # Another process may have written it in the meantime.
             self._file.close()
-            self._file = CacheFile(path, self._header, self._bundle.memory is None)
+            self._file = CacheFile(path, self._header, self._graphs.choice is None)
             plan = self.plan()
             _require_space(path, plan)
             missing = self._missing()
-            for place, block in self._make(missing):
+            for done, (place, block) in enumerate(self._make(missing), 1):
                 index = missing[place]
                 self._file.append(self._keys[index], self.lengths[index], block)
                 # A view of what the call returned, which would stay through the next call.
                 del block
-                advance(1)
+                yield done
         # Between building and the next row without a cached prefix its memory is the probe's to use.
         self._maker = None
 
@@ -159,9 +157,9 @@ class Prefixes:
         if not indices:
             return iter(())
         if self._maker is None:
-            memory = self._bundle.memory
-            tokens = memory.tokens_per_prefix_call if memory else None
-            self._maker = PrefixMaker(self._bundle.graph("prefix", self._threads), self._bundle.manifest, tokens)
+            choice = self._graphs.choice
+            tokens = choice.tokens_per_prefix_call if choice else None
+            self._maker = PrefixMaker(self._graphs.open("prefix"), self._graphs.bundle.manifest, tokens)
         return self._maker.make([self._examples[index] for index in indices])
 
     def _within(self, limit_bytes: int | None) -> set[bytes]:

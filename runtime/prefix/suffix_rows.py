@@ -7,17 +7,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from seedtune.runtime.batches.token_rows import grouped, padded
-from seedtune.runtime.batches.types import Batch, Integers
+from seedtune.runtime.batches.types import Batch, Integers, Work
 from seedtune.runtime.prefix.blocks import side_by_side
 from seedtune.runtime.prefix.prefixes import Prefixes
 from seedtune.runtime.task.example import Example
 
-# Keys and values of one call of a whole graph, which reads a copy of them all; measured in docs/log.md, "suffix".
+# Keys and values of one call of a whole graph, which reads a copy of them all (docs/log/2026-11-23.md, "Memory").
 PREFIX_BYTES_PER_CALL = 32 << 20
 
 
 class SuffixRows:
     """:class:`~seedtune.runtime.data.batches.Feeder` for graphs that read the suffix and find the prefix in a cache."""
+
+    unit = "tokens"
 
     def __init__(
         self,
@@ -31,11 +33,14 @@ class SuffixRows:
         self.prefixes = prefixes
         self._prefix_limit = prefix_tokens_per_call or max(1, PREFIX_BYTES_PER_CALL // prefixes.layout.bytes_per_token)
 
-    def batches(self, indices: Sequence[int] | Integers, token_limit: int) -> Iterator[Batch]:
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def batches(self, indices: Sequence[int] | Integers, limit: int) -> Iterator[Batch]:
         """See :class:`~seedtune.runtime.data.batches.Feeder`; shortest prefix first."""
         wanted = [int(index) for index in indices]
         sizes = [(self.prefixes.lengths[index], len(_suffix(self.examples[index]))) for index in wanted]
-        for group in grouped(sizes, (self._prefix_limit, token_limit)):
+        for group in grouped(sizes, (self._prefix_limit, limit)):
             chosen = [wanted[place] for place in group]
             rows = [self.examples[index] for index in chosen]
             ids, mask = padded([row.ids[_suffix(row)] for row in rows], self.padding_id)
@@ -50,15 +55,8 @@ class SuffixRows:
                 **_what_is_right(rows),
                 "prefix_length": lengths,
             }
-            yield Batch(
-                arrays,
-                group,
-                int(ids.size),
-                int(ids.size - mask.sum()),
-                prefix_tokens,
-                int(prefix_tokens - lengths.sum()),
-                cached,
-            )
+            work = Work(int(ids.size), int(ids.size - mask.sum()), prefix_tokens, int(prefix_tokens - lengths.sum()))
+            yield Batch(arrays, group, work, cached)
             # Held here too, the last batch would still take its memory while the next one is made.
             del cached
 

@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
-    FORMAT_VERSION,
     PREDICTIONS_BEST_FILE,
     PREDICTIONS_START_FILE,
     RESULT_FILE,
@@ -30,6 +27,7 @@ from seedtune.runtime.telemetry.records import (
     RunResult,
     StepRecord,
 )
+from seedtune.runtime.telemetry.run_files import read_description, read_json
 from seedtune.runtime.telemetry.steplog import read_json_lines
 
 Record = TypeVar("Record")
@@ -78,7 +76,7 @@ def collect(run_folder: str | os.PathLike[str]) -> RunData:
             rule=f"a run folder has a {RUN_FILE}",
             remedy="give the folder that `seedtune run` wrote",
         )
-    description = _read_description(folder / RUN_FILE)
+    description = read_description(folder)
     result_path = folder / RESULT_FILE
     data = RunData(
         folder=folder,
@@ -87,55 +85,11 @@ def collect(run_folder: str | os.PathLike[str]) -> RunData:
         evaluations=_read_lines(folder / EVALUATIONS_FILE, EvaluationRecord, lambda record: record.step),
         predictions_start=_read_lines(folder / PREDICTIONS_START_FILE, PredictionRecord, lambda record: record.index),
         predictions_best=_read_lines(folder / PREDICTIONS_BEST_FILE, PredictionRecord, lambda record: record.index),
-        result=_read_json(result_path, RunResult) if result_path.exists() else None,
+        result=read_json(result_path, RunResult) if result_path.exists() else None,
     )
     _check_labels_agree(data)
     _check_accuracies(data)
     return data
-
-
-class _Version(msgspec.Struct):
-    format_version: int
-
-
-def _read_description(path: Path) -> RunDescription:
-    # The version first: a newer format may have changed any other field.
-    version = _read_json(path, _Version).format_version
-    if version > FORMAT_VERSION:
-        raise SeedTuneError(
-            "the run was written by a newer SeedTune",
-            file=path,
-            value=version,
-            rule=f"format_version is at most {FORMAT_VERSION}",
-            remedy="pip install --upgrade seedtune",
-        )
-    if version < 1:
-        raise SeedTuneError(
-            "there is no such format_version",
-            file=path,
-            value=version,
-            rule=f"format_version is from 1 to {FORMAT_VERSION}",
-            remedy="restore the file from where it was copied",
-        )
-    return _read_json(path, RunDescription)
-
-
-def _read_json(path: Path, record_type: type[Record]) -> Record:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SeedTuneError(
-            f"cannot read: {error.strerror}", file=path, remedy="check the file and its permissions"
-        ) from error
-    try:
-        return msgspec.json.decode(content, type=record_type)
-    except (ValueError, RecursionError) as error:
-        raise SeedTuneError(
-            f"the file is damaged: {error}",
-            file=path,
-            value=content[:200].decode("utf-8", "replace"),
-            remedy="copy the run folder again; if it was edited by hand, undo that",
-        ) from error
 
 
 def _read_lines(path: Path, record_type: type[Record], key: Callable[[Record], int]) -> tuple[Record, ...]:

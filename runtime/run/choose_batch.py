@@ -2,7 +2,8 @@
 
 A probe with B examples takes ``a + b B``: reading weights and making noise (a), and computing (b). Each direction tells
 something new, so few examples a step are best as long as the time goes into examples; B grows until a is no more than a
-fifth of the whole. (Measured at equal numbers of examples: 32 a step beat 64, 128 and 256; docs/log.md, "batch size".)
+fifth of the whole. (Measured at equal numbers of examples: 32 a step beat 64, 128 and 256;
+docs/log/2026-11-23.md, "Batch size".)
 On a machine that reads the weights from storage for every probe, under a hard memory cap, a is large, and so is B.
 Micro-batches bound memory, so memory does not bound B.
 """
@@ -10,14 +11,17 @@ Micro-batches bound memory, so memory does not bound B.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 
 from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.estimators.two_sided import Estimator
+from seedtune.runtime.bundle.manifest import Manifest
+from seedtune.runtime.estimators.protocol import Estimator
 from seedtune.runtime.noise import derive_seed
+from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
+from seedtune.runtime.telemetry.events import ChoosingBatchSize, Notice
 
 # The share of a probe's time that may not depend on the number of examples.
 FIXED_SHARE = 0.2
@@ -44,42 +48,50 @@ class BatchChoice:
         )
 
 
-def choose_batch_size(
-    estimator: Estimator,
-    feeder: Feeder,
-    parameters: int,
-    tokens_per_call: int,
-    run_seed: int,
-    advance: Callable[[int], None] = lambda _probes: None,
-) -> BatchChoice:
+def batch_size_of(
+    settings: Settings, manifest: Manifest, estimator: Estimator, feeder: Feeder
+) -> Generator[ChoosingBatchSize | Notice, None, int]:
+    """The batch size of a new run: what was given, or by measurement with scope "suffix", or that of whole rows."""
+    if settings.batch_size:
+        return settings.batch_size
+    if manifest.scope == "all":
+        return BATCH_SIZE_OF_WHOLE_ROWS
+    parameters = manifest.state.parameters
+    choice = yield from choosing_batch_size(estimator, feeder, parameters, settings.tokens_per_call, settings.seed)
+    yield Notice(str(choice))
+    return choice.batch_size
+
+
+def choosing_batch_size(
+    estimator: Estimator, feeder: Feeder, parameters: int, limit: int, run_seed: int
+) -> Generator[ChoosingBatchSize, None, BatchChoice]:
     """Measures and chooses; takes five probes.
 
     Args:
         estimator: over the probe graph.
         feeder: of the training rows.
         parameters: of the state.
-        tokens_per_call: as in the run.
+        limit: units of a call, as in the run.
         run_seed: the directions follow from it.
-        advance: told how many probes are done.
     """
     state = np.zeros(parameters, np.float32)
-    many = min(MANY, len(feeder.examples))
+    many = min(MANY, len(feeder))
     few = min(FEW, max(1, many // 2))
-
-    def probe_ms(round_number: int, count: int) -> float:
+    # The first probe maps the weights and sizes the arena.
+    plan = [(0, few), *((number, count) for number in range(ROUNDS) for count in (few, many))]
+    times: dict[int, list[float]] = {few: [], many: []}
+    yield ChoosingBatchSize(0, len(plan))
+    for done, (number, count) in enumerate(plan, 1):
         started = time.perf_counter()
-        seed = derive_seed(run_seed, "choose_batch", round_number)
-        estimator.measure(state, seed, feeder.batches(range(count), tokens_per_call))
-        advance(1)
-        return (time.perf_counter() - started) * 1e3
-
-    # The first one maps the weights and sizes the arena.
-    probe_ms(0, few)
-    times = [(probe_ms(number, few), probe_ms(number, many)) for number in range(ROUNDS)]
-    few_ms, many_ms = (min(column) for column in zip(*times, strict=True))
+        seeds = [derive_seed(run_seed, "choose_batch", number * estimator.probes + k) for k in range(estimator.probes)]
+        estimator.measure(state, seeds, feeder.batches(range(count), limit))
+        if done > 1:
+            times[count].append((time.perf_counter() - started) * 1e3)
+        yield ChoosingBatchSize(done, len(plan))
+    few_ms, many_ms = min(times[few]), min(times[many])
     example_ms = max((many_ms - few_ms) / max(1, many - few), 1e-3)
     fixed_ms = max(few_ms - few * example_ms, 0.0)
-    return BatchChoice(best_size(fixed_ms, example_ms, len(feeder.examples)), fixed_ms, example_ms)
+    return BatchChoice(best_size(fixed_ms, example_ms, len(feeder)), fixed_ms, example_ms)
 
 
 def best_size(fixed_ms: float, example_ms: float, examples: int) -> int:

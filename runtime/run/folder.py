@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
-from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.run.settings import Settings, settings_of
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
     JOURNAL_FILE,
@@ -110,15 +110,9 @@ def recorded_settings(description: RunDescription, path: Path) -> Settings:
         SeedTuneError: they are not settings of this version.
     """
     try:
-        return msgspec.convert(description.settings, Settings)
-    except msgspec.ValidationError as error:
-        raise SeedTuneError(
-            f"the run's settings cannot be used ({error})",
-            file=path / RUN_FILE,
-            value=description.settings,
-            rule=f"the settings {', '.join(Settings.__struct_fields__)}",
-            remedy="resume with the version of seedtune that began the run, or start a new run",
-        ) from error
+        return settings_of(description.settings)
+    except SeedTuneError as error:
+        raise error.at(path / RUN_FILE) from error
 
 
 def _pretty(record: msgspec.Struct) -> bytes:

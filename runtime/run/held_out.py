@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.files import write_durably
-from seedtune.runtime.loop.state import State
-from seedtune.runtime.model.evaluation import Evaluation, evaluate
+from seedtune.runtime.graphs.state import State
+from seedtune.runtime.graphs.types import Graphs
+from seedtune.runtime.model.evaluation import Evaluation, evaluating
 from seedtune.runtime.model.splits import Split
 from seedtune.runtime.run.folder import RunFolder
+from seedtune.runtime.run.listeners.outcome import best_of
 from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.telemetry.progress import RunProgress
+from seedtune.runtime.telemetry.events import Evaluated, Evaluating
 from seedtune.runtime.telemetry.records import EvaluationRecord, PredictionRecord
 from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
 
@@ -23,60 +25,40 @@ from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
 class HeldOut:
     """The held-out rows of a run; ``records`` lists every evaluation so far, resumed ones included."""
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        bundle: Bundle,
-        split: Split,
-        settings: Settings,
-        threads: int | None,
-    ) -> None:
-        self.folder = folder
-        self.split = split
-        self._bundle = bundle
+    def __init__(self, folder: RunFolder, graphs: Graphs, split: Split, feeder: Feeder, settings: Settings) -> None:
+        self._folder = folder
+        self._graphs = graphs
+        self._split = split
+        self._feeder = feeder
         self._settings = settings
-        self._threads = threads
         self.records: list[EvaluationRecord] = (
             read_json_lines(folder.evaluations, EvaluationRecord) if folder.evaluations.exists() else []
         )
 
-    @property
-    def best(self) -> EvaluationRecord | None:
-        """The evaluation with the lowest loss; the earliest of equals."""
-        marked = [record for record in self.records if record.best]
-        return marked[-1] if marked else None
-
-    def at_step(self, step: int, state: State, feeder: Feeder, progress: RunProgress) -> None:
-        """Evaluates ``state`` after ``step`` steps, unless this was done before the run was resumed."""
-        if any(record.step == step for record in self.records):
+    def at_step(self, step: int, state: State) -> Iterator[Evaluating | Evaluated]:
+        """Evaluates ``state`` after ``step`` steps, if that is due and was not done before the run was resumed."""
+        due = step % self._settings.eval_every == 0 or step == self._settings.steps
+        if not due or any(record.step == step for record in self.records):
             return
         started = time.monotonic()
-        with progress.phase("evaluating", len(self.split.examples)) as phase:
-            # The session lives for one evaluation only: between two, its memory is the probe's to use.
-            evaluation = evaluate(
-                self._bundle.graph("eval", self._threads),
-                state.values,
-                feeder,
-                rows=self._settings.rows_per_call,
-                advance=phase.advance,
-            )
-        best = self.best
+        evaluation = yield from evaluating(self._graphs, state.values, self._feeder, rows=self._settings.rows_per_call)
+        best = best_of(self.records)
         record = EvaluationRecord(
             step=step,
             accuracy=evaluation.accuracy,
             loss=evaluation.loss,
-            examples=len(self.split.examples),
+            examples=len(self._feeder),
             seconds=time.monotonic() - started,
             best=best is None or (best.loss is not None and evaluation.loss < best.loss),
         )
         if step == 0:
-            self._write_predictions(self.folder.predictions_start, evaluation)
+            self._write_predictions(self._folder.predictions_start, evaluation)
         if record.best:
-            self._write_predictions(self.folder.predictions_best, evaluation)
-        with JsonLinesWriter(self.folder.evaluations) as log:
+            self._write_predictions(self._folder.predictions_best, evaluation)
+        with JsonLinesWriter(self._folder.evaluations) as log:
             log.write(record)
         self.records.append(record)
-        progress.evaluation(record)
+        yield Evaluated(record)
 
     def _write_predictions(self, path: Path, evaluation: Evaluation) -> None:
         predictions, probabilities = evaluation.predictions, evaluation.probabilities
@@ -93,6 +75,6 @@ class HeldOut:
                     loss=float(evaluation.losses[index]),
                 )
             )
-            for index, row in enumerate(self.split.rows)
+            for index, row in enumerate(self._split.rows)
         ]
         write_durably(path, b"\n".join(lines) + b"\n")

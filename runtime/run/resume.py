@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.estimators.two_sided import estimate_from
+from seedtune.runtime.estimators.protocol import Estimator
+from seedtune.runtime.graphs.state import State
+from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.journal.format import Journal
 from seedtune.runtime.model.splits import Split
-from seedtune.runtime.optimizers.normalised import Normalised
+from seedtune.runtime.model.tuned import journal_of
+from seedtune.runtime.optimizers.protocol import Optimizer, OtherStepError
+from seedtune.runtime.run.folder import RunFolder
+from seedtune.runtime.run.listeners.outcome import Outcome
 from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.telemetry.records import RunDescription
+from seedtune.runtime.telemetry.records import RunDescription, StepRecord
+from seedtune.runtime.telemetry.steplog import read_json_lines
 
 
 def require_same_run(
@@ -43,20 +47,40 @@ def require_same_run(
             )
 
 
-def catch_up(optimizer: Normalised, journal: Journal, epsilon: float, folder: Path) -> None:
-    """Shows ``optimizer`` the recorded steps and checks that it would take them again.
+def resume_journal(
+    folder: RunFolder,
+    description: RunDescription,
+    bundle: Bundle,
+    estimator: Estimator,
+    optimizer: Optimizer,
+    state: State,
+) -> tuple[JournalWriter, int, Outcome]:
+    """The journal to append to, the steps already made, and what they came to; ``state`` then holds them.
 
     Raises:
-        SeedTuneError: a recorded coefficient is not what the settings lead to.
+        SeedTuneError: the journal is damaged, belongs to another run, or was not written by these settings.
     """
-    for step, record in enumerate(journal.records):
-        estimate = estimate_from(float(record["loss_plus"]), float(record["loss_minus"]), epsilon)
-        expected = np.float32(optimizer.coefficient(step, estimate.projected_gradient))
-        if expected != record["coefficient"]:
+    journal = journal_of(folder.path, description, bundle)
+    _catch_up(optimizer, estimator, journal, folder.path)
+    optimizer.move(state, journal.seeds(), journal.records["coefficient"])
+    # The step log is telemetry: a run can be resumed without it.
+    logged = read_json_lines(folder.steps, StepRecord) if folder.steps.exists() else []
+    outcome = Outcome([record for record in logged if record.step <= journal.steps])
+    return JournalWriter.resume(folder.journal, journal), journal.steps, outcome
+
+
+def _catch_up(optimizer: Optimizer, estimator: Estimator, journal: Journal, folder: Path) -> None:
+    """Shows ``optimizer`` the recorded steps; it checks that it would take them again."""
+    for step in range(journal.steps):
+        records = journal.of_step(step)
+        estimate = estimator.estimate_from(records["loss_plus"], records["loss_minus"])
+        try:
+            optimizer.see(step, estimate, records["coefficient"])
+        except OtherStepError as error:
             raise SeedTuneError(
                 f"step {step + 1} of the journal was not taken by these settings",
                 file=folder,
-                value=float(record["coefficient"]),
-                rule=f"coefficient {expected!r}",
+                value=error.found.tolist(),
+                rule=f"coefficient {error.expected.tolist()}",
                 remedy="resume with the version of seedtune that began the run, or start a new run",
-            )
+            ) from error

@@ -1,14 +1,24 @@
-"""What a run is made of, apart from its bundle and data. Defaults are measured: docs/log.md, "defaults"."""
+"""What a run is made of, apart from its bundle and data. Defaults are measured: docs/log/2026-11-23.md, "Defaults".
+
+Every option is said once, here and in the settings of estimators and optimizers: its type, its bounds, its default and
+its description. The command line, its help, the reference and the file of ``--config`` are made from that
+(`run/options.py`).
+"""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.optimizers.schedule import Schedule
+from seedtune.runtime.estimators.settings import EstimatorSettings
+from seedtune.runtime.estimators.two_sided import TwoSidedSettings
+from seedtune.runtime.optimizers.normalised import NormalisedSettings
+from seedtune.runtime.optimizers.settings import OptimizerSettings
+from seedtune.runtime.run.options import PARTS, check, chosen
 
 MAX_SEED = 2**32 - 1
 # Examples a step with scope "all", where each costs so much time that more do not pay.
@@ -16,50 +26,89 @@ BATCH_SIZE_OF_WHOLE_ROWS = 32
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of a run.
+    """Settings of a run; ``batch_size`` is above 0 in a run that has begun."""
 
-    Attributes:
-        steps: updates to make.
-        batch_size: examples a step; 0 for a choice when the run begins, by measurement with scope "suffix" and 32 with
-            scope "all". A run that has begun has a number above 0.
-        learning_rate: how far a typical step moves every parameter of the state, at the start.
-        epsilon: half the distance between the two sides of a probe.
-        seed: the run seed, 32 bits; everything random follows from it.
-        schedule: how the learning rate falls.
-        eval_every: steps between evaluations of the held-out rows.
-        rows_per_call: token rows of one call of the probe graph, both sides and padding counted; bounds memory.
-    """
+    steps: Annotated[int, Meta(ge=1, description="Updates to make.")] = 300
+    batch_size: Annotated[
+        int,
+        Meta(ge=0, description="Examples a step; 0 for a short measurement with scope suffix, and 32 with scope all."),
+    ] = 0
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="Everything random follows from it; 32 bits.")] = 0
+    eval_every: Annotated[int, Meta(ge=1, description="Steps between evaluations of the held-out rows.")] = 50
+    rows_per_call: Annotated[
+        int,
+        Meta(ge=1, description="Token rows of a call of the probe graph, both sides and padding; bounds memory."),
+    ] = 1024
+    estimator: EstimatorSettings = TwoSidedSettings()
+    optimizer: OptimizerSettings = NormalisedSettings()
 
-    steps: int = 300
-    batch_size: int = 0
-    learning_rate: float = 3e-2
-    epsilon: float = 1e-2
-    seed: int = 0
-    schedule: Schedule = "linear"
-    eval_every: int = 50
-    rows_per_call: int = 1024
+    @property
+    def tokens_per_call(self) -> int:
+        """Tokens of one side that a call may have."""
+        return max(1, self.rows_per_call // 2)
 
     def check(self) -> None:
         """Raises SeedTuneError for a value that no run can have."""
-        for name in ("steps", "eval_every", "rows_per_call"):
-            self._require(name, getattr(self, name) >= 1, ">= 1")
-        self._require("batch_size", self.batch_size >= 0, ">= 1, or 0 for a choice by measurement")
-        for name in ("learning_rate", "epsilon"):
-            value = getattr(self, name)
-            self._require(name, math.isfinite(value) and value > 0, "a finite number above 0")
-        self._require("seed", 0 <= self.seed <= MAX_SEED, f"0 to {MAX_SEED}")
-        self._require("schedule", self.schedule in ("linear", "cosine", "constant"), "linear, cosine or constant")
+        check(self)
 
-    def _require(self, name: str, holds: bool, rule: str) -> None:
-        if not holds:
-            option = "--" + name.replace("_", "-")
-            raise SeedTuneError(
-                f"{option} is out of range",
-                value=getattr(self, name),
-                rule=rule,
-                remedy=f"choose another {option}",
-            )
+    def changed(self, options: Mapping[str, Any]) -> Settings:
+        """These settings, and ``options`` instead of some of them.
 
-    def as_dict(self) -> dict[str, Any]:
-        """Field name -> value, as in run.json and the journal's header."""
-        return msgspec.structs.asdict(self)
+        Args:
+            options: as on the command line (``learning_rate``, ``optimizer``), or with the names of :meth:`as_dict`.
+
+        Raises:
+            SeedTuneError: an option that there is not, that another kind of optimizer or estimator has, or that is out
+                of range.
+        """
+        settings = chosen(self, options)
+        settings.check()
+        return settings
+
+    def as_dict(self) -> dict[str, int | float | str]:
+        """Name -> value, flat, as in run.json and the journal's header: ``steps``, ``optimizer.kind``, ..."""
+        if self.optimizer == NormalisedSettings(self.optimizer.learning_rate, self.optimizer.schedule):
+            return {
+                "steps": self.steps,
+                "batch_size": self.batch_size,
+                "learning_rate": self.optimizer.learning_rate,
+                "epsilon": self.estimator.epsilon,
+                "seed": self.seed,
+                "schedule": self.optimizer.schedule,
+                "eval_every": self.eval_every,
+                "rows_per_call": self.rows_per_call,
+            }
+        flat: dict[str, int | float | str] = {}
+        for name, value in msgspec.structs.asdict(self).items():
+            if name in PARTS:
+                flat |= {f"{name}.{key}": of_part for key, of_part in msgspec.to_builtins(value).items()}
+            else:
+                flat[name] = value
+        return flat
+
+
+def settings_of(recorded: Mapping[str, Any]) -> Settings:
+    """The settings that :meth:`Settings.as_dict` gave.
+
+    Raises:
+        SeedTuneError: they are not settings of this version.
+    """
+    if "learning_rate" in recorded:
+        old = {"learning_rate": "optimizer.", "schedule": "optimizer.", "epsilon": "estimator."}
+        kinds = {"estimator.kind": "two_sided", "optimizer.kind": "normalised"}
+        recorded = {**kinds, **{old.get(name, "") + name: value for name, value in recorded.items()}}
+    nested: dict[str, Any] = {name: value for name, value in recorded.items() if "." not in name}
+    for name, value in recorded.items():
+        part, dot, field = name.partition(".")
+        if dot:
+            nested.setdefault(part, {})[field] = value
+    try:
+        settings = msgspec.convert(nested, Settings)
+    except msgspec.ValidationError as error:
+        raise SeedTuneError(
+            f"the run's settings cannot be used ({error})",
+            value=dict(recorded),
+            rule=f"the settings {', '.join(Settings().as_dict())}",
+            remedy="resume with the version of seedtune that began the run, or start a new run",
+        ) from error
+    return settings

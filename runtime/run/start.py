@@ -1,82 +1,155 @@
-"""Reads and checks everything that a run is made of, new or resumed."""
+"""From a request to a run that is ready for its next step: reads and checks everything, new or resumed."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.feeders import CacheOptions
+from seedtune.runtime.graphs.mapped import MappedGraphs
+from seedtune.runtime.graphs.types import Graphs
+from seedtune.runtime.journal.file import JournalWriter
+from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions, opening_feeder
 from seedtune.runtime.model.limit import limit_memory
 from seedtune.runtime.model.splits import Split, load_split
-from seedtune.runtime.run.choose_batch import MANY
+from seedtune.runtime.model.tuned import header_of, new_state
+from seedtune.runtime.run.choose_batch import MANY, batch_size_of
+from seedtune.runtime.run.description import describe_run
 from seedtune.runtime.run.driver import Run
 from seedtune.runtime.run.folder import RunFolder, recorded_settings
-from seedtune.runtime.run.resume import require_same_run
+from seedtune.runtime.run.held_out import HeldOut
+from seedtune.runtime.run.listeners.outcome import Outcome
+from seedtune.runtime.run.resume import require_same_run, resume_journal
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
+from seedtune.runtime.telemetry.events import Event, Notice, Prepared
+from seedtune.runtime.telemetry.memory import PeakSampler
+from seedtune.runtime.telemetry.records import RunDescription
 from seedtune.runtime.telemetry.run_files import read_description
 from seedtune.runtime.trim import trim
 
 
-def start_or_resume(
-    bundle_path: Path,
-    folder: RunFolder,
-    train: Path | None,
-    held_out: Path | None,
-    options: dict[str, int | float | str],
-    threads: int | None = None,
-    cache: CacheOptions | None = None,
-    memory_limit_bytes: int | None = None,
-) -> Run:
-    """The run in ``folder``, new or resumed, with everything read and checked.
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for.
 
-    Args:
-        bundle_path: the bundle.
-        folder: held open; its ``resume`` decides.
+    Attributes:
+        bundle: verified.
+        out: the RUN folder.
         train: training rows; a resumed run may leave it out.
         held_out: evaluation rows, or None.
-        options: the settings that were given; the others are defaults, or what a resumed run was begun with.
-        threads: of ONNX Runtime.
-        cache: where prefixes are kept; None for the RUN folder.
+        resume: whether ``out`` holds the run to go on with.
+        options: the settings that are given; the others are defaults, or what a resumed run was begun with.
+        threads: of ONNX Runtime; None for all processors.
+        cache: where prefixes are kept; no folder for the RUN folder.
         memory_limit_bytes: of everything the process holds; None for no limit.
+    """
+
+    bundle: Bundle
+    out: Path
+    train: Path | None = None
+    held_out: Path | None = None
+    resume: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    threads: int | None = None
+    cache: CacheOptions = NO_CACHE
+    memory_limit_bytes: int | None = None
+
+
+def tuning(request: Request, stop: Callable[[], bool] = lambda: False) -> Generator[Event, None, None]:
+    """Makes the run of ``request`` and everything in its folder, one event after another.
+
+    Args:
+        request: what is asked for.
+        stop: asked after each step; True ends the run cleanly, to be resumed later. So does leaving the iteration.
 
     Raises:
-        SeedTuneError: anything the user can put right.
+        DivergedError: a loss was not finite; all files are written.
+        SeedTuneError: anything else that the user can put right.
     """
+    started = time.monotonic()
+    with RunFolder(request.out, resume=request.resume) as folder, PeakSampler() as peak:
+        run = yield from _preparing(request, folder, peak, started)
+        yield from run.events(stop)
+
+
+def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: float) -> Generator[Event, None, Run]:
     description = read_description(folder.path) if folder.resume else None
+    settings = (recorded_settings(description, folder.path) if description else Settings()).changed(request.options)
+    train, held_out = _load(request, description)
+    trim()
+    cache = CacheOptions(request.cache.folder or folder.prefixes, request.cache.limit_bytes)
+    graphs, settings = _within_limit(request, settings, train, held_out, cache, resumed=description is not None)
+    if description:
+        require_same_run(description, request.bundle, settings, train, held_out, folder.path)
+    yield Prepared(settings.as_dict(), settings.steps)
+    if graphs.choice:
+        yield Notice(str(graphs.choice))
+    feeder = yield from opening_feeder(graphs, train.examples, name="train", cache=cache)
+    kept = None
+    if held_out:
+        held_out_feeder = yield from opening_feeder(graphs, held_out.examples, name="eval", cache=cache)
+        kept = HeldOut(folder, graphs, held_out, held_out_feeder, settings)
+    estimator, optimizer = settings.estimator.build(graphs), settings.optimizer.build(settings.steps)
+    state = new_state(request.bundle)
+    if description:
+        journal, first_step, outcome = resume_journal(folder, description, request.bundle, estimator, optimizer, state)
+    else:
+        size = yield from batch_size_of(settings, request.bundle.manifest, estimator, feeder)
+        settings = msgspec.structs.replace(settings, batch_size=size)
+        folder.write_description(describe_run(request.bundle, settings, train, held_out))
+        journal = JournalWriter.create(folder.journal, header_of(settings.as_dict(), request.bundle))
+        first_step, outcome = 0, Outcome()
+    return Run(
+        folder=folder,
+        graphs=graphs,
+        settings=settings,
+        feeder=feeder,
+        held_out=kept,
+        estimator=estimator,
+        optimizer=optimizer,
+        state=state,
+        journal=journal,
+        first_step=first_step,
+        outcome=outcome,
+        started=started,
+        peak=peak,
+    )
+
+
+def _load(request: Request, description: RunDescription | None) -> tuple[Split, Split | None]:
+    train, held_out = request.train, request.held_out
     if description:
         train = train or Path(description.data.train.path)
         held_out = held_out or (Path(description.data.eval.path) if description.data.eval else None)
     if train is None:
         raise SeedTuneError("a new run needs training rows", rule="--train FILE", remedy="add --train")
-    recorded = recorded_settings(description, folder.path) if description else None
-    settings = msgspec.structs.replace(recorded or Settings(), **options)
-    settings.check()
-    bundle = Bundle.open(bundle_path)
-    train_split, eval_split = _load(bundle, train, held_out)
-    trim()
-    cache = cache or CacheOptions(folder.prefixes)
-    if memory_limit_bytes is not None:
-        splits = [split for split in (train_split, eval_split) if split]
-        fixed = recorded is not None or "rows_per_call" in options
-        bundle = limit_memory(
-            bundle,
-            [example for split in splits for example in split.examples],
-            memory_limit_bytes,
-            examples_at_once=settings.batch_size
-            or (BATCH_SIZE_OF_WHOLE_ROWS if bundle.manifest.scope == "all" else MANY),
-            cached=cache.folder is not None and cache.limit_bytes is None,
-            tokens_per_call=max(1, settings.rows_per_call // 2) if fixed else None,
-        )
-        if bundle.memory and not fixed:
-            settings = msgspec.structs.replace(settings, rows_per_call=2 * bundle.memory.tokens_per_call)
-    if description:
-        require_same_run(description, bundle, settings, train_split, eval_split, folder.path)
-    return Run(folder, bundle, settings, train_split, eval_split, threads, cache)
-
-
-def _load(bundle: Bundle, train: Path, held_out: Path | None) -> tuple[Split, Split | None]:
-    task = bundle.compiled_task()
+    task = request.bundle.compiled_task()
     return load_split(train, task), load_split(held_out, task) if held_out else None
+
+
+def _within_limit(
+    request: Request, settings: Settings, train: Split, held_out: Split | None, cache: CacheOptions, *, resumed: bool
+) -> tuple[Graphs, Settings]:
+    """The graphs, within the limit if there is one, and how many rows a call then has."""
+    if request.memory_limit_bytes is None:
+        return MappedGraphs(request.bundle, request.threads), settings
+    fixed = resumed or "rows_per_call" in request.options
+    at_once = BATCH_SIZE_OF_WHOLE_ROWS if request.bundle.manifest.scope == "all" else MANY
+    graphs = limit_memory(
+        request.bundle,
+        [*train.examples, *(held_out.examples if held_out else ())],
+        request.memory_limit_bytes,
+        examples_at_once=settings.batch_size or at_once,
+        cached=cache.keeps_all,
+        tokens_per_call=settings.tokens_per_call if fixed else None,
+        threads=request.threads,
+    )
+    if not fixed:
+        settings = msgspec.structs.replace(settings, rows_per_call=2 * graphs.choice.tokens_per_call)
+    return graphs, settings

@@ -3,17 +3,18 @@
 All that a process holds counts: what it held before (interpreter, libraries, data), small tensors, the buffer of
 streamed matrices, and what batches take (`plan.GraphMemory`). Starting from the least that works, memory goes to what
 saves most time first: more rows a call, reading ahead, more rows for each reading of the weights, matrices that stay.
-What this was measured against is in docs/log.md, "Memory limit".
+What this was measured against is in docs/log/2026-11-23.md, "Memory limit".
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from seedtune.runtime.bundle.stage_plan import StagePlan
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.types import MemoryChoice
 from seedtune.runtime.stages.tensors import Tensor
 from seedtune.runtime.stages.weights import stage_bytes
 
@@ -23,7 +24,7 @@ ALLOWANCE_BYTES = 32 << 20
 ARENA_FACTOR = 1.5
 # Copies of the state: what an update reads and writes, its noise, what an evaluation is given.
 STATE_COPIES = 3
-# Of one side. Products of fewer rows are slower, of more rows hardly faster (docs/log.md, "int8").
+# Of one side. Products of fewer rows are slower, of more rows hardly faster (docs/log/2026-11-23.md, "int8").
 FEWER_TOKENS_PER_CALL, TOKENS_PER_CALL = 64, 512
 TOKENS_PER_PREFIX_CALL = 512
 
@@ -54,41 +55,6 @@ class Shape:
     def held_prefix_bytes(self) -> int:
         """What a row in flight holds on top of what goes from stage to stage."""
         return self.prefix_bytes if self.computed_prefixes else 0
-
-
-@dataclass(frozen=True)
-class MemoryChoice:
-    """What fits.
-
-    Attributes:
-        limit_bytes: as the user gave it.
-        tokens_per_call: of one side of a probe; a graph with one side takes twice as many.
-        tokens_in_flight: likewise; for so many, each matrix is read once.
-        tokens_per_prefix_call: that the prefix graph reads at once.
-        prefix_tokens_per_call: cached tokens that a call of the probe graph may read.
-        buffer_bytes: for streamed matrices.
-        expected_bytes: what the process will hold at its peak.
-        kept: matrices that stay in memory.
-    """
-
-    limit_bytes: int
-    tokens_per_call: int
-    tokens_in_flight: int
-    tokens_per_prefix_call: int
-    buffer_bytes: int
-    prefix_tokens_per_call: int = 0
-    expected_bytes: int = 0
-    kept: tuple[str, ...] = field(default=(), repr=False)
-
-    def __str__(self) -> str:
-        buffer_mb, limit_mb, expected_mb = (
-            f"{size / 1e6:,.0f} MB" for size in (self.buffer_bytes, self.limit_bytes, self.expected_bytes)
-        )
-        return (
-            f"memory limit {limit_mb}: {2 * self.tokens_per_call} token rows a call, weights read once for "
-            f"{2 * self.tokens_in_flight:,} of them through a buffer of {buffer_mb}, {len(self.kept)} matrices kept; "
-            f"expected peak {expected_mb}"
-        )
 
 
 def choose(

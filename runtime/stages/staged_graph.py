@@ -10,15 +10,15 @@ import onnxruntime
 
 from seedtune.runtime.batches.types import Batch, Integers
 from seedtune.runtime.bundle.stage_plan import Stage
-from seedtune.runtime.graphs.mapped import Array
 from seedtune.runtime.graphs.session import open_session
+from seedtune.runtime.graphs.types import Array
 from seedtune.runtime.stages.weights import Addresses, StreamedWeights
 
 Values = dict[str, onnxruntime.OrtValue]
 
 
 class StagedGraph:
-    """:class:`~seedtune.runtime.graphs.Graph` whose weights are streamed.
+    """:class:`~seedtune.runtime.graphs.types.Graph` whose weights are streamed.
 
     Args:
         folder: of the bundle.
@@ -54,7 +54,7 @@ class StagedGraph:
     def run(
         self, names: Sequence[str], batches: Iterable[Batch], shared: Mapping[str, Array]
     ) -> Iterator[tuple[Integers, list[Array]]]:
-        """See :class:`~seedtune.runtime.graphs.Graph`."""
+        """See :class:`~seedtune.runtime.graphs.types.Graph`."""
         for group in self._in_flight(batches):
             places = [batch.index for batch in group]
             found = self._run_group(names, group, shared)
@@ -67,11 +67,11 @@ class StagedGraph:
         group: list[Batch] = []
         tokens = 0
         for batch in batches:
-            if group and tokens + batch.tokens > self._tokens_in_flight:
+            if group and tokens + batch.work.computed > self._tokens_in_flight:
                 yield group
                 group, tokens = [], 0
             group.append(batch)
-            tokens += batch.tokens
+            tokens += batch.work.computed
         if group:
             yield group
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from seedtune.runtime.bundle.stage_plan import STAGES, StagePlan, decode_plan
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.bundle.stage_plan import StagePlan
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.stages.memory_limit import MemoryChoice
-from seedtune.runtime.stages.slow_storage import Reading
+from seedtune.runtime.graphs.types import MemoryChoice, Reading
 from seedtune.runtime.stages.staged_graph import StagedGraph
 from seedtune.runtime.stages.tensors import Tensor, read_header
 from seedtune.runtime.stages.weights import StreamedWeights
@@ -23,54 +22,60 @@ class StageFiles:
     tensors: Mapping[str, Tensor]
 
     @classmethod
-    def read(cls, folder: Path, weights: Path) -> StageFiles:
-        """Reads them from the bundle at ``folder``.
+    def of(cls, bundle: Bundle) -> StageFiles:
+        """Those of ``bundle``.
 
         Raises:
-            SeedTuneError: the bundle has no stages, or they do not fit its weights.
+            SeedTuneError: its stages do not fit its weights.
         """
-        path = folder / STAGES
-        if not path.is_file():
-            raise SeedTuneError(
-                "this bundle was made before bundles had stages, so it cannot be used with a memory limit",
-                file=folder,
-                rule="a bundle of this version",
-                remedy="export it again, or leave --memory-limit out",
-            )
-        plan = decode_plan(path.read_bytes(), path)
-        tensors = read_header(weights, frozenset(plan.packed))
-        missing = sorted(plan.roles.keys() - tensors.keys())
+        tensors = read_header(bundle.weights_path, frozenset(bundle.plan.packed))
+        missing = sorted(bundle.plan.roles.keys() - tensors.keys())
         if missing:
             raise SeedTuneError(
                 "the weights file lacks tensors that the stages read",
-                file=weights,
+                file=bundle.weights_path,
                 value=", ".join(missing[:3]),
                 remedy="export the bundle again",
             )
-        return cls(plan, tensors)
+        return cls(bundle.plan, tensors)
 
 
 class StreamedGraphs:
-    """Makes :class:`StagedGraph` over one :class:`StreamedWeights`; one of them runs at a time."""
+    """:class:`~seedtune.runtime.graphs.types.Graphs` over one :class:`StreamedWeights`; one graph runs at a time.
 
-    def __init__(self, folder: Path, weights: Path, files: StageFiles, choice: MemoryChoice) -> None:
+    Args:
+        bundle: verified.
+        files: of the bundle.
+        choice: what they keep to.
+        threads: of ONNX Runtime; None for all processors.
+
+    Raises:
+        SeedTuneError: the bundle lies where files cannot be mapped.
+    """
+
+    def __init__(self, bundle: Bundle, files: StageFiles, choice: MemoryChoice, threads: int | None = None) -> None:
+        self.bundle = bundle
         self.choice = choice
-        self._folder = folder
+        self.threads = threads
         self._plan = files.plan
-        self._weights = StreamedWeights(weights, files.tensors, files.plan.roles, choice.buffer_bytes, choice.kept)
+        self._weights = StreamedWeights(
+            bundle.weights_path, files.tensors, files.plan.roles, choice.buffer_bytes, choice.kept
+        )
 
     @property
     def reading(self) -> Reading:
-        """What streaming has taken so far."""
+        """See :class:`~seedtune.runtime.graphs.types.Graphs`."""
         return self._weights.reading
 
-    def open(self, graph: str, threads: int | None) -> StagedGraph:
-        """The graph "probe", "eval" or "prefix"."""
+    def open(self, name: str) -> StagedGraph:
+        """See :class:`~seedtune.runtime.graphs.types.Graphs`."""
         in_flight = {
             "probe": self.choice.tokens_in_flight,
             "eval": 2 * self.choice.tokens_in_flight,
             "prefix": self.choice.tokens_per_prefix_call,
-        }[graph]
+        }[name]
         # The probe graph runs at every step and keeps its memory; the others give theirs back to it.
-        gives_back = graph != "probe"
-        return StagedGraph(self._folder, self._plan.graphs[graph], self._weights, in_flight, threads, gives_back)
+        gives_back = name != "probe"
+        return StagedGraph(
+            self.bundle.path, self._plan.graphs[name], self._weights, in_flight, self.threads, gives_back
+        )

@@ -2,7 +2,7 @@
 
 One thread reads what the coming stages need while the calling thread computes. Every matrix is read once a pass, with
 plain reads that pass by the page cache: under a memory cap, pages of a mapped file would be dropped and read again in
-small pieces (docs/log.md, "Memory limit"). Matrices in ``kept`` stay in memory after their first reading.
+small pieces (docs/log/2026-11-23.md, "Memory limit"). Matrices in ``kept`` stay in memory after their first reading.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 
 from seedtune.runtime.bundle.stage_plan import Role
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.types import Reading
 from seedtune.runtime.stages.direct_file import DirectFile, span_of
 from seedtune.runtime.stages.ring import ClosedError, Ring
-from seedtune.runtime.stages.slow_storage import Reading
 from seedtune.runtime.stages.tensors import Tensor
 
 # Tensor -> the address of its bytes.

@@ -8,51 +8,56 @@ is never touched.
 from __future__ import annotations
 
 import math
+import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from seedtune.runtime.telemetry.records import EvaluationRecord, StepRecord
+from seedtune.runtime.telemetry.events import (
+    CachingPrefixes,
+    ChoosingBatchSize,
+    Evaluated,
+    Evaluating,
+    Event,
+    Finished,
+    Notice,
+    Prepared,
+    Step,
+)
+from seedtune.runtime.telemetry.records import StepRecord
 
 PLAIN_LINE_SECONDS = 10.0
-# Weight of the newest value in the moving averages: about the last twenty steps count. A guess that reads
+# The time left follows from the median of so many steps, so that one during which the machine slept does not count.
+RECENT_STEPS = 31
+# Weight of the newest value in the moving average of the loss: about the last twenty steps count. A guess that reads
 # well.
 _SMOOTHING = 0.1
 
 
 class RunProgress:
-    """The progress of one run; a context manager.
+    """What a person sees of a run or an evaluation: a listener, and a context manager.
 
     Args:
-        total_steps: steps the run will have done at its end.
-        first_step: steps already done, when a run is continued.
         console: where to draw; stderr if not given.
         clock: seconds from any start, rising; for tests.
     """
 
-    def __init__(
-        self,
-        total_steps: int,
-        *,
-        first_step: int = 0,
-        console: Console | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.total_steps = total_steps
-        self._done = first_step
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console or Console(stderr=True)
         self._clock = clock
         self._live = self._console.is_terminal
+        self._steps = self._done = 0
         self._loss: float | None = None
-        self._step_ms: float | None = None
+        self._step_ms: deque[float] = deque(maxlen=RECENT_STEPS)
         self._memory_bytes: int | None = None
         self._accuracy: float | None = None
-        self._phase: PhaseProgress | None = None
+        self._phase: _Phase | None = None
         self._last_line_at = clock()
         self._stale = False
         self._progress = Progress(
@@ -63,63 +68,50 @@ class RunProgress:
             TextColumn("{task.fields[status]}", markup=False),
             console=self._console,
             disable=not self._live,
+            transient=True,
         )
         self._bar: TaskID | None = None
 
     def __enter__(self) -> RunProgress:
         self._last_line_at = self._clock()
         self._progress.start()
-        self._bar = self._progress.add_task(
-            "tuning", total=self.total_steps, completed=self._done, status=self.status()
-        )
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        if not self._live and self._stale:
+        if not self._live and self._stale and self._steps:
             self._print_line()
 
-    def step(self, record: StepRecord) -> None:
-        """Shows one more step."""
-        self._done = record.step
-        self._loss = _average(self._loss, record.loss)
-        self._step_ms = _average(self._step_ms, record.total_ms)
-        self._memory_bytes = record.rss_anon_bytes
-        self._refresh()
-
-    def evaluation(self, record: EvaluationRecord) -> None:
-        """Shows the newest held-out accuracy."""
-        self._accuracy = record.accuracy
-        self._refresh()
-
-    @contextmanager
-    def phase(self, name: str, total: int | None = None) -> Iterator[PhaseProgress]:
-        """A second bar for something that is no step, gone when the context ends.
-
-        Args:
-            name: what is being done, such as "evaluating".
-            total: units of work, or ``None`` if not known.
-        """
-        task = self._progress.add_task(name, total=total, status="")
-        outer = self._phase
-        self._phase = PhaseProgress(self, name, total, task)
-        try:
-            yield self._phase
-        finally:
-            self._phase = outer
-            self._progress.remove_task(task)
-
-    def notice(self, text: str) -> None:
-        """A line that stays."""
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+    def on(self, event: Event) -> None:
+        """Shows ``event``."""
+        match event:
+            case Prepared(steps=steps):
+                self._steps = steps
+                self._bar = self._progress.add_task("tuning", total=steps, status=self.status())
+            case CachingPrefixes(name, done, total):
+                self._in_phase(f"caching prefixes of {name}", done, total)
+            case ChoosingBatchSize(done, total):
+                self._in_phase("choosing the batch size", done, total)
+            case Evaluating(done, total):
+                self._in_phase("evaluating", done, total)
+            case Step(record):
+                self._step(record)
+            case Evaluated(record):
+                self._accuracy = record.accuracy
+                self._refresh()
+            case Notice(text):
+                self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            case Finished():
+                self._refresh()
 
     def status(self) -> str:
         """Time left, smoothed loss, held-out accuracy and RssAnon (MB), those that are known."""
         parts = []
-        if self._step_ms is not None and self._done < self.total_steps:
-            parts.append(f"{short_duration((self.total_steps - self._done) * self._step_ms / 1000)} left")
+        if self._step_ms and self._done < self._steps:
+            left_ms = (self._steps - self._done) * statistics.median(self._step_ms)
+            parts.append(f"{short_duration(left_ms / 1000)} left")
         if self._loss is not None:
             parts.append(f"loss {self._loss:.4f}")
         if self._accuracy is not None:
@@ -128,10 +120,28 @@ class RunProgress:
             parts.append(f"{self._memory_bytes / 1e6:.0f} MB")
         return " · ".join(parts)
 
-    def _advance_phase(self, phase: PhaseProgress, count: int) -> None:
-        phase.done += count
-        self._progress.advance(phase.task, count)
+    def _step(self, record: StepRecord) -> None:
+        self._done = record.step
+        self._loss = _average(self._loss, record.loss)
+        self._step_ms.append(record.total_ms)
+        self._memory_bytes = record.rss_anon_bytes
         self._refresh()
+
+    def _in_phase(self, name: str, done: int, total: int) -> None:
+        """A second bar for something that is no step, gone when it is done."""
+        if self._phase is None or self._phase.name != name:
+            self._end_phase()
+            self._phase = _Phase(name, total, self._progress.add_task(name, total=total, status=""))
+        self._phase.done = done
+        self._progress.update(self._phase.task, completed=done)
+        self._refresh()
+        if done == total:
+            self._end_phase()
+
+    def _end_phase(self) -> None:
+        if self._phase is not None:
+            self._progress.remove_task(self._phase.task)
+            self._phase = None
 
     def _refresh(self) -> None:
         if self._bar is not None:
@@ -143,26 +153,20 @@ class RunProgress:
     def _print_line(self) -> None:
         self._last_line_at = self._clock()
         self._stale = False
-        parts = [f"step {self._done:,}/{self.total_steps:,}", self.status()]
+        parts = [f"step {self._done:,}/{self._steps:,}", self.status()] if self._steps else []
         if self._phase is not None:
-            of_total = "" if self._phase.total is None else f"/{self._phase.total:,}"
-            parts.append(f"{self._phase.name} {self._phase.done:,}{of_total}")
+            parts.append(f"{self._phase.name} {self._phase.done:,}/{self._phase.total:,}")
         print(" · ".join(part for part in parts if part), file=self._console.file, flush=True)
 
 
-class PhaseProgress:
-    """A phase under way, as :meth:`RunProgress.phase` gives it."""
+@dataclass
+class _Phase:
+    """A phase under way."""
 
-    def __init__(self, owner: RunProgress, name: str, total: int | None, task: TaskID) -> None:
-        self.name = name
-        self.total = total
-        self.task = task
-        self.done = 0
-        self._owner = owner
-
-    def advance(self, count: int = 1) -> None:
-        """Counts ``count`` more units as done."""
-        self._owner._advance_phase(self, count)
+    name: str
+    total: int
+    task: TaskID
+    done: int = 0
 
 
 def short_duration(seconds: float) -> str:

@@ -3,23 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.telemetry.records import RUN_FILE, RunDescription
+from seedtune.runtime.telemetry.records import FORMAT_VERSION, RUN_FILE, RunDescription
+
+Record = TypeVar("Record")
 
 
-def read_description(path: Path) -> RunDescription:
-    """run.json of the RUN folder ``path``.
+class _Version(msgspec.Struct):
+    format_version: int
+
+
+def read_description(folder: Path) -> RunDescription:
+    """run.json of the RUN folder ``folder``.
 
     Raises:
-        SeedTuneError: it is missing or damaged.
+        SeedTuneError: it is missing, damaged, or of another format.
     """
-    file = path / RUN_FILE
+    path = folder / RUN_FILE
+    # The version first: a newer format may have changed any other field.
+    version = read_json(path, _Version).format_version
+    if version > FORMAT_VERSION:
+        raise SeedTuneError(
+            "the run was written by a newer SeedTune",
+            file=path,
+            value=version,
+            rule=f"format_version is at most {FORMAT_VERSION}",
+            remedy="pip install --upgrade seedtune",
+        )
+    if version < 1:
+        raise SeedTuneError(
+            "there is no such format_version",
+            file=path,
+            value=version,
+            rule=f"format_version is from 1 to {FORMAT_VERSION}",
+            remedy="restore the file from where it was copied",
+        )
+    return read_json(path, RunDescription)
+
+
+def read_json(path: Path, record_type: type[Record]) -> Record:
+    """The JSON file at ``path`` as a ``record_type``.
+
+    Raises:
+        SeedTuneError: it cannot be read, or is no such record.
+    """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=RunDescription)
+        content = path.read_bytes()
     except OSError as error:
-        raise SeedTuneError(f"the run's description cannot be read ({error.strerror})", file=file) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SeedTuneError(f"the run's description is damaged ({error})", file=file) from error
+        raise SeedTuneError(
+            f"cannot read: {error.strerror}", file=path, remedy="check the file and its permissions"
+        ) from error
+    try:
+        return msgspec.json.decode(content, type=record_type)
+    except (ValueError, RecursionError) as error:
+        raise SeedTuneError(
+            f"the file is damaged: {error}",
+            file=path,
+            value=content[:200].decode("utf-8", "replace"),
+            remedy="copy the run folder again; if it was edited by hand, undo that",
+        ) from error

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench_report import megabytes
-
 from contenders.turns import Contender, energy_joules
+from lab.report import megabytes
 
 HEADINGS = ("", "median", "spread", "peak RSS", "peak RssAnon", "faults", "other load", "energy")
 NAMES = {
@@ -19,10 +18,6 @@ NAMES = {
     "lora": "LoRA with AdamW, PyTorch",
     "training": "LoRA with AdamW, onnxruntime-training 1.19.2",
 }
-# Storage -> the least that a MeZO step takes, in steps of this storage.
-SPEEDUP_BARS = {"fp32": 3.0, "int8": 6.0}
-FORWARDS_BAR = 1.10
-MEMORY_BAR = 10.0
 # Beyond this share of the cores a comparison of times is doubtful: a guess.
 OTHER_LOAD_BAR = 0.05
 
@@ -71,10 +66,16 @@ def described(contender: Contender) -> dict[str, Any]:
     }
 
 
-def bars(contenders: Sequence[Contender]) -> tuple[list[tuple[str, str, str]], dict[str, dict[str, float]]]:
+def ratios_of(
+    contenders: Sequence[Contender], bars: Mapping[str, str]
+) -> tuple[list[tuple[str, str, str]], dict[str, dict[str, float]]]:
     """(what, measured, bar) of every ratio that can be formed, and the same ratios by name of the step.
 
     Ratios of time are medians over rounds, so that a slow stretch of the machine meets both sides.
+
+    Args:
+        contenders: after their turns.
+        bars: ``BAR`` of `bench/step.py`.
     """
     ran = {contender.kind: contender for contender in contenders if contender.turns.milliseconds}
     gemms = {one.options["token_rows"]: one for one in contenders if one.kind == "gemm" and one.turns.milliseconds}
@@ -84,12 +85,12 @@ def bars(contenders: Sequence[Contender]) -> tuple[list[tuple[str, str, str]], d
         if step.kind != "seedtune" or not step.turns.milliseconds:
             continue
         storage, scope = step.options["storage"], step.options["scope"]
-        # The bars are those of scope "all"; with "suffix" the step computes a part of the rows.
-        fixed = scope == "all"
+        # The bars of time are those of scope "all"; with "suffix" the step computes a part of the rows.
+        named = f"{storage}, scope {scope}"
         found = ratios[step.name] = {}
         if "forwards" in ran:
             found["forwards"] = _times(step, ran["forwards"])
-            bar = f"<= {FORWARDS_BAR:.2f}" if fixed and storage == "fp32" else ""
+            bar = bars.get(f"{named} / two forwards", "")
             rows.append((f"{step.name} / two forwards", f"{found['forwards']:.3f}", bar))
         if gemm := gemms.get(step.options["token_rows"]):
             found["gemm"] = _times(step, gemm)
@@ -98,17 +99,17 @@ def bars(contenders: Sequence[Contender]) -> tuple[list[tuple[str, str, str]], d
             if kind not in ran:
                 continue
             found[kind] = _times(ran[kind], step)
-            bar = f">= {SPEEDUP_BARS[storage]:g}" if kind == "mezo" and fixed and storage in SPEEDUP_BARS else ""
+            bar = bars.get(f"MeZO / {named}", "") if kind == "mezo" else ""
             rows.append((f"{ran[kind].name} / {step.name}", f"{found[kind]:.2f}", bar))
         if "mezo" in ran and step.peak_bytes:
             found["mezo_rss_anon"] = ran["mezo"].peak_bytes / step.peak_bytes
             found["mezo_rss"] = ran["mezo"].rss_peak_bytes / step.rss_peak_bytes
             what = f"{ran['mezo'].name} / {step.name}"
-            rows.append((f"RssAnon: {what}", f"{found['mezo_rss_anon']:.1f}", f">= {MEMORY_BAR:g}"))
+            rows.append((f"RssAnon: {what}", f"{found['mezo_rss_anon']:.1f}", bars["RssAnon of MeZO / step"]))
             rows.append((f"RSS, droppable pages of weights included: {what}", f"{found['mezo_rss']:.1f}", ""))
     others = statistics.fmean([cores for one in ran.values() for cores in one.turns.other_cores] or [0.0])
-    bar = OTHER_LOAD_BAR * (os.cpu_count() or 1)
-    rows.append(("processors that other work kept busy", f"{others:.2f}", f"<= {bar:.2f}, else no time here counts"))
+    quiet = OTHER_LOAD_BAR * (os.cpu_count() or 1)
+    rows.append(("processors that other work kept busy", f"{others:.2f}", f"<= {quiet:.2f}, else no time here counts"))
     return rows, ratios
 
 

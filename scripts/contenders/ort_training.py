@@ -18,7 +18,7 @@ from onnxruntime.training import api  # noqa: E402
 LEARNING_RATE = 1e-4
 
 
-def prepare(options: dict[str, Any]) -> Callable[[], None]:
+def prepare(options: dict[str, Any]) -> Callable[[], dict[str, float]]:
     """Options: plain (folder with the files of `training_artifacts.py`), rows (npz), threads."""
     rows = {name: np.ascontiguousarray(array) for name, array in np.load(Path(options["rows"]).resolve()).items()}
     os.chdir(options["plain"])

@@ -10,7 +10,7 @@ import numpy as np
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.loop.state import State
+from seedtune.runtime.graphs.state import State
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.model.limit import limit_memory
 from seedtune.runtime.model.splits import load_split
@@ -22,7 +22,7 @@ COEFFICIENT = 1e-4
 
 def prepare(options: dict[str, Any]) -> Callable[[], None]:
     """Options: bundle, rows (JSONL), threads, folder (for a prefix cache), memory_limit_bytes (None for none)."""
-    # bench_step.py has hashed the weights already.
+    # The bench has hashed the weights already.
     bundle = Bundle.open(Path(options["bundle"]), verify_weights=False)
     examples = load_split(Path(options["rows"]).with_suffix(".jsonl"), bundle.compiled_task()).examples
     trim()

@@ -13,8 +13,8 @@ import sysconfig
 from pathlib import Path
 
 from contenders.turns import last_words
+from lab.module_process import module_environment
 
-SCRIPTS = Path(__file__).parents[1]
 PACKAGES = ("onnxruntime-training==1.19.2", "onnx==1.16.2", "numpy==1.26.4")
 PYTHON = "3.11"
 STAMP = "seedtune-complete"
@@ -58,7 +58,6 @@ def make_artifacts(python: str, folder: Path) -> None:
 
 
 def _run(command: list[str]) -> None:
-    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=module_environment())
     if done.returncode:
         raise UnavailableError(last_words(done.stderr) or f"{command[0]} ended with exit code {done.returncode}")

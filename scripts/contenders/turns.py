@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from process_memory import Watch, memory_of
+from lab.module_process import module_environment
+from lab.process_memory import Watch, memory_of
 
-SCRIPTS = Path(__file__).parents[1]
 ERROR_CHARACTERS = 400
 RAPL = Path("/sys/class/powercap")
 
@@ -81,7 +81,7 @@ class Contender:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+            env=module_environment(),
         )
         try:
             with Watch(self._process.pid) as watch:

@@ -46,7 +46,8 @@ def write_weights(folder: Path, architecture: Architecture, seed: int, advance: 
     shards = list(_shards(tensors, dtype, architecture.shard_bytes))
     if len(shards) == 1:
         return [write_bin(folder / "pytorch_model.bin", tensors, dtype, seed, advance)]
-    files, places = [], {}
+    files: list[Path] = []
+    places: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         file = folder / f"pytorch_model-{number:05}-of-{len(shards):05}.bin"
         files.append(write_bin(file, shard, dtype, seed, advance))
@@ -129,7 +130,7 @@ class _Tensor:
 
     def __reduce__(self) -> tuple[Any, ...]:
         strides = tuple(math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
-        arguments = (self.storage, 0, self.shape, strides, False, OrderedDict())
+        arguments: tuple[Any, ...] = (self.storage, 0, self.shape, strides, False, OrderedDict())
         return torch._utils._rebuild_tensor_v2, arguments
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_profile import profile_of, profile_probe, random_examples
 
+from bench.profile import profile_of, profile_probe, random_examples
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.feeders import open_feeder
 
 
@@ -50,8 +51,8 @@ def test_probes_of_both_scopes_are_profiled(bundle_of: Any, scope: str, computed
     path: Path = bundle_of("causal", scope, "fp32")
     bundle = Bundle.open(path)
     rows = random_examples(bundle.manifest, 5, 16, 4)
-    batches = list(open_feeder(bundle, rows, threads=1).batches(range(5), 5 * 16))
-    assert sum(batch.tokens for batch in batches) == computed
+    batches = list(open_feeder(MappedGraphs(bundle, 1), rows).batches(range(5), 5 * 16))
+    assert sum(batch.work.computed for batch in batches) == computed
     found = profile_probe(bundle, batches, rounds=2, threads=1)
     assert found.operator_nodes["Gemm"] >= 1
     assert 0 < found.share({"Gemm"}) < 1

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_rows import write_rows
-from contenders.comparison import HEADINGS, bars, row_of
-from contenders.turns import Contender, interleave
 
+from bench.step import BAR
+from contenders.comparison import HEADINGS, ratios_of, row_of
+from contenders.turns import Contender, interleave
+from lab.exact_rows import write_rows
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.model.splits import load_split
 
@@ -57,9 +58,10 @@ def test_rounds_are_compared_in_pairs() -> None:
     step.turns.milliseconds, mezo.turns.milliseconds = [1.0, 10.0, 2.0], [7.0, 70.0, 2.0]
     step.peak_bytes, mezo.peak_bytes = 100, 1500
     step.rss_peak_bytes, mezo.rss_peak_bytes = 1000, 2000
-    rows, ratios = bars([step, mezo])
+    rows, ratios = ratios_of([step, mezo], BAR)
     assert ratios == {"step": {"mezo": 7.0, "mezo_rss_anon": 15.0, "mezo_rss": 2.0}}
     assert ("mezo / step", "7.00", ">= 6") in rows
+    assert ("RssAnon: mezo / step", "15.0", ">= 10") in rows
 
 
 def test_rows_have_exactly_as_many_tokens_as_asked_for(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from seedtune.runtime.bundle.manifest import decode_manifest, describe, encode_manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.session import open_session
 
 FILES = ("probe.onnx", "eval.onnx", "update.onnx", "weights.safetensors", "tokenizer.json", "stages.json")
 
@@ -32,7 +33,7 @@ def test_a_bundle_is_its_files_and_stage_graphs_that_open(tiny_bundle: Path) -> 
     assert bundle.sha256 == hashlib.sha256(raw).hexdigest()
     assert bundle.compiled_task().label_word_ids == bundle.manifest.label_word_ids
     for graph in ("probe", "eval", "update"):
-        assert bundle.session(graph, 1).get_outputs()
+        assert open_session(bundle.graph_path(graph), 1).get_outputs()
 
 
 def test_the_manifest_lists_sizes_and_hashes_as_hashlib_sees_them(tiny_bundle: Path) -> None:
@@ -150,7 +151,7 @@ def test_a_graph_that_is_none_is_named(bundle: Path, raw: bytes) -> None:
     (bundle / "probe.onnx").write_bytes(raw)
     accept(bundle, "probe.onnx")
     with pytest.raises(SeedTuneError, match=r"probe\.onnx: ONNX Runtime cannot open"):
-        Bundle.open(bundle).session("probe")
+        open_session(Bundle.open(bundle).graph_path("probe"))
 
 
 @pytest.mark.parametrize("location", ["../secret", "/etc/passwd"])
@@ -167,7 +168,7 @@ def test_a_graph_cannot_read_outside_its_folder(bundle: Path, location: str) -> 
     (bundle / "eval.onnx").write_bytes(model.SerializeToString())
     accept(bundle, "eval.onnx")
     with pytest.raises(SeedTuneError, match=r"eval\.onnx"):
-        Bundle.open(bundle).session("eval")
+        open_session(Bundle.open(bundle).graph_path("eval"))
 
 
 def test_what_is_no_bundle_is_named(tmp_path: Path) -> None:

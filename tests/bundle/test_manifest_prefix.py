@@ -13,6 +13,8 @@ import pytest
 from seedtune.runtime.bundle.manifest import FORMAT_VERSION, PrefixLayout, decode_manifest, encode_manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.mapped import MappedGraphs
+from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.model.feeders import open_feeder
 
 
@@ -39,7 +41,7 @@ def test_a_bundle_of_scope_all_has_no_prefix(tiny_bundle: Path) -> None:
     assert set(bundle.manifest.graphs) == {"probe", "eval", "update"}
     assert bundle.compiled_task().encode({"text": "a good film"}).suffix is None
     with pytest.raises(KeyError):
-        bundle.session("prefix")
+        open_session(bundle.graph_path("prefix"))
 
 
 def test_a_suffix_bundle_lists_its_prefix_graph_and_survives_a_round_trip(suffix_bundle: Path) -> None:
@@ -58,7 +60,7 @@ def test_bytes_per_token_are_those_of_what_the_prefix_graph_returns(
     bundle_of: Callable[..., Path], family: str, storage: str
 ) -> None:
     bundle = Bundle.open(bundle_of(family, "suffix", storage))
-    session = bundle.session("prefix", 1)
+    session = open_session(bundle.graph_path("prefix"), 1)
     ids = np.array([[0, 5, 6, 7, 8]], np.int64)
     outputs = session.run(None, {"ids": ids, "mask": np.ones_like(ids)})
     assert sum(array.nbytes for array in outputs) == 5 * bundle.manifest.prefix.bytes_per_token
@@ -127,6 +129,6 @@ def test_a_bundle_of_scope_all_is_fed_whole_rows_and_has_no_prefixes(tiny_bundle
     from seedtune.runtime.prefix.prefixes import Prefixes
 
     bundle = Bundle.open(tiny_bundle)
-    assert type(open_feeder(bundle, [])).__name__ == "WholeRows"
+    assert type(open_feeder(MappedGraphs(bundle), [])).__name__ == "WholeRows"
     with pytest.raises(ValueError, match='scope "all"'):
-        Prefixes(bundle, [])
+        Prefixes(MappedGraphs(bundle), [])

@@ -25,13 +25,13 @@ def test_divergence_exits_2_and_the_last_good_state_can_be_evaluated(
         "--learning-rate", "1e30", "--json",
     )  # fmt: skip
     refused(done, "not finite", "--learning-rate")
-    steps = len(read_journal(out / "journal.bin"))
+    steps = read_journal(out / "journal.bin").steps
     assert 0 < steps < 9
     evaluated = seedtune("eval", out, "--data", tiny_data.eval, "--json")
     assert evaluated.returncode == 0, evaluated.stderr
     assert last_json(evaluated)["loss"] is not None
     refused(seedtune("run", tiny_bundle, "--out", out, "--resume"), "not finite")
-    assert len(read_journal(out / "journal.bin")) == steps
+    assert read_journal(out / "journal.bin").steps == steps
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -62,7 +62,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     wait_for_steps(process, tmp_path / "cut", 7)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    done = len(read_journal(tmp_path / "cut" / "journal.bin"))
+    done = read_journal(tmp_path / "cut" / "journal.bin").steps
     assert 7 <= done < steps, "the case is no test: the run was over"
     resumed = seedtune("run", tiny_bundle, "--out", tmp_path / "cut", "--resume", "--json", "--threads", 1)
     assert resumed.returncode == 0, resumed.stderr
@@ -99,7 +99,7 @@ def test_a_disk_that_gets_full_is_a_message_and_the_run_can_be_resumed(
     common = ("--train", tiny_data.train, "--steps", 60, *LONG)
     done = seedtune("run", tiny_bundle, "--out", out, *common, preexec_fn=limit)
     refused(done, "steps.jsonl")
-    made = len(read_journal(out / "journal.bin"))
+    made = read_journal(out / "journal.bin").steps
     assert 0 < made < 60
     resumed = seedtune("run", tiny_bundle, "--out", out, "--resume", "--json", "--threads", 1)
     assert resumed.returncode == 0, resumed.stderr

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seedtune.runtime.cli.options import parse_size
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.sizes import size_bytes
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from seedtune.runtime.errors import SeedTuneError
     ],
 )
 def test_a_size_is_a_number_and_a_unit(text: str, expected: int) -> None:
-    assert parse_size(text, "--cache-limit") == expected
+    assert size_bytes(text, "--cache-limit") == expected
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,11 @@ def test_a_size_is_a_number_and_a_unit(text: str, expected: int) -> None:
 )
 def test_what_is_no_size_is_refused_and_says_what_is(text: str) -> None:
     with pytest.raises(SeedTuneError, match="--cache-limit is not a size") as caught:
-        parse_size(text, "--cache-limit")
+        size_bytes(text, "--cache-limit")
     assert repr(text) in str(caught.value)
     assert "500M" in str(caught.value)
 
 
 def test_a_number_beyond_all_sizes_is_refused_too() -> None:
     with pytest.raises(SeedTuneError, match="--cache-limit"):
-        parse_size("9" * 400, "--cache-limit")
+        size_bytes("9" * 400, "--cache-limit")

@@ -61,14 +61,14 @@ def test_index_is_the_place_among_what_was_asked_for(chosen: list[int]) -> None:
 @pytest.mark.parametrize("limit", [1, 29, 30, 64, 200])
 def test_the_limit_is_kept_but_for_a_row_that_is_longer_alone(limit: int) -> None:
     for batch in split(examples(80, seed=2), limit):
-        assert batch.tokens == batch.feeds["ids"].size
-        assert batch.tokens <= limit or len(batch.index) == 1
+        assert batch.work.computed == batch.feeds["ids"].size
+        assert batch.work.computed <= limit or len(batch.index) == 1
 
 
 def test_padding_is_counted_and_no_prefix_is() -> None:
     for batch in split(examples(40, seed=4), 64):
-        assert batch.padding_tokens == sum(value == 0 for row in batch.feeds["mask"].tolist() for value in row)
-        assert (batch.prefix_tokens, batch.prefix_padding_tokens) == (0, 0)
+        assert batch.work.padding == sum(value == 0 for row in batch.feeds["mask"].tolist() for value in row)
+        assert (batch.work.cached, batch.work.cached_padding) == (0, 0)
 
 
 def test_a_limit_that_holds_all_makes_one_batch() -> None:

@@ -15,6 +15,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.evaluation import evaluate
 from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.model.splits import load_split
@@ -126,9 +127,9 @@ def write_run(
     bundle = Bundle.open(bundle_path)
     files.write_rows(folder / "rows.jsonl", bundle, data.train)
     split = load_split(data.train, bundle.compiled_task())
-    feeder = open_feeder(bundle, split.examples[:1], threads=1)
+    feeder = open_feeder(MappedGraphs(bundle, 1), split.examples[:1])
     state = open_tuned(folder).state
-    evaluation = evaluate(bundle.graph("eval", 1), state.values, feeder, rows=1000)
+    evaluation = evaluate(MappedGraphs(bundle, 1), state.values, feeder, rows=1000)
     assert evaluation.probabilities is not None
     info = {
         "bundle": str(bundle_path),

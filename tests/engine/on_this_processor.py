@@ -12,8 +12,9 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.session import open_session
+from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import read_journal
-from seedtune.runtime.loop.state import State
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.noise import derive_seed, noise_words, permutation, rademacher
 from seedtune.runtime.run.folder import RunFolder
@@ -60,7 +61,7 @@ def run_again(golden: Path, name: str, scratch: Path) -> dict[str, object]:
     info = json.loads((folder / "info.json").read_text())
     bundle = Bundle.open(Path(info["bundle"]))
     journal = read_journal(folder / "journal.bin")
-    state = State(bundle.session("update", 1), bundle.manifest.state.parameters)
+    state = State(open_session(bundle.graph_path("update"), 1), bundle.manifest.state.parameters)
     state.apply(journal.seeds(), journal.records["coefficient"])
     split = load_split(Path(info["train"]), bundle.compiled_task())
     ids = [example.ids.tolist() for example in split.examples]

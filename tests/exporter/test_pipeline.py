@@ -16,6 +16,7 @@ from seedtune.exporter.pipeline import export_bundle
 from seedtune.exporter.reference.check import check_bundle
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.session import open_session
 
 SHAPE = {
     "vocab_size": VOCABULARY,
@@ -53,7 +54,7 @@ def test_a_bundle_is_complete_and_opens(bundle: Path) -> None:
     assert opened.manifest.check.perturbed_loss_error < 1e-3
     opened.compiled_task()
     for graph in opened.manifest.graphs:
-        opened.session(graph, 1)
+        open_session(opened.graph_path(graph), 1)
     assert {path.name for path in bundle.parent.iterdir()} == {"llama"}
 
 
@@ -161,6 +162,6 @@ def test_the_check_sees_one_wrong_tensor(llama: Path, bundle: Path, tmp_path: Pa
 def test_a_state_layout_reaches_the_graphs(bundle: Path) -> None:
     opened = Bundle.open(bundle)
     layout = opened.manifest.state
-    inputs = {value.name: value.shape for value in opened.session("update", 1).get_inputs()}
+    inputs = {value.name: value.shape for value in open_session(opened.graph_path("update"), 1).get_inputs()}
     assert inputs["state"] == [layout.parameters]
     assert np.isin([target.name.split(".")[-1] for target in layout.targets], ["q_proj", "up_proj"]).all()

@@ -28,12 +28,12 @@ from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
 
 bundle = Bundle.open(Path(sys.argv[1]))
 rows = random_rows(bundle.manifest)
-(batch,) = open_feeder(bundle, rows).batches(range(len(rows)), 1000)
+(batch,) = open_feeder(MappedGraphs(bundle), rows).batches(range(len(rows)), 1000)
 feeds = {**batch.feeds, "seed": np.array([3], np.int64), "epsilon": np.array([1e-2], np.float32)}
 feeds["state"] = np.zeros(bundle.manifest.state.parameters, np.float32)
 before = read_memory().rss_anon_bytes
 with PeakSampler(0.001) as sampler:
-    session = bundle.session("probe", 1)
+    session = open_session(bundle.graph_path("probe"), 1)
     for _ in range(3):
         session.run(["loss_plus", "loss_minus"], feeds)
     if sys.argv[2:]:

@@ -21,6 +21,8 @@ from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.bundle.manifest import PREFIX_TYPES, PrefixLayout, describe
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.mapped import MappedGraphs
+from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.model.feeders import open_feeder
 
 GRAPH_TYPES = {"float32": "tensor(float)", "float16": "tensor(float16)", "int8": "tensor(int8)"}
@@ -75,10 +77,12 @@ def test_a_bundle_says_and_holds_what_was_asked_for(
     assert "prefix.onnx" in manifest.files
     expected = GRAPH_TYPES[PREFIX_TYPES[prefix_storage]]
     for graph in ("probe", "eval"):
-        inputs = {value.name: value.type for value in bundle.session(graph, 1).get_inputs()}
+        inputs = {value.name: value.type for value in open_session(bundle.graph_path(graph), 1).get_inputs()}
         assert inputs["keys"] == inputs["values"] == expected
         assert ("key_scales" in inputs) is (prefix_storage == "int8")
-    assert {value.name: value.type for value in bundle.session("prefix", 1).get_outputs()}["keys"] == expected
+    assert {value.name: value.type for value in open_session(bundle.graph_path("prefix"), 1).get_outputs()}[
+        "keys"
+    ] == expected
     assert bundle.compiled_task().encode({"text": "something good"}).suffix is not None
 
 
@@ -110,8 +114,8 @@ def test_the_module_of_a_state_gives_what_the_bundle_gives(
     bundle = Bundle.open(tmp_path / "out")
     manifest, rows = bundle.manifest, random_rows(bundle.manifest)
     state = random_state(manifest.state, 5e-2)
-    (batch,) = open_feeder(bundle, rows).batches(range(len(rows)), 1000)
-    (found,) = bundle.session("eval", 1).run(["log_probabilities"], {**batch.feeds, "state": state})
+    (batch,) = open_feeder(MappedGraphs(bundle), rows).batches(range(len(rows)), 1000)
+    (found,) = open_session(bundle.graph_path("eval"), 1).run(["log_probabilities"], {**batch.feeds, "state": state})
     kind = AutoModelForCausalLM if case == "llama" else AutoModelForMaskedLM
     tuned = SuffixTunedModel(kind.from_pretrained(source), manifest.model.family, manifest.state, state)
     for place, index in enumerate(batch.index):

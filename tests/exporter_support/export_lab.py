@@ -21,13 +21,13 @@ from seedtune.exporter.checkpoint.skeleton import build_skeleton
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
-from seedtune.exporter.graphs.scope import Traced
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.storage import store
 from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
+from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import PrefixLayout, StateLayout
 from seedtune.runtime.graphs.session import CONFIG

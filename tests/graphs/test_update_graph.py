@@ -7,7 +7,7 @@ from export_lab import session_of
 
 from seedtune.exporter.graphs.update import build_update
 from seedtune.runtime.bundle.manifest import StateLayout, Target
-from seedtune.runtime.loop.state import STEPS_PER_CALL, State
+from seedtune.runtime.graphs.state import STEPS_PER_CALL, State
 from seedtune.runtime.noise import rademacher
 
 PARAMETERS = 1056

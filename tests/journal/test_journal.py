@@ -75,7 +75,7 @@ def test_a_record_is_16_bytes_and_on_the_disk_when_append_returns(tmp_path: Path
 def test_what_was_written_is_read_back(path: Path) -> None:
     journal = read_journal(path)
     assert journal.header == HEADER
-    assert len(journal) == len(RECORDS)
+    assert journal.steps == len(RECORDS)
     for read, written in zip(journal.records, RECORDS, strict=True):
         assert (read["coefficient"], read["loss_plus"], read["loss_minus"]) == (
             written.coefficient,
@@ -93,7 +93,7 @@ def test_seeds_are_derived_from_the_run_seed_and_the_place(path: Path) -> None:
 def test_an_empty_journal_is_a_journal(tmp_path: Path) -> None:
     JournalWriter.create(tmp_path / "j", HEADER).close()
     journal = read_journal(tmp_path / "j")
-    assert len(journal) == 0
+    assert journal.steps == 0
     assert journal.seeds().shape == (0,)
 
 
@@ -152,7 +152,7 @@ def test_a_torn_tail_is_tolerated_and_cut_on_resume(path: Path, torn: int) -> No
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) - 16 + torn])
     journal = read_journal(path)
-    assert (len(journal), journal.torn_bytes) == (4, torn)
+    assert (journal.steps, journal.torn_bytes) == (4, torn)
     with JournalWriter.resume(path, journal) as writer:
         writer.append(RECORDS[4])
     assert path.read_bytes() == raw
@@ -280,7 +280,7 @@ with JournalWriter.resume(path, read_journal(path)) as writer:
     assert done.returncode == 2, done.stderr
     assert "6 records are safe" in done.stdout
     journal = read_journal(path)
-    assert len(journal) == 6
+    assert journal.steps == 6
     assert journal.records["coefficient"][5] == 1.0
     with JournalWriter.resume(path, journal) as writer:
         writer.append(RECORDS[0])
@@ -310,5 +310,5 @@ with JournalWriter.resume(path, read_journal(path)) as writer:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(journal) == 5
+    assert journal.steps == 5
     assert path.read_bytes() == expected_bytes(HEADER, [*RECORDS, Record(1.0, 2.0, 3.0)])

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from memory_cgroup import CapError, MemoryCgroup
+
+from lab.memory_cgroup import CapError, MemoryCgroup
 
 
 @pytest.fixture(scope="session")

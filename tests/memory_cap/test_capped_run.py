@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import capped_run
-import page_cache
 import pytest
-from capped_run import TuningRun, tune_under
-from memory_cap import CapError
+
+from lab import capped_run, page_cache
+from lab.capped_run import TuningRun, tune_under
+from lab.memory_cap import CapError
 
 STEPS = 3
 Tune = Callable[..., TuningRun]

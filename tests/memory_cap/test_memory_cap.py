@@ -8,10 +8,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import page_cache
 import pytest
-from memory_cap import run_capped
-from memory_cgroup import MemoryCgroup
+
+from lab import page_cache
+from lab.memory_cap import run_capped
+from lab.memory_cgroup import MemoryCgroup
 
 Program = Callable[[str], list[str]]
 MIB = 1 << 20

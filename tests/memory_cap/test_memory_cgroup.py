@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import memory_cgroup
 import pytest
-from memory_cgroup import VERSION_1, VERSION_2, CapError, Interface, MemoryCgroup
+
+from lab import memory_cgroup
+from lab.memory_cgroup import VERSION_1, VERSION_2, CapError, Interface, MemoryCgroup
 
 
 @pytest.mark.parametrize("interface", [VERSION_1, VERSION_2], ids=["version 1", "version 2"])

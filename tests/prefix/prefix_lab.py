@@ -14,6 +14,7 @@ import numpy as np
 
 from seedtune.runtime.bundle.manifest import PrefixLayout
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.prefix.blocks import Block
 from seedtune.runtime.prefix.cache_header import CacheHeader
 from seedtune.runtime.task.example import Example
@@ -105,7 +106,7 @@ def without_prefix(example: Example) -> Example:
 
 def block_alone(bundle: Bundle, example: Example) -> dict[str, np.ndarray]:
     """The block of one row from the prefix graph, given nothing but this row."""
-    session = bundle.session("prefix", 1)
+    session = open_session(bundle.graph_path("prefix"), 1)
     names = [output.name for output in session.get_outputs()]
     kept = [place for place in range(len(example.ids)) if place not in set(example.suffix.tolist())]
     causal = bundle.manifest.model.family == "causal"

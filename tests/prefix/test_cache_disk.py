@@ -14,6 +14,7 @@ from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand,
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.prefix.cache_file import CacheFile
 from seedtune.runtime.prefix.prefixes import RESERVED_BYTES, Prefixes
 from seedtune.runtime.task.example import Example
@@ -119,7 +120,7 @@ def test_an_entry_written_in_part_does_not_count(filled: Callable[..., Path], ro
 def test_a_disk_with_too_little_room_is_refused_with_figures_before_anything_is_computed(
     causal: Bundle, rows: list[Example], cache_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prefixes = Prefixes(causal, rows, cache_path, threads=1)
+    prefixes = Prefixes(MappedGraphs(causal, 1), rows, cache_path)
     plan = prefixes.plan()
     needed = plan.missing_bytes + RESERVED_BYTES
     before = cache_path.read_bytes()
@@ -132,7 +133,7 @@ def test_a_disk_with_too_little_room_is_refused_with_figures_before_anything_is_
     monkeypatch.setattr(shutil, "disk_usage", usage)
     monkeypatch.setattr(Bundle, "session", lambda *_: pytest.fail("a graph was opened"))
     with pytest.raises(SeedTuneError, match="the disk has too little room") as caught:
-        prefixes.build()
+        list(prefixes.build())
     assert asked == [cache_path.parent]
     message = str(caught.value)
     assert f"{(needed - 1) / 1e6:,.0f} MB free" in message
@@ -141,17 +142,17 @@ def test_a_disk_with_too_little_room_is_refused_with_figures_before_anything_is_
     assert cache_path.read_bytes() == before
     monkeypatch.undo()
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=needed))
-    prefixes.build()
+    list(prefixes.build())
     assert prefixes.plan().missing_rows == 0
 
 
 def test_only_what_is_missing_has_to_fit(
     causal: Bundle, rows: list[Example], cache_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Prefixes(causal, rows[:30], cache_path, threads=1).build()
-    prefixes = Prefixes(causal, rows, cache_path, threads=1)
+    list(Prefixes(MappedGraphs(causal, 1), rows[:30], cache_path).build())
+    prefixes = Prefixes(MappedGraphs(causal, 1), rows, cache_path)
     missing = prefixes.plan().missing_bytes
     assert 0 < missing < prefixes.plan().total_bytes / 2
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=missing + RESERVED_BYTES))
-    prefixes.build()
+    list(prefixes.build())
     assert len(read_by_hand(cache_path.read_bytes())[1]) == prefixes.plan().rows

@@ -13,6 +13,7 @@ from filelock import FileLock
 from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.prefix.cache_file import CacheFile
 from seedtune.runtime.prefix.prefixes import Prefixes
 from seedtune.runtime.task.example import Example
@@ -25,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from prefix_lab import encoded_rows, without_prefix
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.prefix.prefixes import Prefixes
 
 bundle = Bundle.open(Path(sys.argv[2]))
@@ -33,11 +35,10 @@ rows = [without_prefix(first), *others]
 print("ready", flush=True)
 while not Path(sys.argv[4]).exists():
     time.sleep(0.001)
-prefixes = Prefixes(bundle, rows, Path(sys.argv[3]), threads=1)
-made = [0]
-prefixes.build(lambda count: made.__setitem__(0, made[0] + count))
+prefixes = Prefixes(MappedGraphs(bundle, 1), rows, Path(sys.argv[3]))
+made = list(prefixes.build())
 prefixes.blocks(range(len(rows)))
-print(made[0])
+print(len(made))
 """
 
 
@@ -71,9 +72,9 @@ def test_processes_that_build_the_same_cache_at_once_build_it_once(
         made.append(int(stdout))
     assert sorted(made) == [0, 0, 39]
     assert len(read_by_hand(cache_path.read_bytes())[1]) == 39
-    alone = Prefixes(causal, rows, tmp_path / "alone", threads=1)
-    alone.build()
-    shared = Prefixes(causal, rows, cache_path)
+    alone = Prefixes(MappedGraphs(causal, 1), rows, tmp_path / "alone")
+    list(alone.build())
+    shared = Prefixes(MappedGraphs(causal), rows, cache_path)
     for one, other in zip(shared.blocks(range(40)), alone.blocks(range(40)), strict=True):
         assert same_block(one, other)
 
@@ -81,28 +82,26 @@ def test_processes_that_build_the_same_cache_at_once_build_it_once(
 def test_what_another_process_added_meanwhile_is_kept_and_not_computed_again(
     causal: Bundle, rows: list[Example], cache_path: Path
 ) -> None:
-    late = Prefixes(causal, rows, cache_path, threads=1)
+    late = Prefixes(MappedGraphs(causal, 1), rows, cache_path)
     assert late.plan().missing_rows == 39
-    Prefixes(causal, rows[:30], cache_path, threads=1).build()
+    list(Prefixes(MappedGraphs(causal, 1), rows[:30], cache_path).build())
     raw = cache_path.read_bytes()
-    added: list[int] = []
-    late.build(added.append)
-    assert sum(added) == 10
+    assert len(list(late.build())) == 10
     assert cache_path.read_bytes()[: len(raw)] == raw
     assert len(read_by_hand(cache_path.read_bytes())[1]) == 39
 
 
 def test_a_reader_is_not_disturbed_by_what_is_appended(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
-    Prefixes(causal, rows[:10], cache_path, threads=1).build()
-    reader = Prefixes(causal, rows[:10], cache_path)
+    list(Prefixes(MappedGraphs(causal, 1), rows[:10], cache_path).build())
+    reader = Prefixes(MappedGraphs(causal), rows[:10], cache_path)
     before = [{name: array.copy() for name, array in block.items()} for block in reader.blocks(range(5))]
-    Prefixes(causal, rows, cache_path, threads=1).build()
+    list(Prefixes(MappedGraphs(causal, 1), rows, cache_path).build())
     assert all(same_block(one, other) for one, other in zip(reader.blocks(range(5)), before, strict=True))
     assert len(reader.blocks(range(10))) == 10
 
 
 def test_the_lock_is_free_again_after_a_build(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
-    Prefixes(causal, rows[:3], cache_path, threads=1).build()
+    list(Prefixes(MappedGraphs(causal, 1), rows[:3], cache_path).build())
     with FileLock(f"{cache_path}.lock", timeout=0):
         pass
 

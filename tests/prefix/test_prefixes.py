@@ -12,6 +12,7 @@ import pytest
 from prefix_lab import block_alone, encoded_rows, read_by_hand, same_block, without_prefix
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.prefix.blocks import block_bytes
 from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
 from seedtune.runtime.prefix.maker import PrefixMaker, prefix_key
@@ -20,10 +21,6 @@ from seedtune.runtime.task.example import Example
 
 # Largest difference of a value, by storage: rounding of the products, then to the type (int8: of |values| up to 4).
 ALLOWED = {"fp32": 1e-5, "fp16": 4e-3, "int8": 4e-2}
-
-
-class InterruptedBuildError(Exception):
-    """Ends a build in the middle."""
 
 
 @pytest.fixture
@@ -56,12 +53,12 @@ def test_with_a_cache_with_a_part_of_one_and_without_the_blocks_are_those_of_eac
     family, storage = case
     bundle = Bundle.open(bundle_of(family, "suffix", storage))
     rows = encoded_rows(bundle, texts[:14])
-    total = Prefixes(bundle, rows, tmp_path / "plan").plan().total_bytes
+    total = Prefixes(MappedGraphs(bundle), rows, tmp_path / "plan").plan().total_bytes
     order = [3, 0, 13, 7, 7, 1, 12, 3]
     found = {}
     for name, path, limit in (("none", None, None), ("part", "part", total // 2), ("all", "all", None)):
-        prefixes = Prefixes(bundle, rows, path and tmp_path / path, limit, threads=1)
-        prefixes.build()
+        prefixes = Prefixes(MappedGraphs(bundle, 1), rows, path and tmp_path / path, limit)
+        list(prefixes.build())
         found[name] = prefixes.blocks(order)
     assert 0 < len(read_by_hand((tmp_path / "part").read_bytes())[1]) < len(rows) - 1
     for place, index in enumerate(order):
@@ -72,8 +69,8 @@ def test_with_a_cache_with_a_part_of_one_and_without_the_blocks_are_those_of_eac
 
 
 def test_a_cached_block_is_the_one_that_was_computed(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
-    Prefixes(causal, rows, cache_path, threads=1).build()
-    first, second = (Prefixes(causal, rows, cache_path) for _ in range(2))
+    list(Prefixes(MappedGraphs(causal, 1), rows, cache_path).build())
+    first, second = (Prefixes(MappedGraphs(causal), rows, cache_path) for _ in range(2))
     for one, other in zip(first.blocks(range(40)), second.blocks(range(40)), strict=True):
         assert same_block(one, other)
     _, entries = read_by_hand(cache_path.read_bytes())
@@ -94,14 +91,14 @@ def test_keys_are_the_hash_of_what_a_block_depends_on(bundle_of: Callable[..., P
 
 
 def test_plan_and_file_agree_before_and_after(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
-    prefixes = Prefixes(causal, rows, cache_path, threads=1)
+    prefixes = Prefixes(MappedGraphs(causal, 1), rows, cache_path)
     lengths = [len(row.ids) - len(row.suffix) for row in rows]
     before = prefixes.plan()
     assert before.rows == before.kept_rows == before.missing_rows == sum(length > 0 for length in lengths)
     assert before.tokens == sum(lengths)
     empty = cache_path.stat().st_size
     empty += -empty % 64
-    prefixes.build()
+    list(prefixes.build())
     raw = cache_path.read_bytes()
     assert before.total_bytes == before.kept_bytes == before.missing_bytes == len(raw) + -len(raw) % 64 - empty
     assert sum(entry.tokens for entry in read_by_hand(raw)[1]) == before.tokens
@@ -114,8 +111,8 @@ def test_plan_and_file_agree_before_and_after(causal: Bundle, rows: list[Example
 def test_a_limit_keeps_the_first_rows_that_fit(
     causal: Bundle, rows: list[Example], cache_path: Path, share: float
 ) -> None:
-    limit = int(share * Prefixes(causal, rows).plan().total_bytes)
-    prefixes = Prefixes(causal, rows, cache_path, limit, threads=1)
+    limit = int(share * Prefixes(MappedGraphs(causal), rows).plan().total_bytes)
+    prefixes = Prefixes(MappedGraphs(causal, 1), rows, cache_path, limit)
     kept, used = set(), 0
     for row in rows:
         tokens = len(row.ids) - len(row.suffix)
@@ -125,7 +122,7 @@ def test_a_limit_keeps_the_first_rows_that_fit(
             used += size
     plan = prefixes.plan()
     assert (plan.kept_rows, plan.kept_bytes) == (len(kept), used)
-    prefixes.build()
+    list(prefixes.build())
     assert {entry.key for entry in read_by_hand(cache_path.read_bytes())[1]} == kept
 
 
@@ -133,25 +130,19 @@ def test_a_limit_keeps_the_first_rows_that_fit(
 def test_a_build_goes_on_where_it_was_stopped(
     causal: Bundle, rows: list[Example], cache_path: Path, computed: list[int], done: int
 ) -> None:
-    told = [0]
-
-    def stop(count: int) -> None:
-        told[0] += count
-        if told[0] == done:
-            raise InterruptedBuildError
-
-    with pytest.raises(InterruptedBuildError):
-        Prefixes(causal, rows, cache_path, threads=1).build(stop)
+    building = Prefixes(MappedGraphs(causal, 1), rows, cache_path).build()
+    assert [next(building) for _ in range(done)] == list(range(1, done + 1))
+    building.close()
     raw = cache_path.read_bytes()
     assert len(read_by_hand(raw)[1]) == done
-    prefixes = Prefixes(causal, rows, cache_path, threads=1)
+    prefixes = Prefixes(MappedGraphs(causal, 1), rows, cache_path)
     plan = prefixes.plan()
     assert plan.missing_rows == plan.rows - done
-    prefixes.build()
+    list(prefixes.build())
     assert computed == [plan.rows, plan.rows - done]
     assert cache_path.read_bytes()[: len(raw)] == raw
     # Whole now: not even a session is needed again.
-    prefixes.build()
+    list(prefixes.build())
     prefixes.blocks(range(40))
     assert len(computed) == 2
 
@@ -159,9 +150,9 @@ def test_a_build_goes_on_where_it_was_stopped(
 def test_rows_appended_to_the_data_are_appended_to_the_cache(
     causal: Bundle, rows: list[Example], cache_path: Path, computed: list[int]
 ) -> None:
-    Prefixes(causal, rows[:25], cache_path, threads=1).build()
+    list(Prefixes(MappedGraphs(causal, 1), rows[:25], cache_path).build())
     raw = cache_path.read_bytes()
-    Prefixes(causal, rows[::-1], cache_path, threads=1).build()
+    list(Prefixes(MappedGraphs(causal, 1), rows[::-1], cache_path).build())
     assert computed == [24, 15]
     assert cache_path.read_bytes()[: len(raw)] == raw
     assert len(read_by_hand(cache_path.read_bytes())[1]) == 39
@@ -172,9 +163,9 @@ def test_equal_rows_are_stored_and_computed_once(
 ) -> None:
     relabelled = Example(rows[2].ids, rows[2].position, 1 - rows[2].label, rows[2].suffix)
     many = [rows[1], rows[2], rows[1], relabelled, rows[2]]
-    prefixes = Prefixes(causal, many, cache_path, threads=1)
+    prefixes = Prefixes(MappedGraphs(causal, 1), many, cache_path)
     assert prefixes.plan().rows == 2
-    prefixes.build()
+    list(prefixes.build())
     assert computed == [2]
     assert len(read_by_hand(cache_path.read_bytes())[1]) == 2
     blocks = prefixes.blocks(range(5))
@@ -187,9 +178,9 @@ def test_rows_without_a_prefix_take_no_place(
     causal: Bundle, rows: list[Example], cache_path: Path, computed: list[int]
 ) -> None:
     bare = [without_prefix(row) for row in rows[:3]]
-    prefixes = Prefixes(causal, bare, cache_path, threads=1)
+    prefixes = Prefixes(MappedGraphs(causal, 1), bare, cache_path)
     assert prefixes.plan().rows == prefixes.plan().total_bytes == 0
-    prefixes.build()
+    list(prefixes.build())
     assert computed == []
     for block in prefixes.blocks([2, 0]):
         assert {array.shape[2] for array in block.values()} == {0}
@@ -197,19 +188,19 @@ def test_rows_without_a_prefix_take_no_place(
 
 
 def test_no_rows_are_no_prefixes(causal: Bundle, cache_path: Path) -> None:
-    prefixes = Prefixes(causal, [], cache_path)
-    prefixes.build()
+    prefixes = Prefixes(MappedGraphs(causal), [], cache_path)
+    list(prefixes.build())
     assert prefixes.plan().rows == 0
     assert prefixes.blocks([]) == []
 
 
 def test_blocks_outlive_the_prefixes_they_came_from(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
-    prefixes = Prefixes(causal, rows[:3], cache_path, threads=1)
-    prefixes.build()
+    prefixes = Prefixes(MappedGraphs(causal, 1), rows[:3], cache_path)
+    list(prefixes.build())
     blocks = prefixes.blocks([1, 2])
     file = prefixes._file
     prefixes.close()
     assert isinstance(file, CacheFile)
     assert file._file.closed
-    again = Prefixes(causal, rows[:3], cache_path).blocks([1, 2])
+    again = Prefixes(MappedGraphs(causal), rows[:3], cache_path).blocks([1, 2])
     assert all(same_block(one, other) for one, other in zip(blocks, again, strict=True))

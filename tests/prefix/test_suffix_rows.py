@@ -13,6 +13,7 @@ from prefix_lab import block_alone, encoded_rows, without_prefix
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.data import suffix_rows
 from seedtune.runtime.estimators.two_sided import TwoSided
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.evaluation import Evaluation, evaluate
 from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.noise import rademacher
@@ -35,12 +36,12 @@ def mixed(rows: list[Example]) -> list[Example]:
 
 def scored(bundle: Bundle, rows: list[Example], limit: int = 200, state: np.ndarray | None = None) -> Evaluation:
     zero = np.zeros(bundle.manifest.state.parameters, np.float32)
-    feeder = open_feeder(bundle, rows, threads=1)
-    return evaluate(bundle.graph("eval", 1), zero if state is None else state, feeder, rows=limit)
+    feeder = open_feeder(MappedGraphs(bundle, 1), rows)
+    return evaluate(MappedGraphs(bundle, 1), zero if state is None else state, feeder, rows=limit)
 
 
 def feeder_of(bundle: Bundle, rows: list[Example]) -> SuffixRows:
-    return SuffixRows(rows, bundle.manifest.model.padding_id, Prefixes(bundle, rows, threads=1))
+    return SuffixRows(rows, bundle.manifest.model.padding_id, Prefixes(MappedGraphs(bundle, 1), rows))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_every_row_comes_exactly_once_within_both_limits(
     for batch in feeder.batches(wanted, limit):
         seen += batch.index.tolist()
         alone = len(batch.index) == 1
-        assert batch.tokens <= limit or alone
+        assert batch.work.computed <= limit or alone
         cached = len(batch.index) * int(batch.feeds["prefix_length"].max())
         assert cached * feeder.prefixes.layout.bytes_per_token <= prefix_bytes or cached <= 1 or alone
     assert sorted(seen) == list(range(60))
@@ -125,9 +126,9 @@ def test_a_batch_is_what_plain_arrays_say(bundle_of: Callable[..., Path], texts:
                 if prefix:
                     np.testing.assert_allclose(feeds[name][:, place, :, :prefix], block[name], atol=1e-5, rtol=0)
         count = len(batch.index)
-        assert (batch.tokens, batch.padding_tokens) == (count * suffix_tokens, int((feeds["mask"] == 0).sum()))
-        assert batch.prefix_tokens == count * prefix_tokens
-        assert batch.prefix_padding_tokens == count * prefix_tokens - spent
+        assert (batch.work.computed, batch.work.padding) == (count * suffix_tokens, int((feeds["mask"] == 0).sum()))
+        assert batch.work.cached == count * prefix_tokens
+        assert batch.work.cached_padding == count * prefix_tokens - spent
 
 
 @pytest.mark.parametrize("family", ["causal", "masked"])
@@ -162,7 +163,7 @@ def test_the_slope_changes_by_rounding_only_with_the_split_into_calls(
     bundle = Bundle.open(bundle_of("causal", "suffix"))
     examples = mixed(encoded_rows(bundle, texts[:20]))
     feeder = feeder_of(bundle, examples)
-    estimator = TwoSided(bundle.graph("probe", 1), 1e-2)
+    estimator = TwoSided(MappedGraphs(bundle, 1).open("probe"), 1e-2)
     state = 0.05 * rademacher(1, bundle.manifest.state.parameters)
     for seed in range(4):
         whole, parts = (estimator.measure(state, seed, feeder.batches(range(20), limit)) for limit in (10**6, 12))

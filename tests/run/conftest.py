@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
 
-from seedtune.runtime.model.feeders import CacheOptions
-from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.start import start_or_resume
-from seedtune.runtime.telemetry.progress import RunProgress
+import seedtune
+from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions
+from seedtune.runtime.telemetry.events import Event, Step
 from seedtune.runtime.telemetry.records import RunResult
 
 DEFAULTS = {"steps": 8, "batch_size": 8, "learning_rate": 0.1, "eval_every": 3, "seed": 5}
@@ -32,20 +29,24 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
         bundle: Path = tiny_bundle,
         train: object = UNSET,
         held_out: object = UNSET,
-        prepare: Callable[[object], None] = lambda _run: None,
-        cache: CacheOptions | None = None,
+        prepare: Callable[[Event], None] = lambda _event: None,
+        cache: CacheOptions = NO_CACHE,
         **options: object,
     ) -> RunResult:
         if train is UNSET:
             train = None if resume else tiny_data.train
         if held_out is UNSET:
             held_out = None if resume else tiny_data.eval
-        with RunFolder(out, resume=resume) as folder:
-            settings = options if resume else DEFAULTS | options
-            run = start_or_resume(bundle, folder, train, held_out, settings, 1, cache)
-            prepare(run)
-            with RunProgress(run.settings.steps, console=Console(file=io.StringIO())) as progress:
-                return run.execute(progress, stop)
+        settings = options if resume else DEFAULTS | options
+        with seedtune.open(bundle, threads=1) as model:
+            tuning = model.tune(
+                train, held_out, out=out, resume=resume, cache=cache.folder, cache_limit=cache.limit_bytes, **settings
+            )
+            for event in tuning:
+                prepare(event)
+                if isinstance(event, Step) and stop():
+                    tuning.stop()
+            return tuning.result
 
     return call
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,18 @@ import pytest
 
 from seedtune.runtime.batches.token_rows import WholeRows
 from seedtune.runtime.batches.types import Batch
-from seedtune.runtime.estimators.two_sided import Estimate
-from seedtune.runtime.run.choose_batch import FIXED_SHARE, LARGEST, SMALLEST, best_size, choose_batch_size
+from seedtune.runtime.estimators.protocol import Estimate
+from seedtune.runtime.generators import result_of
+from seedtune.runtime.run.choose_batch import (
+    FIXED_SHARE,
+    LARGEST,
+    SMALLEST,
+    BatchChoice,
+    best_size,
+    choosing_batch_size,
+)
 from seedtune.runtime.task.example import Example
+from seedtune.runtime.telemetry.events import ChoosingBatchSize
 from seedtune.runtime.telemetry.records import RunResult
 from seedtune.runtime.telemetry.run_files import read_description
 
@@ -22,13 +31,26 @@ class Clockwork:
     """An estimator that takes ``fixed_ms`` and ``example_ms`` an example."""
 
     def __init__(self, fixed_ms: float, example_ms: float) -> None:
-        self.fixed_ms, self.example_ms, self.probes = fixed_ms, example_ms, 0
+        self.fixed_ms, self.example_ms, self.measured = fixed_ms, example_ms, 0
 
-    def measure(self, state: np.ndarray, seed: int, batches: Iterable[Batch]) -> Estimate:
+    probes = 1
+
+    def measure(self, state: np.ndarray, seeds: Sequence[int], batches: Iterable[Batch]) -> Estimate:
         examples = sum(len(batch.index) for batch in batches)
-        self.probes += 1
+        self.measured += len(seeds)
         time.sleep((self.fixed_ms + self.example_ms * examples) / 1e3)
-        return Estimate(1.0, 1.0, 0.0)
+        return self.estimate_from(np.ones((1, 1), np.float32), np.ones((1, 1), np.float32))
+
+    def estimate_from(self, loss_plus: np.ndarray, loss_minus: np.ndarray) -> Estimate:
+        return Estimate(loss_plus, loss_minus, np.zeros((1, 1)))
+
+
+def choose_batch_size(estimator: Clockwork, feeder: WholeRows, *others: int) -> BatchChoice:
+    """What the measurement comes to, and that it tells of every probe."""
+    told: list[ChoosingBatchSize] = []
+    choice = result_of(choosing_batch_size(estimator, feeder, *others), told.append)
+    assert [event.done for event in told] == list(range(told[-1].total + 1))
+    return choice
 
 
 def feeder_of(examples: int) -> WholeRows:
@@ -57,7 +79,7 @@ def test_times_are_told_apart_by_measuring() -> None:
     assert 40 < choice.fixed_ms < 90
     assert 0.2 < choice.example_ms < 1.0
     assert choice.batch_size >= 256
-    assert slow.probes <= 5
+    assert slow.measured <= 5
     quick = choose_batch_size(Clockwork(0.0, 0.5), feeder_of(500), 32, 512, 5)
     assert quick.batch_size < choice.batch_size
 

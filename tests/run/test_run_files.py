@@ -13,8 +13,10 @@ from run_lab import Tune, journal_bytes, lines
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.mapped import MappedGraphs
+from seedtune.runtime.graphs.session import open_session
+from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import read_journal
-from seedtune.runtime.loop.state import State
 from seedtune.runtime.model.evaluation import evaluate
 from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.model.splits import load_split
@@ -37,7 +39,7 @@ def test_every_file_of_a_run_is_there_and_agrees(whole: SimpleNamespace) -> None
     assert [step["step"] for step in steps] == list(range(1, 9))
     assert [record["step"] for record in evaluations] == [0, 3, 6, 8]
     journal = read_journal(whole.path / "journal.bin")
-    assert len(journal) == 8
+    assert journal.steps == 8
     for step, record in zip(steps, journal.records, strict=True):
         assert np.float32(step["coefficient"]) == record["coefficient"]
         assert np.float32(step["loss_plus"]) == record["loss_plus"]
@@ -64,7 +66,7 @@ def test_the_journal_alone_reproduces_the_state(whole: SimpleNamespace, tiny_bun
     """By hand, in numpy: float32 additions of float32 products, in order."""
     journal = read_journal(whole.path / "journal.bin")
     bundle = Bundle.open(tiny_bundle)
-    state = State(bundle.session("update", 1), bundle.manifest.state.parameters)
+    state = State(open_session(bundle.graph_path("update"), 1), bundle.manifest.state.parameters)
     state.apply(journal.seeds(), journal.records["coefficient"])
     assert state.sha256() == whole.result.state_sha256
     by_hand = np.zeros(journal.header.state_parameters, np.float32)
@@ -87,12 +89,14 @@ def test_the_best_step_has_the_lowest_held_out_loss_and_open_tuned_replays_it(
     assert tuned.step == best["step"]
     journal = read_journal(tmp_path / "run" / "journal.bin")
     bundle = Bundle.open(tiny_bundle)
-    by_hand = State(bundle.session("update", 1), bundle.manifest.state.parameters)
+    by_hand = State(open_session(bundle.graph_path("update"), 1), bundle.manifest.state.parameters)
     for seed, record in list(zip(journal.seeds(), journal.records, strict=True))[: best["step"]]:
         by_hand.apply([seed], [record["coefficient"]])
     assert np.array_equal(tuned.state.values, by_hand.values)
     split = load_split(tiny_data.eval, bundle.compiled_task())
-    found = evaluate(bundle.graph("eval", 1), tuned.state.values, open_feeder(bundle, split.examples), rows=1024)
+    found = evaluate(
+        MappedGraphs(bundle, 1), tuned.state.values, open_feeder(MappedGraphs(bundle), split.examples), rows=1024
+    )
     assert found.loss == pytest.approx(best["loss"], rel=1e-6)
     assert open_tuned(tmp_path / "run", step=12).state.sha256() == result.state_sha256
     assert not open_tuned(tmp_path / "run", step=0).state.values.any()

@@ -14,6 +14,7 @@ from run_lab import Tune, journal_bytes
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.run.folder import RunFolder
+from seedtune.runtime.telemetry.events import Event, Prepared
 
 
 @pytest.mark.parametrize(
@@ -97,8 +98,9 @@ def test_a_foreign_folder_or_file_is_left_alone(tune_tiny: Tune, tmp_path: Path)
 
 @pytest.mark.parametrize("file", ["steps.jsonl", "evaluations.jsonl"])
 def test_a_full_disk_for_a_log_is_a_clear_error(tune_tiny: Tune, tmp_path: Path, file: str) -> None:
-    def redirect(run: object) -> None:
-        (tmp_path / "run" / file).symlink_to("/dev/full")
+    def redirect(event: Event) -> None:
+        if isinstance(event, Prepared):
+            (tmp_path / "run" / file).symlink_to("/dev/full")
 
     with pytest.raises(SeedTuneError, match=rf"{file}.*No space left"):
         tune_tiny(tmp_path / "run", prepare=redirect)

@@ -14,6 +14,7 @@ from run_lab import Killed, Tune, journal_bytes, lines
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.model.evaluation import evaluate
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
@@ -75,8 +76,8 @@ def test_replaying_a_step_gives_the_losses_that_were_recorded(
     for record in lines(suffix_whole.path / "evaluations.jsonl"):
         tuned = open_tuned(suffix_whole.path, step=record["step"])
         split = load_split(tiny_data.eval, tuned.bundle.compiled_task())
-        feeder = open_feeder(tuned.bundle, split.examples, threads=1)
-        found = evaluate(tuned.bundle.graph("eval", 1), tuned.state.values, feeder, rows=1024)
+        feeder = open_feeder(MappedGraphs(tuned.bundle, 1), split.examples)
+        found = evaluate(MappedGraphs(tuned.bundle, 1), tuned.state.values, feeder, rows=1024)
         # The run read prefixes from a cache that was filled in other batches.
         assert found.loss == pytest.approx(record["loss"], rel=1e-4)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.types import Graphs, MemoryChoice
 from seedtune.runtime.model.feeders import open_feeder
-from seedtune.runtime.stages.memory_limit import MemoryChoice
+from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.stages.weights import stage_bytes
 from seedtune.runtime.task.example import Example
 
@@ -34,9 +35,14 @@ class Case:
     examples: list[Example]
 
 
+def streamed(bundle: Bundle, **changes: object) -> StreamedGraphs:
+    """The graphs of ``bundle``, kept to a choice made by hand."""
+    return StreamedGraphs(bundle, StageFiles.of(bundle), by_hand(bundle, **changes), threads=1)
+
+
 def by_hand(bundle: Bundle, **changes: object) -> MemoryChoice:
     """The least that works: one row a call, one stage in memory at a time."""
-    files = bundle.stages()
+    files = StageFiles.of(bundle)
     sizes = [
         stage_bytes(list(stage.weights.values()), files.tensors, files.plan.roles)
         for stages in files.plan.graphs.values()
@@ -48,7 +54,7 @@ def by_hand(bundle: Bundle, **changes: object) -> MemoryChoice:
 
 def two_stages(bundle: Bundle) -> int:
     """Bytes of the largest two neighbours among the stages of any graph."""
-    files = bundle.stages()
+    files = StageFiles.of(bundle)
     largest = 0
     for stages in files.plan.graphs.values():
         sizes = [stage_bytes(list(one.weights.values()), files.tensors, files.plan.roles) for one in stages]
@@ -56,9 +62,9 @@ def two_stages(bundle: Bundle) -> int:
     return largest
 
 
-def losses_of(bundle: Bundle, examples: list[Example], tokens_per_call: int) -> list[np.ndarray]:
+def losses_of(graphs: Graphs, examples: list[Example], tokens_per_call: int) -> list[np.ndarray]:
     """Everything that the probe and the eval graph return for micro-batches of so many tokens."""
-    state = 1e-2 * np.random.default_rng(1).standard_normal(bundle.manifest.state.parameters)
+    state = 1e-2 * np.random.default_rng(1).standard_normal(graphs.bundle.manifest.state.parameters)
     shared = {"state": state.astype(np.float32)}
     found: list[np.ndarray] = []
     for name, names, more in (
@@ -66,8 +72,8 @@ def losses_of(bundle: Bundle, examples: list[Example], tokens_per_call: int) -> 
         ("eval", ["loss", "log_probabilities"], {}),
     ):
         inputs = shared | {key: np.array(value, {"seed": np.int64}.get(key, np.float32)) for key, value in more.items()}
-        feeder = open_feeder(bundle, examples)
+        feeder = open_feeder(graphs, examples)
         batches = feeder.batches(range(len(examples)), tokens_per_call)
-        for index, arrays in bundle.graph(name, 1).run(names, batches, inputs):
+        for index, arrays in graphs.open(name).run(names, batches, inputs):
             found += [index, *arrays]
     return found

@@ -13,7 +13,9 @@ import pytest
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.stages.memory_limit import MemoryChoice, Shape, choose
+from seedtune.runtime.graphs.types import MemoryChoice
+from seedtune.runtime.stages.memory_limit import Shape, choose
+from seedtune.runtime.stages.streaming import StageFiles
 
 HELD = 50_000_000
 ROWS = Shape(longest_tokens=40, longest_prefix=0, longest_read=0, tokens_wanted=4000, parameters=10_000)
@@ -21,7 +23,7 @@ SUFFIXES = Shape(4, 200, 200, 400, 10_000, prefix_bytes=400_000, computed_prefix
 
 
 def chosen(bundle: Bundle, limit_bytes: int, shape: Shape, tokens_per_call: int | None = None) -> MemoryChoice:
-    files = bundle.stages()
+    files = StageFiles.of(bundle)
     return choose(limit_bytes, files.plan, files.tensors, shape, HELD, tokens_per_call)
 
 
@@ -47,7 +49,7 @@ def test_a_limit_is_kept_and_more_memory_never_does_less(deep_bundle: Bundle, sh
         before = choice
     assert before
     assert before.tokens_in_flight == shape.tokens_wanted
-    assert before.kept == deep_bundle.stages().plan.streamed
+    assert before.kept == deep_bundle.plan.streamed
 
 
 def test_the_smallest_limit_that_a_refusal_names_is_the_smallest(deep_bundle: Bundle) -> None:
@@ -59,12 +61,6 @@ def test_the_smallest_limit_that_a_refusal_names_is_the_smallest(deep_bundle: Bu
 
 def test_calls_that_were_chosen_before_stay_as_they_were(deep_bundle: Bundle) -> None:
     assert chosen(deep_bundle, 10**9, ROWS, tokens_per_call=48).tokens_per_call == 48
-
-
-def test_a_bundle_without_stages_is_refused(deep_bundle: Bundle, tmp_path: Path) -> None:
-    bundle = Bundle(tmp_path, deep_bundle.manifest, deep_bundle.sha256)
-    with pytest.raises(SeedTuneError, match="export it again"):
-        bundle.stages()
 
 
 @pytest.mark.parametrize("scope", ["all", "suffix"])

@@ -12,14 +12,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from stages_lab import by_hand
+from stages_lab import streamed
 
+import seedtune
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.start import start_or_resume
-from seedtune.runtime.stages.slow_storage import STEPS_WATCHED, Reading, SlowStorage
-from seedtune.runtime.telemetry.progress import RunProgress
+from seedtune.runtime.graphs.types import Reading
+from seedtune.runtime.run import start
+from seedtune.runtime.run.listeners.slow_storage import STEPS_WATCHED, SlowStorage
+from seedtune.runtime.telemetry.events import Notice, Step
+
+STEP = Step(None)  # what a step was does not matter to the watcher
 
 
 class Steps:
@@ -39,7 +42,7 @@ class Steps:
     def make(self, count: int) -> None:
         for _ in range(count):
             self.made += 1
-            self.watcher.step()
+            self.watcher.on(STEP)
 
 
 def test_steps_that_wait_for_the_storage_are_told_of_once_with_their_figures() -> None:
@@ -75,17 +78,19 @@ def test_a_run_on_slow_storage_says_so(
         time.sleep(0.05)
         return read(*arguments)
 
+    limits = {}
     if slow:
         monkeypatch.setattr(os, "preadv", read_slowly)
-    options = {"steps": STEPS_WATCHED + 1, "batch_size": 4}
-    said: list[str] = []
-    progress = RunProgress(STEPS_WATCHED + 1)
-    monkeypatch.setattr(progress, "notice", said.append)
-    with RunFolder(tmp_path / "run", resume=False) as folder, progress:
-        run = start_or_resume(tiny_bundle, folder, tiny_data.train, None, options)
-        if slow:
-            run.bundle = run.bundle.within(by_hand(run.bundle, tokens_in_flight=200, tokens_per_call=200))
-        run.execute(progress)
+        limits = {"memory_limit": 10**9}
+        # Else all matrices would stay in memory.
+        monkeypatch.setattr(
+            start,
+            "limit_memory",
+            lambda bundle, *_rest, **_options: streamed(bundle, tokens_in_flight=200, tokens_per_call=200),
+        )
+    with seedtune.open(tiny_bundle, **limits) as model:
+        events = model.tune(tiny_data.train, out=tmp_path / "run", steps=STEPS_WATCHED + 1, batch_size=4)
+        said = [event.text for event in events if isinstance(event, Notice)]
     assert any(text.startswith("the storage is slow") for text in said) == slow
 
 
@@ -100,13 +105,16 @@ def test_a_file_system_without_mmap_is_refused_before_anything_is_written(
     bundle_of: Callable[..., Path], tiny_data: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.open(bundle_of("causal", "all"))
-    assert "mapped" in bundle.stages().plan.roles.values()
+    assert "mapped" in bundle.plan.roles.values()
     refuse_to_map(monkeypatch)
     with pytest.raises(SeedTuneError, match="cannot be mapped") as caught:
-        bundle.within(by_hand(bundle))
+        streamed(bundle)
     assert "leave the memory limit out" in str(caught.value)
     assert mmap.PAGESIZE  # anonymous memory is no file: it is still there
     run = tmp_path / "run"
-    with RunFolder(run, resume=False) as folder, pytest.raises(SeedTuneError, match="cannot be mapped"):
-        start_or_resume(bundle.path, folder, tiny_data.train, None, {"steps": 2}, memory_limit_bytes=10**10)
+    with (
+        seedtune.open(bundle.path, memory_limit=10**10) as model,
+        pytest.raises(SeedTuneError, match="cannot be mapped"),
+    ):
+        list(model.tune(tiny_data.train, out=run, steps=2))
     assert [path.name for path in run.iterdir() if path.suffix in (".bin", ".jsonl", ".json")] == []

@@ -44,7 +44,7 @@ data class CheckResult(
     val allowed: Double,
 )
 
-/** The whole `manifest.json`; see docs/bundle.md. */
+/** The whole `manifest.json`; see docs/reference/bundle.md. */
 @Serializable
 data class Manifest(
     @SerialName("format_version") val formatVersion: Int,

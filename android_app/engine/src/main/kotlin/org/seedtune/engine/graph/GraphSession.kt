@@ -16,7 +16,7 @@ import org.seedtune.engine.SeedTuneException
  * What the Java interface lacks is an arena that all sessions share. Each has its own here, or none.
  *
  * @param arena whether it keeps memory for its next run. Of sessions that take turns, each would keep its own peak; without arenas
- * they share what the C library keeps (docs/log.md, "stages on the JVM").
+ * they share what the C library keeps (docs/log/2026-11-24.md, "Stages on the JVM").
  * @throws SeedTuneException ONNX Runtime refuses the graph.
  */
 internal class GraphSession(file: File, threads: Int, arena: Boolean = true) : Closeable {

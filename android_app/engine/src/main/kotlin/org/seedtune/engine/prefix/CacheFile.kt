@@ -15,7 +15,7 @@ import org.seedtune.engine.files.hexadecimal
 import org.seedtune.engine.json.JsonText
 
 /**
- * The file of a prefix cache, format version 1; the same bytes as the Python runtime's (docs/bundle.md). Entries are only
+ * The file of a prefix cache, format version 1; the same bytes as the Python runtime's (docs/reference/run-folder.md). Entries are only
  * ever appended; a file that was cut short in the middle of one loses that one.
  *
  * @throws SeedTuneException it belongs to another bundle, is no cache file, has been altered, or cannot be read or made.

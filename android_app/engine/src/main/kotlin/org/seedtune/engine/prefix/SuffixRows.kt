@@ -58,7 +58,7 @@ internal class SuffixRows(
     }
 
     private companion object {
-        /** Of prefixes copied into a call; measured, see docs/log.md, "suffix". */
+        /** Of prefixes copied into a call; measured, see docs/log/2026-11-23.md, "Memory". */
         const val PREFIX_BYTES_PER_CALL = 32 shl 20
     }
 }

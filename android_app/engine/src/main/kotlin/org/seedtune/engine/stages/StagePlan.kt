@@ -68,7 +68,7 @@ internal data class BatchBytes(val fixed: Double, val token: Double, val pair: D
 @Serializable
 internal data class GraphMemory(val held: BatchBytes, val running: BatchBytes)
 
-/** All stages of a bundle: what `stages.json` holds (docs/bundle.md). */
+/** All stages of a bundle: what `stages.json` holds (docs/reference/bundle.md). */
 @Serializable
 internal data class StagePlan(
     val graphs: Map<String, List<Stage>>,

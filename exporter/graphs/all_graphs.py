@@ -1,0 +1,88 @@
+"""The third stage of an export: every graph of a bundle, finished but for its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from seedtune.exporter.graphs.evaluate import build_eval
+from seedtune.exporter.graphs.prefix import build_prefix
+from seedtune.exporter.graphs.probe import build_probe
+from seedtune.exporter.graphs.scope import pair_shape
+from seedtune.exporter.graphs.update import build_update
+from seedtune.exporter.passes.finish import finish, used_parameters
+from seedtune.exporter.passes.storage import store
+from seedtune.exporter.stages.build import build_stages
+from seedtune.exporter.storage.encodings import Encoding
+from seedtune.exporter.trace.traced_model import TracedModel, head_parameters
+from seedtune.runtime.bundle.manifest import Storage
+from seedtune.runtime.bundle.stage_plan import StagePlan
+
+# Buffers up to this size stay inside the graph file; larger ones go to the weights file.
+INLINE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Built:
+    """The graphs of a bundle, finished but for their weights.
+
+    Attributes:
+        graphs: name -> graph.
+        stage_graphs: file -> graph of a stage.
+        plan: of the stages.
+        encodings: parameter -> how it is stored.
+        needed: parameter -> type and shape, of all that a graph reads.
+        buffers: constants that go to the weights file.
+    """
+
+    graphs: dict[str, ir.Model]
+    stage_graphs: dict[str, ir.Model]
+    plan: StagePlan
+    encodings: dict[str, Encoding]
+    needed: dict[str, tuple[ir.DataType, tuple[int, ...]]]
+    buffers: dict[str, np.ndarray]
+
+
+def build_graphs(model: TracedModel, words: tuple[int, ...], storage: Storage) -> Built:
+    """Builds every graph of the bundle.
+
+    Args:
+        model: as traced.
+        words: the token ids of the label words, [L]; none for a completion task.
+        storage: how matrices are stored.
+    """
+    traced, layout = model.traced, model.layout
+    graphs = {"probe": build_probe(traced, layout, words), "eval": build_eval(traced, layout, words)}
+    if traced.prefix is not None:
+        graphs["prefix"] = build_prefix(traced)
+    buffers = _lift_large_buffers(graphs)
+    # Every A stays float32: it is small, and what a state means must not depend on the storage.
+    # Buffers stay as they are too: a rotary table is no weight.
+    keep = {target.lora_a for target in layout.targets} | buffers.keys()
+    pairs = {"probe": pair_shape(graphs["probe"].graph, traced)}
+    encodings = store(
+        ((graph.graph, pairs.get(name)) for name, graph in graphs.items()),
+        storage,
+        keep,
+        head_parameters(model.skeleton),
+    )
+    graphs["update"] = build_update(layout)
+    needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
+    for graph in graphs.values():
+        needed |= used_parameters(finish(graph))
+    plan, stage_graphs = build_stages(graphs)
+    return Built(graphs, stage_graphs, plan, encodings, needed, buffers)
+
+
+def _lift_large_buffers(graphs: dict[str, ir.Model]) -> dict[str, np.ndarray]:
+    """Takes the values of large constants out of the graphs, so that they go to the weights file once."""
+    lifted: dict[str, np.ndarray] = {}
+    for model in graphs.values():
+        for name, value in model.graph.initializers.items():
+            tensor = value.const_value
+            if tensor is not None and tensor.nbytes > INLINE_BYTES and not name.startswith("constant_"):
+                lifted[name] = tensor.numpy()
+                value.const_value = None
+    return lifted

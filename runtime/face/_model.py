@@ -1,0 +1,115 @@
+"""`seedtune.open`, and the model that it gives: asked as any `runtime.model.model.Model`, and tuned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.model import model
+from seedtune.runtime.model.feeders import CacheOptions
+from seedtune.runtime.model.tuned import open_tuned
+from seedtune.runtime.run.start import Request
+from seedtune.runtime.run.tuning import Tuning
+from seedtune.runtime.sizes import size_bytes
+from seedtune.runtime.telemetry.events import Event, Finished
+
+
+def open(
+    path: str | Path,
+    *,
+    bundle: str | Path | None = None,
+    step: int | None = None,
+    memory_limit: int | str | None = None,
+    threads: int | None = None,
+) -> Model:
+    """Opens and verifies a bundle (the untouched model) or a RUN folder (its best state).
+
+    Args:
+        path: either folder.
+        bundle: where the run's bundle is now, if it was moved.
+        step: the state after that many steps instead of the best; for a RUN folder only.
+        memory_limit: bytes that the process may hold in all, such as 256_000_000 or "256M": weights are then streamed
+            from the bundle. None for no limit.
+        threads: of ONNX Runtime; None for all processors.
+
+    Raises:
+        SeedTuneError: no such folder, a file that is damaged, or a step that the run has not.
+    """
+    tuned = open_tuned(Path(path), bundle=None if bundle is None else Path(bundle), step=step)
+    limit = None if memory_limit is None else size_bytes(memory_limit, "--memory-limit")
+    return Model(tuned, threads=threads, memory_limit_bytes=limit)
+
+
+class Model(model.Model):
+    """A bundle at work; see :func:`open`."""
+
+    def tune(
+        self,
+        train: str | Path | None = None,
+        held_out: str | Path | None = None,
+        *,
+        out: str | Path,
+        resume: bool = False,
+        cache: str | Path | None = None,
+        cache_limit: int | str | None = None,
+        **settings: Any,
+    ) -> ModelTuning:
+        """Tunes the model on the rows of ``train``, one event after another; the RUN folder ``out`` keeps everything.
+
+        At its end the model has the best state: that with the lowest loss on ``held_out``, or the last one.
+        Leaving the loop ends the run cleanly after the last step; so does ``stop()`` of what this returns.
+
+        Args:
+            train: a file of labelled rows; a resumed run may leave it out.
+            held_out: a file of labelled rows to evaluate on while tuning.
+            out: the RUN folder, new or empty.
+            resume: go on with the run that ``out`` holds.
+            cache: folder of prefix caches (scope "suffix"); the RUN folder if not given.
+            cache_limit: bytes of each cache; rows beyond it are computed at each use.
+            settings: as on the command line: ``steps``, ``learning_rate``, ``optimizer``, ...
+
+        Raises:
+            SeedTuneError: anything the user can put right, when the first event is asked for, or later.
+        """
+        if self.step:
+            raise SeedTuneError(
+                "a run starts from the untouched model, and this one was tuned before",
+                value=f"{self.step} steps",
+                remedy="open the bundle, or go on with the run: open its bundle and give resume=True",
+            )
+        request = Request(
+            bundle=self.bundle,
+            out=Path(out),
+            train=None if train is None else Path(train),
+            held_out=None if held_out is None else Path(held_out),
+            resume=resume,
+            options=settings,
+            threads=self.threads,
+            cache=CacheOptions(
+                None if cache is None else Path(cache),
+                None if cache_limit is None else size_bytes(cache_limit, "--cache-limit"),
+            ),
+            memory_limit_bytes=self.memory_limit_bytes,
+        )
+        # What answers questions would take memory that the run is to have.
+        self.close()
+        return ModelTuning(self, request)
+
+    def _take(self, run: Path) -> None:
+        self._tuned = open_tuned(run, bundle=self.bundle.path)
+        self.close()
+
+
+class ModelTuning(Tuning):
+    """The events of a run; at its end the model has the best state."""
+
+    def __init__(self, tuned: Model, request: Request) -> None:
+        super().__init__(request)
+        self._model = tuned
+
+    def __next__(self) -> Event:
+        event = super().__next__()
+        if isinstance(event, Finished):
+            self._model._take(self.request.out)
+        return event

@@ -1,0 +1,187 @@
+"""A bundle at work: asked about rows, with the state that a run made of it, or none."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.rows import Row, read_rows, rows_of
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.generators import result_of
+from seedtune.runtime.graphs.mapped import MappedGraph, MappedGraphs
+from seedtune.runtime.graphs.state import State
+from seedtune.runtime.graphs.types import Graphs
+from seedtune.runtime.model.evaluation import Evaluation, evaluating
+from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions, opening_feeder
+from seedtune.runtime.model.limit import examples_of_evaluation, limit_memory
+from seedtune.runtime.model.splits import encode_rows
+from seedtune.runtime.model.tuned import Tuned
+from seedtune.runtime.task.compile import CompiledTask
+from seedtune.runtime.task.example import Example
+from seedtune.runtime.telemetry.events import Event, Notice
+from seedtune.runtime.trim import trim
+
+# Rows: the path of a data file, or rows that are there already, each a mapping of fields.
+Data = str | Path | Iterable[Mapping[str, Any]]
+ROWS_PER_CALL = 1024
+
+
+class Model:
+    """What a bundle or a run stands for; a context manager. One thread at a time may use it.
+
+    Args:
+        tuned: the bundle, and the journal over it.
+        threads: of ONNX Runtime; None for all processors.
+        memory_limit_bytes: of everything the process holds: weights are then streamed. None for no limit.
+    """
+
+    def __init__(self, tuned: Tuned, *, threads: int | None = None, memory_limit_bytes: int | None = None) -> None:
+        self.threads = threads
+        self.memory_limit_bytes = memory_limit_bytes
+        self._tuned = tuned
+        self._eval_graph: MappedGraph | None = None
+
+    @property
+    def bundle(self) -> Bundle:
+        """The verified bundle."""
+        return self._tuned.bundle
+
+    @property
+    def step(self) -> int:
+        """The steps that made the state; 0 for the untouched model."""
+        return self._tuned.step
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is what a run made, rather than a bundle as it is."""
+        return self._tuned.journal is not None
+
+    @property
+    def state(self) -> State:
+        """The trainable state as it is now."""
+        return self._tuned.state
+
+    def rows(self, data: Data, *, labelled: bool = True) -> list[Row]:
+        """The rows of ``data``, checked against the task.
+
+        Raises:
+            SeedTuneError: a row cannot be used; names file and line, or its place.
+        """
+        task = self.bundle.manifest.task
+        if isinstance(data, str | Path):
+            return read_rows(data, task, labelled)
+        return rows_of(data, task, labelled)
+
+    def evaluate(
+        self,
+        data: Data,
+        *,
+        rows_per_call: int | None = None,
+        cache: CacheOptions = NO_CACHE,
+        want_hidden: bool = False,
+        on: Callable[[Event], Any] = lambda _event: None,
+    ) -> Evaluation:
+        """Accuracy, loss and predictions of the state as it is now.
+
+        Args:
+            data: labelled rows.
+            rows_per_call: token rows of a call; None for a default, or what a memory limit allows.
+            cache: where prefixes are kept, for a bundle of scope "suffix".
+            want_hidden: also give the hidden states that the language-model head reads.
+            on: told how far it is.
+
+        Raises:
+            SeedTuneError: a row cannot be used, or the memory limit is too small.
+        """
+        source = str(data) if isinstance(data, str | Path) else "row"
+        return result_of(self._evaluating(self.rows(data), source, rows_per_call, cache, want_hidden), on)
+
+    def predict(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
+        """The probability of each label for each row, by the label's name.
+
+        Args:
+            rows: the fields that the task's template names; labels may be left out.
+
+        Raises:
+            SeedTuneError: a row cannot be used, or the task is completion, which has no labels.
+        """
+        labels = self.bundle.manifest.task.labels
+        if not labels:
+            raise SeedTuneError(
+                "a completion task has no labels to predict",
+                value=self.bundle.manifest.task.name,
+                rule="a classification task",
+                remedy="evaluate it instead: that gives the loss of responses",
+            )
+        found = result_of(self._evaluating(self.rows(rows, labelled=False), "row", None, NO_CACHE, False))
+        assert found.probabilities is not None
+        names = [label.name for label in labels]
+        return [dict(zip(names, map(float, each), strict=True)) for each in found.probabilities]
+
+    def _evaluating(
+        self, rows: Sequence[Row], source: str, rows_per_call: int | None, cache: CacheOptions, want_hidden: bool
+    ) -> Generator[Event, None, Evaluation]:
+        examples = encode_rows(rows, self._task, source)
+        if self._frees_task:
+            self.__dict__.pop("_task", None)
+            trim()
+        graphs, most = self._graphs(examples, rows_per_call, cache)
+        if graphs.choice:
+            yield Notice(str(graphs.choice))
+        feeder = yield from opening_feeder(graphs, examples, name=Path(source).stem, cache=cache)
+        result = yield from evaluating(
+            graphs, self.state.values, feeder, rows=most, want_hidden=want_hidden, graph=self._open_eval(graphs)
+        )
+        return result
+
+    @functools.cached_property
+    def _task(self) -> CompiledTask:
+        return self.bundle.compiled_task()
+
+    @property
+    def _frees_task(self) -> bool:
+        # A tokenizer of 50,000 tokens takes 50 MB.
+        return self.memory_limit_bytes is not None
+
+    def _graphs(
+        self, examples: Sequence[Example], rows_per_call: int | None, cache: CacheOptions
+    ) -> tuple[Graphs, int]:
+        if self.memory_limit_bytes is None:
+            return MappedGraphs(self.bundle, self.threads), rows_per_call or ROWS_PER_CALL
+        graphs = limit_memory(
+            self.bundle,
+            examples,
+            self.memory_limit_bytes,
+            examples_at_once=examples_of_evaluation(examples),
+            cached=cache.keeps_all,
+            tokens_per_call=max(1, rows_per_call // 2) if rows_per_call else None,
+            threads=self.threads,
+        )
+        return graphs, 2 * graphs.choice.tokens_per_call
+
+    def _open_eval(self, graphs: Graphs) -> MappedGraph | None:
+        """The mapped graph, opened once for all questions; a streamed one is opened for each."""
+        if not isinstance(graphs, MappedGraphs):
+            return None
+        if self._eval_graph is None:
+            self._eval_graph = graphs.open("eval")
+        return self._eval_graph
+
+    def close(self) -> None:
+        """Frees the graphs and the state; the model cannot be used after that."""
+        self._eval_graph = None
+        self._tuned = dataclasses.replace(self._tuned)
+        self.__dict__.pop("_task", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,101 @@
+"""What a run came to: the sums that its steps are added to, and the result they make."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from seedtune.runtime.telemetry.events import Event, Step
+from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
+
+# Share of the steps whose training losses stand for start and end when there are no held-out rows.
+EDGE_SHARE = 0.1
+
+
+class Outcome:
+    """The steps of a run so far, resumed ones included.
+
+    Args:
+        before: the steps of the log of a run that is resumed.
+    """
+
+    def __init__(self, before: Sequence[StepRecord] = ()) -> None:
+        self.seconds_before = before[-1].elapsed_seconds if before else 0.0
+        self._losses: list[float] = []
+        self._probe_ms: list[float] = []
+        self._tokens = self._padding = self._prefix_tokens = self._prefix_padding = 0
+        for record in before:
+            self._add(record)
+
+    def on(self, event: Event) -> None:
+        """Counts one more step."""
+        if isinstance(event, Step):
+            self._add(event.record)
+
+    def _add(self, record: StepRecord) -> None:
+        if record.loss is not None:
+            self._losses.append(record.loss)
+        self._probe_ms.append(record.probe_ms)
+        self._tokens += record.tokens
+        self._padding += record.padding_tokens
+        self._prefix_tokens += record.prefix_tokens
+        self._prefix_padding += record.prefix_padding_tokens
+
+    def result(
+        self,
+        *,
+        steps: int,
+        evaluations: Sequence[EvaluationRecord],
+        state_sha256: str,
+        journal: str,
+        seconds: float,
+        rss_anon_peak_bytes: int | None,
+        vm_hwm_bytes: int | None,
+        memory_limit_bytes: int | None,
+        interrupted: bool,
+        batch_size: int,
+    ) -> RunResult:
+        """result.json; arguments as its fields, and all evaluations so far."""
+        best = best_of(evaluations)
+        if evaluations:
+            loss_start, loss_end = evaluations[0].loss, evaluations[-1].loss
+        else:
+            loss_start, loss_end = self._edges()
+        return RunResult(
+            steps=steps,
+            loss_start=loss_start,
+            loss_end=loss_end,
+            state_sha256=state_sha256,
+            journal=journal,
+            probe_ms_median=statistics.median(self._probe_ms) if self._probe_ms else None,
+            rss_anon_peak_bytes=rss_anon_peak_bytes,
+            vm_hwm_bytes=vm_hwm_bytes,
+            memory_limit_bytes=memory_limit_bytes,
+            best_step=best.step if best else None,
+            accuracy_start=evaluations[0].accuracy if evaluations else None,
+            accuracy_best=best.accuracy if best else None,
+            accuracy_end=evaluations[-1].accuracy if evaluations else None,
+            seconds_total=seconds,
+            interrupted=interrupted,
+            batch_size=batch_size,
+            padding_share=_share(self._padding, self._tokens),
+            prefix_padding_share=_share(self._prefix_padding, self._prefix_tokens),
+        )
+
+    def _edges(self) -> tuple[float | None, float | None]:
+        """Mean training loss of the first and of the last steps."""
+        if not self._losses:
+            return None, None
+        edge = max(1, round(len(self._losses) * EDGE_SHARE))
+        return statistics.fmean(self._losses[:edge]), statistics.fmean(self._losses[-edge:])
+
+
+def best_of(evaluations: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
+    """The evaluation with the lowest loss; the earliest of equals."""
+    marked = [record for record in evaluations if record.best]
+    return marked[-1] if marked else None
+
+
+def _share(padding: int, tokens: int) -> float | None:
+    whole = padding + tokens
+    return padding / whole if whole else None

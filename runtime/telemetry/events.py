@@ -1,0 +1,90 @@
+"""What happens while a model is tuned or evaluated: the closed union that work yields and that listeners are told.
+
+The order of a run is Prepared, then CachingPrefixes and ChoosingBatchSize as far as they are needed, then Step,
+Evaluating and Evaluated in turns, and Finished last. A Notice may come anywhere. The engine for the JVM has them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything was read and checked.
+
+    Attributes:
+        settings: name -> value, as in run.json; a batch size of 0 is still to be chosen.
+        steps: steps that the run will have at its end.
+    """
+
+    settings: Mapping[str, int | float | str]
+    steps: int
+
+
+@dataclass(frozen=True)
+class CachingPrefixes:
+    """``done`` of ``total`` rows of the split ``name`` have their keys and values in the cache."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class ChoosingBatchSize:
+    """``done`` of ``total`` probes of the measurement are made."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Evaluating:
+    """``done`` of ``total`` rows are evaluated."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step was made; ``record`` is its line in steps.jsonl."""
+
+    record: StepRecord
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The held-out rows were evaluated; ``record`` is its line in evaluations.jsonl."""
+
+    record: EvaluationRecord
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that a person should know."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run ended, for now or for good; ``result`` is result.json."""
+
+    result: RunResult
+
+
+Event = Prepared | CachingPrefixes | ChoosingBatchSize | Evaluating | Step | Evaluated | Notice | Finished
+
+
+class Listener(Protocol):
+    """Is told what happens, and asks nothing back."""
+
+    def on(self, event: Event) -> None:
+        """Takes note of ``event``."""
+        ...

@@ -1,0 +1,74 @@
+"""python scripts/bench prefix_storage [--seeds 64] [--rows 32]: what fewer bits for cached keys and values do.
+
+For fp32, fp16 and int8: bytes a token; log-probabilities of the untouched model against fp32 storage; projected
+gradients against fp32 storage (correlation over seeds, at the default epsilon); accuracy on the validation rows.
+A storage is fit to be the default when it meets the bar.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lab import smollm2
+from lab.report import command_line, report
+from seedtune.runtime.estimators.two_sided import TwoSided
+from seedtune.runtime.model.evaluation import evaluate
+from seedtune.runtime.prefix.prefixes import Prefixes
+from seedtune.runtime.prefix.suffix_rows import SuffixRows
+from seedtune.runtime.run.settings import Settings
+
+WHAT = "what fewer bits for cached keys and values do"
+BAR = {
+    "correlation with projected gradients of fp32": ">= 0.999",
+}
+
+STORAGES = ("fp32", "fp16", "int8")
+TOKENS_PER_CALL = 512
+
+
+def main() -> None:
+    """Measures and reports."""
+    parser = command_line(__file__, __doc__, BAR)
+    parser.add_argument("--seeds", type=int, default=64, help="directions to measure")
+    parser.add_argument("--rows", type=int, default=32, help="examples a probe")
+    options = parser.parse_args()
+    found = {storage: measure(storage, options.seeds, options.rows) for storage in STORAGES}
+    exact = found["fp32"]
+    rows, result = [], {}
+    for storage, (token_bytes, log_probabilities, gradients, accuracy) in found.items():
+        error = float(np.abs(log_probabilities - exact[1]).max())
+        correlation = float(np.corrcoef(gradients, exact[2])[0, 1])
+        about = f"{token_bytes:,} bytes a token, log-probabilities within {error:.1e}, accuracy {accuracy:.1%}"
+        bar = BAR["correlation with projected gradients of fp32"]
+        rows.append((f"{storage}: {about}; correlation", f"{correlation:.6f}", bar))
+        result[storage] = {
+            "bytes_per_token": token_bytes,
+            "log_probability_error": error,
+            "correlation": correlation,
+            "accuracy": accuracy,
+        }
+    title = f"Storage of prefixes: SmolLM2-135M, {options.seeds} directions, {options.rows} reviews a probe"
+    report(title, rows, result)
+
+
+def measure(storage: str, seeds: int, count: int) -> tuple[int, np.ndarray, np.ndarray, float]:
+    """Bytes a token, log-probabilities and accuracy of the validation rows, projected gradients."""
+    bundle = smollm2.bundle(scope="suffix", prefix_storage=storage)  # type: ignore[arg-type]
+    state = np.zeros(bundle.manifest.state.parameters, np.float32)
+    padding_id = bundle.manifest.model.padding_id
+    validation = smollm2.reviews(bundle, "validation")
+    feeder = SuffixRows(validation, padding_id, Prefixes(bundle, validation))
+    result = evaluate(bundle.graph("eval"), state, feeder, rows=TOKENS_PER_CALL)
+    train = smollm2.reviews(bundle)[:count]
+    feeder = SuffixRows(train, padding_id, Prefixes(bundle, train))
+    batches = list(feeder.batches(range(count), TOKENS_PER_CALL))
+    estimator = TwoSided(bundle.graph("probe"), Settings().epsilon)
+    gradients = [estimator.measure(state, seed, batches).projected_gradient for seed in range(seeds)]
+    layout = bundle.manifest.prefix
+    assert layout is not None
+    assert result.probabilities is not None
+    return layout.bytes_per_token, np.log(result.probabilities), np.array(gradients), result.accuracy
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""SmolLM2-135M for benches: bundles of it, exported once, and the demo's reviews as rows for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from review_demo.reviews import write_splits
+from seedtune.exporter.passes.storage import Storage
+from seedtune.exporter.pipeline import export_bundle
+from seedtune.exporter.trace.traced_model import PrefixStorage
+from seedtune.runtime.bundle.manifest import MANIFEST
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.task.example import Example
+from seedtune.runtime.task.structure import Scope
+
+SOURCE = "smollm2-135m-instruct"
+OUTPUT = Path("bench-output")
+
+
+def bundle(
+    rank: int = 8,
+    targets: str = "default",
+    scope: Scope = "all",
+    prefix_storage: PrefixStorage = "fp16",
+    storage: Storage = "fp32",
+) -> Bundle:
+    """A bundle of SmolLM2 for the sentiment task, exported once into bench-output/."""
+    name = f"bundle-{targets.replace(',', '-').replace('*', 'x')}-{rank}-{scope}"
+    name += "" if storage == "fp32" else f"-{storage}"
+    path = OUTPUT / (name if scope == "all" else f"{name}-{prefix_storage}")
+    if not (path / MANIFEST).is_file():
+        export_bundle(
+            SOURCE,
+            "sentiment",
+            path,
+            targets=targets,
+            rank=rank,
+            scope=scope,
+            prefix_storage=prefix_storage,
+            storage=storage,
+            check=False,
+        )
+    return Bundle.open(path)
+
+
+def reviews(opened: Bundle, split: str = "train") -> list[Example]:
+    """The demo's rows, tokenised for the bundle."""
+    return load_split(write_splits(OUTPUT / "data")[split], opened.compiled_task()).examples
+
+
+def review_rows(opened: Bundle, batch: int, tokens: int) -> dict[str, np.ndarray]:
+    """The ends of reviews that are long enough (no padding), as graph inputs."""
+    long = [example for example in reviews(opened) if len(example.ids) >= tokens][:batch]
+    return {
+        "ids": np.stack([example.ids[-tokens:] for example in long]).astype(np.int64),
+        "mask": np.ones((batch, tokens), np.int64),
+        "position": np.full(batch, tokens - 1),
+        "label": np.array([example.label for example in long]),
+    }

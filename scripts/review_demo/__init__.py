@@ -1,0 +1,1 @@
+"""The demo on movie reviews: `./scripts/demo` runs it; benches take their rows from `reviews.py` too."""
