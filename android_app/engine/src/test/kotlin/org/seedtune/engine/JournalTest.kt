@@ -26,7 +26,7 @@ class JournalTest {
 
     /** Five steps of [probes] records of [groups] groups each. */
     private class Case(val groups: Int, val probes: Int) {
-        val header = Header(7, 64, groups, probes, "ab", mapOf("steps" to JsonPrimitive(5), "optimizer.decay" to JsonPrimitive(0.98)))
+        val header = Header(7, 64, groups, probes, "ab", mapOf("steps" to JsonPrimitive(5), "optimizer.clip" to JsonPrimitive(3.0)))
         val stepBytes = JournalFormat.recordBytes(groups) * probes
         val steps = List(5) { step -> List(probes) { probe -> record(step * probes + probe) } }
 
@@ -61,7 +61,7 @@ class JournalTest {
 
     @Test
     fun `the bytes are those of the format`() {
-        val text = """{"run_seed":7,"state_parameters":64,"groups":3,"records_per_step":2,"bundle_sha256":"ab","settings":{"steps":5,"optimizer.decay":0.98}}"""
+        val text = """{"run_seed":7,"state_parameters":64,"groups":3,"records_per_step":2,"bundle_sha256":"ab","settings":{"steps":5,"optimizer.clip":3.0}}"""
         val summed = ByteArrayOutputStream()
         val expected = ByteArrayOutputStream()
         fun checksum() = little(4) { putInt(CRC32().apply { update(summed.toByteArray()) }.value.toInt()) }

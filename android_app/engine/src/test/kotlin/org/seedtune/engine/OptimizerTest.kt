@@ -32,15 +32,15 @@ class OptimizerTest {
 
     @Test
     fun `coefficients are those of a calculation by hand`() {
-        // decay 1/2: mean squares 4/2, 2/2 + 36/2, 19/2, over 1/2, 3/4, 7/8: roots 2, sqrt(76/3), sqrt(76/7).
-        val settings = NormalisedSettings(learningRate = 0.5, schedule = "linear", decay = 0.5, limit = 1.0)
+        // rms_decay 1/2: mean squares 4/2, 2/2 + 36/2, 19/2, over 1/2, 3/4, 7/8: roots 2, sqrt(76/3), sqrt(76/7).
+        val settings = NormalisedSettings(learningRate = 0.5, schedule = "linear", rmsDecay = 0.5, clip = 1.0)
         val found = settings.build(4).all(doubleArrayOf(2.0, -6.0, 0.0, 1.0), 1, 1).map { it.single() }
         assertEquals(-0.5f, found[0], 0f)
         assertEquals(0.375f, found[1], 0f)
         assertEquals(0f, found[2], 0f)
         // 19/4 + 1/2 = 21/4 over 15/16 is 5.6: 1 / 2.3664319 at a rate of 1/8.
         assertEquals(-0.05282214f, found[3], 1e-8f)
-        val wide = settings.copy(limit = 3.0).build(4).all(doubleArrayOf(2.0, -6.0), 1, 1).map { it.single() }
+        val wide = settings.copy(clip = 3.0).build(4).all(doubleArrayOf(2.0, -6.0), 1, 1).map { it.single() }
         // 6 / sqrt(76 / 3) at a rate of 3/8.
         assertEquals(0.44702967f, wide[1], 1e-7f)
     }
@@ -57,15 +57,15 @@ class OptimizerTest {
     @Test
     fun `coefficients follow the formula, with powers and sums over all steps`() {
         val (steps, groups, probes) = Triple(40, 3, 2)
-        val settings = NormalisedSettings(learningRate = 0.125, limit = 1.5)
+        val settings = NormalisedSettings(learningRate = 0.125, clip = 1.5)
         val given = gradients(steps * groups * probes)
         fun gradient(step: Int, probe: Int, group: Int) = given[(step * probes + probe) * groups + group]
         settings.build(steps).all(given, groups, probes).forEachIndexed { step, found ->
             for (group in 0 until groups) {
                 val mean = (0..step).sumOf { before ->
                     val square = (0 until probes).sumOf { gradient(before, it, group).pow(2) } / probes
-                    (1 - settings.decay) * settings.decay.pow(step - before) * square
-                } / (1 - settings.decay.pow(step + 1))
+                    (1 - settings.rmsDecay) * settings.rmsDecay.pow(step - before) * square
+                } / (1 - settings.rmsDecay.pow(step + 1))
                 for (probe in 0 until probes) {
                     val clipped = maxOf(-1.5, minOf(1.5, gradient(step, probe, group) / sqrt(mean)))
                     assertEquals(-0.125 * (steps - step) / steps * clipped / probes, found[probe * groups + group].toDouble(), 1e-8)

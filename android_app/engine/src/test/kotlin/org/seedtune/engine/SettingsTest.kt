@@ -28,13 +28,13 @@ class SettingsTest {
     fun `settings are flat in files, in the order of the format`() {
         assertEquals(
             """{"steps":300,"batch_size":32,"seed":0,"eval_every":50,"rows_per_call":0,"estimator.kind":"two_sided","estimator.epsilon":0.01,""" +
-                """"optimizer.kind":"normalised","optimizer.learning_rate":0.03,"optimizer.schedule":"linear","optimizer.decay":0.98,"optimizer.limit":3.0}""",
+                """"optimizer.kind":"normalised","optimizer.learning_rate":0.03,"optimizer.schedule":"linear","optimizer.rms_decay":0.98,"optimizer.clip":3.0}""",
             JsonText.encode(Settings().asMap()),
         )
         assertEquals(
             """{"steps":9,"batch_size":4,"seed":4294967295,"eval_every":3,"rows_per_call":200,"estimator.kind":"two_sided","estimator.epsilon":0.5,""" +
-                """"optimizer.kind":"momentum","optimizer.learning_rate":0.25,"optimizer.schedule":"cosine","optimizer.decay":0.75,""" +
-                """"optimizer.limit":2.0,"optimizer.momentum":0.5}""",
+                """"optimizer.kind":"momentum","optimizer.learning_rate":0.25,"optimizer.schedule":"cosine","optimizer.rms_decay":0.75,""" +
+                """"optimizer.clip":2.0,"optimizer.momentum":0.5}""",
             JsonText.encode(momentum.asMap()),
         )
         for (settings in listOf(Settings(), momentum)) assertEquals(settings, Settings.of(settings.asMap()))
@@ -86,8 +86,8 @@ class SettingsTest {
             "seed" to listOf(Settings(seed = -1), Settings(seed = 1L shl 32)),
             "estimator.epsilon" to listOf(0.0, -1.0, Double.NaN, Double.POSITIVE_INFINITY).map { Settings(estimator = TwoSidedSettings(it)) },
             "optimizer.learning_rate" to listOf(0.0, Double.NaN, Double.POSITIVE_INFINITY).map { rate -> normalised { it.copy(learningRate = rate) } },
-            "optimizer.limit" to listOf(0.0, Double.NaN).map { limit -> normalised { it.copy(limit = limit) } },
-            "optimizer.decay" to listOf(0.0, 1.0, Double.NaN).map { decay -> normalised { it.copy(decay = decay) } },
+            "optimizer.clip" to listOf(0.0, Double.NaN).map { clip -> normalised { it.copy(clip = clip) } },
+            "optimizer.rms_decay" to listOf(0.0, 1.0, Double.NaN).map { decay -> normalised { it.copy(rmsDecay = decay) } },
             "optimizer.schedule" to listOf(normalised { it.copy(schedule = "quadratic") }, Settings(optimizer = MomentumSettings(schedule = ""))),
             "optimizer.momentum" to listOf(-0.1, 1.0, Double.NaN).map { Settings(optimizer = MomentumSettings(momentum = it)) },
         )

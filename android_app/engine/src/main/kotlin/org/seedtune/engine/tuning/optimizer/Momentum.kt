@@ -12,11 +12,11 @@ import org.seedtune.engine.tuning.Recorded
 data class MomentumSettings(
     override val learningRate: Double = 3e-2,
     val schedule: String = Schedule.LINEAR,
-    val decay: Double = 0.98,
-    val limit: Double = 3.0,
+    val rmsDecay: Double = 0.98,
+    val clip: Double = 3.0,
     val momentum: Double = 0.9,
 ) : OptimizerSettings() {
-    private val normalised get() = NormalisedSettings(learningRate, schedule, decay, limit)
+    private val normalised get() = NormalisedSettings(learningRate, schedule, rmsDecay, clip)
 
     override val kind: String get() = KIND
 
@@ -34,8 +34,8 @@ data class MomentumSettings(
         private const val MOMENTUM = "momentum"
 
         fun of(recorded: Recorded): MomentumSettings {
-            val (learningRate, schedule, decay, limit) = NormalisedSettings.of(recorded)
-            return MomentumSettings(learningRate, schedule, decay, limit, recorded.double(MOMENTUM))
+            val (learningRate, schedule, rmsDecay, clip) = NormalisedSettings.of(recorded)
+            return MomentumSettings(learningRate, schedule, rmsDecay, clip, recorded.double(MOMENTUM))
         }
     }
 }
@@ -43,7 +43,7 @@ data class MomentumSettings(
 /**
  * Heavy-ball momentum (Polyak 1964) over the steps of [normalised]: the state moves by a velocity that remembers earlier noise.
  *
- *     c_t = - learning_rate * schedule(t) * (1 - momentum) * clip(g_t / rms_t, +-limit)
+ *     c_t = - learning_rate * schedule(t) * (1 - momentum) * clip(g_t / rms_t, +-clip)
  *     velocity <- fl(fl(momentum * velocity) + c_t z_t),    state <- fl(state + velocity)
  *
  * Each operation rounds once and none is fused, so every machine and language gets the same bits. Memory: another vector as long

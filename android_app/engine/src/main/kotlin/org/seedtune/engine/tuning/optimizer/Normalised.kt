@@ -9,14 +9,14 @@ import org.seedtune.engine.tuning.Recorded
  * Settings of normalised descent.
  *
  * @property schedule how the learning rate falls: "linear", "cosine" or "constant".
- * @property decay of the running size of the projected gradient, a step.
- * @property limit largest step, in units of a typical one.
+ * @property rmsDecay of the running size of the projected gradient, a step.
+ * @property clip largest step, in units of a typical one.
  */
 data class NormalisedSettings(
     override val learningRate: Double = 3e-2,
     val schedule: String = Schedule.LINEAR,
-    val decay: Double = 0.98,
-    val limit: Double = 3.0,
+    val rmsDecay: Double = 0.98,
+    val clip: Double = 3.0,
 ) : OptimizerSettings() {
     override val kind: String get() = KIND
 
@@ -25,16 +25,16 @@ data class NormalisedSettings(
     override fun values(): Map<String, JsonPrimitive> = linkedMapOf(
         "learning_rate" to JsonPrimitive(learningRate),
         "schedule" to JsonPrimitive(schedule),
-        "decay" to JsonPrimitive(decay),
-        "limit" to JsonPrimitive(limit),
+        "rms_decay" to JsonPrimitive(rmsDecay),
+        "clip" to JsonPrimitive(clip),
     )
 
     override fun check() {
         val word = OptimizerSettings.WORD
-        for ((name, value) in listOf("learning_rate" to learningRate, "limit" to limit)) {
+        for ((name, value) in listOf("learning_rate" to learningRate, "clip" to clip)) {
             Recorded.require("$word.$name", value, value.isFinite() && value > 0, "a finite number above 0")
         }
-        Recorded.require("$word.decay", decay, decay > 0 && decay < 1, "above 0 and below 1")
+        Recorded.require("$word.rms_decay", rmsDecay, rmsDecay > 0 && rmsDecay < 1, "above 0 and below 1")
         Recorded.require("$word.schedule", schedule, schedule in Schedule.NAMES, Schedule.NAMES.joinToString())
     }
 
@@ -42,7 +42,7 @@ data class NormalisedSettings(
         internal const val KIND = "normalised"
 
         fun of(recorded: Recorded) = NormalisedSettings(
-            recorded.double("learning_rate"), recorded.text("schedule"), recorded.double("decay"), recorded.double("limit"),
+            recorded.double("learning_rate"), recorded.text("schedule"), recorded.double("rms_decay"), recorded.double("clip"),
         )
     }
 }
@@ -50,8 +50,8 @@ data class NormalisedSettings(
 /**
  * Stochastic descent along the noise, with the projected gradient measured in units of its own running size.
  *
- *     v_t = decay * v_{t-1} + (1 - decay) * g_t^2,   rms_t = sqrt(v_t / (1 - decay^t))
- *     coefficient_t = - learning_rate * schedule(t) * clip(g_t / rms_t, +-limit)
+ *     v_t = rms_decay * v_{t-1} + (1 - rms_decay) * g_t^2,   rms_t = sqrt(v_t / (1 - rms_decay^t))
+ *     coefficient_t = - learning_rate * schedule(t) * clip(g_t / rms_t, +-clip)
  *
  * and state <- fl(state + coefficient z). Of K probes a step each has a K-th of the step, and g^2 is their mean; every group has a
  * v of its own. Every operation is exact IEEE arithmetic (powers are products), so that all machines take the same step; only the
@@ -75,16 +75,16 @@ internal class Normalised(private val settings: NormalisedSettings, private val 
         }
         val probes = projectedGradient.size / groups
         val found = FloatArray(projectedGradient.size)
-        forgotten *= settings.decay
+        forgotten *= settings.rmsDecay
         for (group in 0 until groups) {
             val places = group until projectedGradient.size step groups
             val square = places.fold(0.0) { sum, place -> sum + projectedGradient[place] * projectedGradient[place] } / probes
-            meanSquares[group] = settings.decay * meanSquares[group] + (1.0 - settings.decay) * square
+            meanSquares[group] = settings.rmsDecay * meanSquares[group] + (1.0 - settings.rmsDecay) * square
             val root = sqrt(meanSquares[group] / (1.0 - forgotten))
             // A gradient that was never anything but 0 stays at 0.
             if (root == 0.0) continue
             for (place in places) {
-                found[place] = (factor * (projectedGradient[place] / root).coerceIn(-settings.limit, settings.limit) / probes).toFloat()
+                found[place] = (factor * (projectedGradient[place] / root).coerceIn(-settings.clip, settings.clip) / probes).toFloat()
             }
         }
         return found
