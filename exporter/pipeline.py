@@ -32,6 +32,7 @@ from seedtune.runtime.bundle.manifest import (
     PREFIX_GRAPH,
     TOKENIZER,
     WEIGHTS,
+    LanguageModel,
     Manifest,
     PrefixStorage,
     StateLayout,
@@ -128,13 +129,10 @@ def store_bundle(
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         seedtune_version=metadata.version("seedtune"),
-        model=model.facts,
-        task=opened.task.task,
-        label_word_ids=tuple(opened.task.label_word_ids),
+        objective=LanguageModel(model.facts, opened.task.task, tuple(opened.task.label_word_ids), model.traced.prefix),
         storage=storage,
         state=model.layout,
         files={file.name: describe(file) for file in sorted(folder.iterdir())},
-        prefix=model.traced.prefix,
     )
     write_durably(folder / MANIFEST, encode_manifest(manifest))
     return manifest

@@ -58,13 +58,13 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
     batch = single_batch(bundle, rows, ROWS * MAX_TOKENS)
     rows = [rows[index] for index in batch.index]
 
-    output = "log_probabilities" if manifest.label_word_ids else "loss"
+    output = "log_probabilities" if manifest.objective.label_word_ids else "loss"
     (found,) = outputs_of(bundle, "eval", [output], batch, {"state": zero})
     scores, of_rows = _reference(reference, manifest, rows, None)
-    plain_error = _difference(found, scores if manifest.label_word_ids else of_rows)
+    plain_error = _difference(found, scores if manifest.objective.label_word_ids else of_rows)
 
     seed, epsilon = np.array([SEED], np.int64), np.array([EPSILON], np.float32)
-    perturbed = {"state": state, "seed": seed, "epsilon": epsilon}
+    perturbed: dict[str, np.ndarray] = {"state": state, "seed": seed, "epsilon": epsilon}
     sides = outputs_of(bundle, "probe", ["loss_plus", "loss_minus"], batch, perturbed)
     noise = rademacher(SEED, layout.parameters)
     perturbed_error = 0.0
@@ -72,7 +72,7 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
         _, expected = _reference(reference, manifest, rows, state + np.float32(sign * EPSILON) * noise)
         perturbed_error = max(perturbed_error, _difference(losses, expected))
 
-    prefix_storage = manifest.prefix.storage if manifest.prefix else None
+    prefix_storage = manifest.objective.prefix.storage if manifest.objective.prefix else None
     allowed = ALLOWED[manifest.storage] + ALLOWED_OF_PREFIX[prefix_storage]
     result = CheckResult(ROWS, plain_error, perturbed_error, allowed)
     worst = max(plain_error, perturbed_error)
@@ -90,26 +90,26 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
 def random_rows(manifest: Manifest) -> list[Example]:
     """Rows of different lengths with random token ids, split where the bundle splits rows."""
     generator = np.random.default_rng(SEED)
-    longest = min(MAX_TOKENS, manifest.model.max_positions)
+    longest = min(MAX_TOKENS, manifest.objective.model.max_positions)
     lengths = generator.integers(max(2, longest // 3), longest + 1, ROWS)
-    causal = manifest.model.family == "causal"
+    causal = manifest.objective.model.family == "causal"
     rows = []
     for length in lengths:
-        drawn = generator.integers(0, manifest.model.vocabulary_size, 4 * length)
-        ids = generator.choice(np.setdiff1d(drawn, [manifest.model.padding_id]), length)
+        drawn = generator.integers(0, manifest.objective.model.vocabulary_size, 4 * length)
+        ids = generator.choice(np.setdiff1d(drawn, [manifest.objective.model.padding_id]), length)
         position = length - 1 if causal else generator.integers(0, length)
         suffix = None
-        if manifest.scope == "suffix":
+        if manifest.objective.scope == "suffix":
             count = generator.integers(1, max(2, length // 2))
             # Of a masked row any place may be in the suffix.
             places = np.arange(length - count, length) if causal else generator.choice(length, count, replace=False)
             suffix = np.union1d(places, [position]).astype(np.int64)
-        if not manifest.label_word_ids:
+        if not manifest.objective.label_word_ids:
             assert suffix is not None
-            targets = generator.integers(0, manifest.model.vocabulary_size, len(suffix))
+            targets = generator.integers(0, manifest.objective.model.vocabulary_size, len(suffix))
             rows.append(Example(ids.astype(np.int64), int(position), 0, suffix, targets))
             continue
-        label = generator.integers(0, len(manifest.label_word_ids))
+        label = generator.integers(0, len(manifest.objective.label_word_ids))
         rows.append(Example(ids.astype(np.int64), int(position), int(label), suffix))
     return rows
 
@@ -122,24 +122,24 @@ def _reference(
     Log-softmax over the label words at the label position [B, L] and its losses [B]; of a completion task an empty
     array, and the mean loss of each response [B].
     """
-    ids = pad_sequence([torch.from_numpy(row.ids) for row in rows], True, manifest.model.padding_id)
+    ids = pad_sequence([torch.from_numpy(row.ids) for row in rows], True, manifest.objective.model.padding_id)
     mask = pad_sequence([torch.ones(len(row.ids), dtype=torch.int64) for row in rows], True)
     with torch.no_grad():
-        if state is not None and manifest.scope == "suffix":
+        if state is not None and manifest.objective.scope == "suffix":
             suffix = torch.zeros(ids.shape, dtype=torch.bool)
             for place, row in enumerate(rows):
                 suffix[place, row.suffix] = True
-            tuned = SuffixTunedModel(reference.model, manifest.model.family, manifest.state, state)
+            tuned = SuffixTunedModel(reference.model, manifest.objective.model.family, manifest.state, state)
             logits = tuned(ids, mask, suffix)
         else:
             reference.set_state(manifest.state, state)
             logits = reference(input_ids=ids, attention_mask=mask).logits
-    if not manifest.label_word_ids:
+    if not manifest.objective.label_word_ids:
         every = torch.log_softmax(logits.float(), dim=-1).numpy()
         losses = [-every[place, row.suffix, row.targets].mean() for place, row in enumerate(rows)]
         return np.empty(0), np.array(losses)
     at_position = logits[torch.arange(len(rows)), torch.tensor([row.position for row in rows])]
-    scores = torch.log_softmax(at_position[:, list(manifest.label_word_ids)].float(), dim=-1).numpy()
+    scores = torch.log_softmax(at_position[:, list(manifest.objective.label_word_ids)].float(), dim=-1).numpy()
     return scores, -scores[np.arange(len(rows)), [row.label for row in rows]]
 
 

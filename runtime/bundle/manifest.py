@@ -17,7 +17,7 @@ from seedtune.runtime.files import sha256_of
 from seedtune.runtime.noise import BITS_PER_WORD
 from seedtune.runtime.task.structure import Scope, Task
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -110,18 +110,16 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allowed: float
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole manifest, as stored. ``prefix`` is None where the state acts at every token (scope "all")."""
+class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="language_model"):
+    """A language model that is asked a task.
 
-    format_version: int
-    seedtune_version: str
+    ``label_word_ids`` are those of the label words, in the order of the labels; none for a completion task. ``prefix``
+    is None where the state acts at every token (scope "all").
+    """
+
     model: Model
     task: Task
     label_word_ids: tuple[int, ...]
-    storage: Storage
-    state: StateLayout
-    files: dict[str, FileEntry]
-    check: CheckResult | None = None
     prefix: PrefixLayout | None = None
 
     @property
@@ -138,6 +136,28 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def graphs(self) -> dict[str, str]:
         """Graph -> its file."""
         return GRAPHS if self.prefix is None else GRAPHS | PREFIX_GRAPH
+
+
+# What a bundle's graphs compute a loss of, by ``kind``: a closed union, one member so far.
+Objective = LanguageModel
+OBJECTIVES: tuple[type[Objective], ...] = (LanguageModel,)
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole manifest, as stored."""
+
+    format_version: int
+    seedtune_version: str
+    objective: Objective
+    storage: Storage
+    state: StateLayout
+    files: dict[str, FileEntry]
+    check: CheckResult | None = None
+
+    @property
+    def graphs(self) -> dict[str, str]:
+        """Graph -> its file."""
+        return self.objective.graphs
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -169,6 +189,7 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
             rule=f"format_version {FORMAT_VERSION}",
             remedy="upgrade seedtune" if version > FORMAT_VERSION else "export the bundle again with this version",
         )
+    _require_known_objective(raw, path)
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except SeedTuneError as error:
@@ -182,13 +203,37 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
             remedy="export the bundle again",
         ) from error
     _check_layout(manifest.state, path)
-    if manifest.prefix is not None:
-        _check_prefix(manifest.prefix, path)
+    if manifest.objective.prefix is not None:
+        _check_prefix(manifest.objective.prefix, path)
     return manifest
 
 
 class _Versioned(msgspec.Struct):
     format_version: int
+
+
+class _OfKind(msgspec.Struct):
+    kind: str = ""
+
+
+class _WithObjective(msgspec.Struct):
+    objective: _OfKind
+
+
+def _require_known_objective(raw: bytes, path: Path) -> None:
+    try:
+        kind = msgspec.json.decode(raw, type=_WithObjective).objective.kind
+    except msgspec.DecodeError:
+        return  # the whole manifest's own error says more
+    known = [str(objective.__struct_config__.tag) for objective in OBJECTIVES]
+    if kind not in known:
+        raise SeedTuneError(
+            "the bundle has an objective that this version does not know",
+            file=path,
+            value=kind,
+            rule=f"kind {' or '.join(known)}",
+            remedy="upgrade seedtune",
+        )
 
 
 def _check_layout(layout: StateLayout, path: Path) -> None:

@@ -104,23 +104,23 @@ class Bundle:
         Raises:
             SeedTuneError: the tokenizer gives the label words other ids than the graphs were built for.
         """
-        model = self.manifest.model
+        model = self.manifest.objective.model
         compiled = CompiledTask(
-            self.manifest.task,
+            self.manifest.objective.task,
             self.tokenizer(),
             model.family,
             model.mask_token,
             model.unknown_token,
             model.max_positions,
-            self.manifest.scope,
+            self.manifest.objective.scope,
             model.end_token,
         )
-        if tuple(compiled.label_word_ids) != self.manifest.label_word_ids:
+        if tuple(compiled.label_word_ids) != self.manifest.objective.label_word_ids:
             raise SeedTuneError(
                 "the tokenizer gives the label words other ids than the graphs were built for",
                 file=self.path / TOKENIZER,
                 value=list(compiled.label_word_ids),
-                rule=f"{list(self.manifest.label_word_ids)}",
+                rule=f"{list(self.manifest.objective.label_word_ids)}",
                 remedy=REMEDY,
             )
         return compiled

@@ -80,11 +80,11 @@ def export_command(
             phase=phase,
             notice=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
         )
-    seconds = time.monotonic() - started
+    seconds, objective = time.monotonic() - started, manifest.objective
     total_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     console.print(
-        f"{out}: {manifest.model.architecture}, {manifest.model.parameters:,} parameters, "
-        f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, scope {manifest.scope}, "
+        f"{out}: {objective.model.architecture}, {objective.model.parameters:,} parameters, "
+        f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, scope {objective.scope}, "
         f"{total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
         highlight=False,
         soft_wrap=True,
@@ -101,12 +101,12 @@ def export_command(
         print_json(
             {
                 "bundle": str(out),
-                "architecture": manifest.model.architecture,
-                "parameters": manifest.model.parameters,
+                "architecture": objective.model.architecture,
+                "parameters": objective.model.parameters,
                 "state_parameters": manifest.state.parameters,
                 "targets": len(manifest.state.targets),
-                "scope": manifest.scope,
-                "prefix_bytes_per_token": manifest.prefix.bytes_per_token if manifest.prefix else None,
+                "scope": objective.scope,
+                "prefix_bytes_per_token": objective.prefix.bytes_per_token if objective.prefix else None,
                 "size_bytes": total_bytes,
                 "seconds": seconds,
                 "checked": result is not None,

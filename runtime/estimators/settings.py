@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
+from seedtune.runtime.kinds import kind_of
 
 EstimatorSettings = TwoSidedSettings
 ESTIMATORS: tuple[type[EstimatorSettings], ...] = (TwoSidedSettings,)
+
+
+def estimator_of(settings: Mapping[str, Any]) -> EstimatorSettings:
+    """The settings of the estimator that the flat ``settings`` of a run name.
+
+    Raises:
+        SeedTuneError: this version knows no such estimator, or not these settings of it.
+    """
+    return kind_of(settings, "estimator", ESTIMATORS)

@@ -28,6 +28,11 @@ class TwoSidedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     epsilon: Annotated[float, Meta(gt=0, description="Half the distance between the two sides of a probe.")] = 1e-2
 
+    @property
+    def probes(self) -> int:
+        """K, the seeds of a step."""
+        return TwoSided.probes
+
     def build(self, graphs: Graphs) -> TwoSided:
         """The estimator over the probe graph."""
         return TwoSided(graphs.open("probe"), self.epsilon)

@@ -1,8 +1,8 @@
-"""The bytes of a journal, format version 1. All numbers little-endian.
+"""The bytes of a journal, format version 2. All numbers little-endian.
 
     offset  size  what
     0       8     magic "SEEDTUNE"
-    8       4     format version (uint32) = 1
+    8       4     format version (uint32) = 2
     12      4     length h of the header (uint32)
     16      h     header, UTF-8 JSON, see :class:`Header`
     16+h    4     CRC-32 of everything before it
@@ -28,7 +28,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import derive_seed
 
 MAGIC = b"SEEDTUNE"
-VERSION = 1
+VERSION = 2
 PREFIX = struct.Struct("<8sII")
 CHECKSUM = struct.Struct("<I")
 MAX_HEADER_BYTES = 1 << 20
@@ -38,24 +38,24 @@ MAX_RECORDS_PER_STEP = 1 << 16
 Floats = npt.NDArray[np.float32]
 
 
-class Header(msgspec.Struct, frozen=True, omit_defaults=True):
+class Header(msgspec.Struct, frozen=True):
     """What a journal needs to be replayed, and the settings it came from (names and values as in run.json).
 
     Attributes:
         run_seed: the seed of everything.
         state_parameters: n.
-        bundle_sha256: of the manifest.
-        settings: of the run, flat.
         groups: G; 1 for a model, the number of rows where there is a state a row.
         records_per_step: K.
+        bundle_sha256: of the manifest.
+        settings: of the run, flat.
     """
 
     run_seed: int
     state_parameters: int
+    groups: int
+    records_per_step: int
     bundle_sha256: str
     settings: dict[str, int | float | str | None]
-    groups: int = 1
-    records_per_step: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,9 @@ def decode(raw: bytes, path: str) -> Journal:
             file=path,
             value=version,
             rule=f"version {VERSION}",
-            remedy="upgrade seedtune",
+            remedy="upgrade seedtune"
+            if version > VERSION
+            else "replay it with the version of seedtune that wrote it, or start a new run",
         )
     body = PREFIX.size + length
     start = body + CHECKSUM.size

@@ -73,7 +73,7 @@ def evaluating(
         want_hidden: also collect the hidden states.
         graph: the eval graph, where it is open; else it is opened for this evaluation only.
     """
-    scores = graphs.bundle.manifest.scores
+    scores = graphs.bundle.manifest.objective.scores
     outputs = ["loss", scores, *(["hidden"] if want_hidden else [])]
     total = len(feeder)
     collected: dict[str, npt.NDArray[np.float32]] = {}

@@ -47,8 +47,8 @@ def opening_feeder(
         SeedTuneError: the cache belongs to something else, has been altered, or does not fit the disk.
     """
     bundle = graphs.bundle
-    padding_id = bundle.manifest.model.padding_id
-    layout = bundle.manifest.prefix
+    padding_id = bundle.manifest.objective.model.padding_id
+    layout = bundle.manifest.objective.prefix
     if layout is None:
         return WholeRows(examples, padding_id)
     path = None

@@ -51,14 +51,14 @@ def limit_memory(
 def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int, cached: bool) -> Shape:
     """What memory depends on; arguments as those of :func:`limit_memory`."""
     manifest = bundle.manifest
-    if manifest.prefix is None:
+    if manifest.objective.prefix is None:
         longest, prefix, read = max(len(example.ids) for example in examples), 0, 0
     else:
-        causal = manifest.model.family == "causal"
+        causal = manifest.objective.model.family == "causal"
         longest = max(0 if example.suffix is None else len(example.suffix) for example in examples)
         prefix = max(len(prefix_places(example)) for example in examples)
         read = max(len(read_ids(example, causal)) for example in examples)
-    prefix_bytes = prefix * manifest.prefix.bytes_per_token if manifest.prefix else 0
+    prefix_bytes = prefix * manifest.objective.prefix.bytes_per_token if manifest.objective.prefix else 0
     wanted = examples_at_once * longest
     return Shape(longest, prefix, read, wanted, manifest.state.parameters, prefix_bytes, not cached)
 

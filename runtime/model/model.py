@@ -72,7 +72,7 @@ class Model:
         Raises:
             SeedTuneError: a row cannot be used; names file and line, or its place.
         """
-        task = self.bundle.manifest.task
+        task = self.bundle.manifest.objective.task
         if isinstance(data, str | Path):
             return read_rows(data, task, labelled)
         return rows_of(data, task, labelled)
@@ -110,11 +110,11 @@ class Model:
         Raises:
             SeedTuneError: a row cannot be used, or the task is completion, which has no labels.
         """
-        labels = self.bundle.manifest.task.labels
+        labels = self.bundle.manifest.objective.task.labels
         if not labels:
             raise SeedTuneError(
                 "a completion task has no labels to predict",
-                value=self.bundle.manifest.task.name,
+                value=self.bundle.manifest.objective.task.name,
                 rule="a classification task",
                 remedy="evaluate it instead: that gives the loss of responses",
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 from seedtune.runtime.bundle.manifest import MANIFEST
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.estimators.settings import estimator_of
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import read_journal
@@ -114,7 +115,14 @@ def journal_of(path: Path, description: RunDescription, bundle: Bundle) -> Journ
 
 def header_of(settings: dict[str, int | float | str], bundle: Bundle) -> Header:
     """The header of the journal of a run with ``settings`` (flat, as in run.json)."""
-    return Header(int(settings.get("seed", 0)), bundle.manifest.state.parameters, bundle.sha256, dict(settings))
+    return Header(
+        run_seed=int(settings.get("seed", 0)),
+        state_parameters=bundle.manifest.state.parameters,
+        groups=1,
+        records_per_step=estimator_of(settings).probes,
+        bundle_sha256=bundle.sha256,
+        settings=dict(settings),
+    )
 
 
 def new_state(bundle: Bundle) -> State:

@@ -27,11 +27,11 @@ class PrefixMaker:
     """See the module docstring."""
 
     def __init__(self, graph: Graph, manifest: Manifest, tokens_per_call: int | None = None) -> None:
-        assert manifest.prefix is not None
+        assert manifest.objective.prefix is not None
         self._graph = graph
-        self._causal = manifest.model.family == "causal"
-        self._padding_id = manifest.model.padding_id
-        returned = RETURNED_BYTES // manifest.prefix.bytes_per_token
+        self._causal = manifest.objective.model.family == "causal"
+        self._padding_id = manifest.objective.model.padding_id
+        returned = RETURNED_BYTES // manifest.objective.prefix.bytes_per_token
         self._limit = tokens_per_call or max(1, min(TOKENS_PER_CALL, returned))
 
     def make(self, examples: Sequence[Example]) -> Iterator[tuple[int, Block]]:

@@ -69,7 +69,7 @@ class Prefixes:
         limit_bytes: int | None = None,
     ) -> None:
         bundle = graphs.bundle
-        layout = bundle.manifest.prefix
+        layout = bundle.manifest.objective.prefix
         if layout is None:
             raise ValueError('a bundle of scope "all" has no prefixes')
         self.layout = layout
@@ -77,7 +77,7 @@ class Prefixes:
         self._examples = examples
         self._header = CacheHeader(bundle.sha256, layout)
         self._file = CacheFile(cache, self._header, graphs.choice is None) if cache is not None else None
-        causal = bundle.manifest.model.family == "causal"
+        causal = bundle.manifest.objective.model.family == "causal"
         self._keys = [prefix_key(example, causal) for example in examples]
         self.lengths = [len(prefix_places(example)) for example in examples]
         self._first = {key: place for place, key in reversed(list(enumerate(self._keys))) if self.lengths[place]}

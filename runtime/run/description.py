@@ -36,17 +36,17 @@ def describe_run(bundle: Bundle, settings: Settings, train: Split, held_out: Spl
         bundle=str(bundle.path.resolve()),
         bundle_sha256=bundle.sha256,
         model=ModelInfo(
-            source=manifest.model.source,
-            family=manifest.model.family,
-            architecture=manifest.model.architecture,
-            parameters=manifest.model.parameters,
+            source=manifest.objective.model.source,
+            family=manifest.objective.model.family,
+            architecture=manifest.objective.model.architecture,
+            parameters=manifest.objective.model.parameters,
         ),
         task=TaskInfo(
-            name=manifest.task.name,
-            template=manifest.task.template,
+            name=manifest.objective.task.name,
+            template=manifest.objective.task.template,
             labels=[
                 LabelInfo(value=label.value, name=label.name or label.word.strip(), word=label.word)
-                for label in manifest.task.labels
+                for label in manifest.objective.task.labels
             ],
         ),
         settings=settings.as_dict(),

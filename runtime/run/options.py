@@ -58,7 +58,7 @@ class Option:
         return "--" + self.name.replace("_", "-")
 
 
-def kind_of(struct: type[msgspec.Struct]) -> str:
+def word_of(struct: type[msgspec.Struct]) -> str:
     """The word that chooses ``struct`` among the kinds of its part."""
     return str(struct.__struct_config__.tag)
 
@@ -71,12 +71,12 @@ def options_of(struct: type[msgspec.Struct]) -> list[Option]:
             found[field.name] = _option(field)
             continue
         kinds = PARTS[field.name]
-        words = tuple(kind_of(kind) for kind in kinds)
-        found[field.name] = Option(field.name, str, kind_of(type(field.default)), DESCRIPTIONS[field.name], words)
+        words = tuple(word_of(kind) for kind in kinds)
+        found[field.name] = Option(field.name, str, word_of(type(field.default)), DESCRIPTIONS[field.name], words)
         for kind in kinds:
             for of_kind in _fields(kind):
                 before = found.get(of_kind.name)
-                of = (*(before.of if before else ()), kind_of(kind))
+                of = (*(before.of if before else ()), word_of(kind))
                 found[of_kind.name] = _option(of_kind, of)
         # What every kind of a part has, every run has.
         for name, option in found.items():
@@ -154,17 +154,17 @@ def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:
     changes: dict[str, Any] = {}
     for part in (name for name in PARTS if hasattr(settings, name)):
         before = getattr(settings, part)
-        kind = _kind(part, given.pop(part, kind_of(type(before))))
+        kind = _kind(part, given.pop(part, word_of(type(before))))
         kept = {name: getattr(before, name) for name in kind.__struct_fields__ if hasattr(before, name)}
         fields = {name: given.pop(name) for name in kind.__struct_fields__ if name in given}
         changes[part] = kind(**(kept | fields))
     for name in given:
         if known[name].of:
             kinds = " or ".join(known[name].of)
-            part = next(part for part, kinds_of in PARTS.items() if known[name].of[0] in map(kind_of, kinds_of))
+            part = next(part for part, kinds_of in PARTS.items() if known[name].of[0] in map(word_of, kinds_of))
             raise SeedTuneError(
                 f"{known[name].flag} belongs to another {part}",
-                value=f"{part} {kind_of(type(changes[part]))}",
+                value=f"{part} {word_of(type(changes[part]))}",
                 rule=f"{part} {kinds}",
                 remedy=f"add --{part} {known[name].of[0].replace('_', '-')}, or leave {known[name].flag} out",
             )
@@ -179,9 +179,9 @@ def _plain(name: str) -> str:
 
 def _kind(part: str, word: object) -> type[msgspec.Struct]:
     for kind in PARTS[part]:
-        if str(word).replace("-", "_") == kind_of(kind):
+        if str(word).replace("-", "_") == word_of(kind):
             return kind
-    words = [kind_of(kind) for kind in PARTS[part]]
+    words = [word_of(kind) for kind in PARTS[part]]
     close = difflib.get_close_matches(str(word), words, 1)
     raise SeedTuneError(
         f"there is no such {part}",

@@ -16,6 +16,7 @@ from msgspec import Meta
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.settings import EstimatorSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
+from seedtune.runtime.kinds import part_of
 from seedtune.runtime.optimizers.normalised import NormalisedSettings
 from seedtune.runtime.optimizers.settings import OptimizerSettings
 from seedtune.runtime.run.options import PARTS, check, chosen
@@ -67,17 +68,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def as_dict(self) -> dict[str, int | float | str]:
         """Name -> value, flat, as in run.json and the journal's header: ``steps``, ``optimizer.kind``, ..."""
-        if self.optimizer == NormalisedSettings(self.optimizer.learning_rate, self.optimizer.schedule):
-            return {
-                "steps": self.steps,
-                "batch_size": self.batch_size,
-                "learning_rate": self.optimizer.learning_rate,
-                "epsilon": self.estimator.epsilon,
-                "seed": self.seed,
-                "schedule": self.optimizer.schedule,
-                "eval_every": self.eval_every,
-                "rows_per_call": self.rows_per_call,
-            }
         flat: dict[str, int | float | str] = {}
         for name, value in msgspec.structs.asdict(self).items():
             if name in PARTS:
@@ -93,17 +83,12 @@ def settings_of(recorded: Mapping[str, Any]) -> Settings:
     Raises:
         SeedTuneError: they are not settings of this version.
     """
-    if "learning_rate" in recorded:
-        old = {"learning_rate": "optimizer.", "schedule": "optimizer.", "epsilon": "estimator."}
-        kinds = {"estimator.kind": "two_sided", "optimizer.kind": "normalised"}
-        recorded = {**kinds, **{old.get(name, "") + name: value for name, value in recorded.items()}}
-    nested: dict[str, Any] = {name: value for name, value in recorded.items() if "." not in name}
-    for name, value in recorded.items():
-        part, dot, field = name.partition(".")
-        if dot:
-            nested.setdefault(part, {})[field] = value
+    own = {name: value for name, value in recorded.items() if "." not in name}
     try:
-        settings = msgspec.convert(nested, Settings)
+        settings = msgspec.convert(own | {part: part_of(recorded, part) for part in PARTS}, Settings)
+        unknown = sorted(recorded.keys() - settings.as_dict().keys())
+        if unknown:
+            raise msgspec.ValidationError(f"there is no {unknown[0]}")
     except msgspec.ValidationError as error:
         raise SeedTuneError(
             f"the run's settings cannot be used ({error})",

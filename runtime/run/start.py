@@ -140,7 +140,7 @@ def _within_limit(
     if request.memory_limit_bytes is None:
         return MappedGraphs(request.bundle, request.threads), settings
     fixed = resumed or "rows_per_call" in request.options
-    at_once = BATCH_SIZE_OF_WHOLE_ROWS if request.bundle.manifest.scope == "all" else MANY
+    at_once = BATCH_SIZE_OF_WHOLE_ROWS if request.bundle.manifest.objective.scope == "all" else MANY
     graphs = limit_memory(
         request.bundle,
         [*train.examples, *(held_out.examples if held_out else ())],

@@ -55,7 +55,7 @@ def measure(storage: str, seeds: int, count: int) -> tuple[int, np.ndarray, np.n
     """Bytes a token, log-probabilities and accuracy of the validation rows, projected gradients."""
     bundle = smollm2.bundle(scope="suffix", prefix_storage=storage)  # type: ignore[arg-type]
     state = np.zeros(bundle.manifest.state.parameters, np.float32)
-    padding_id = bundle.manifest.model.padding_id
+    padding_id = bundle.manifest.objective.model.padding_id
     validation = smollm2.reviews(bundle, "validation")
     feeder = SuffixRows(validation, padding_id, Prefixes(bundle, validation))
     result = evaluate(bundle.graph("eval"), state, feeder, rows=TOKENS_PER_CALL)
@@ -64,7 +64,7 @@ def measure(storage: str, seeds: int, count: int) -> tuple[int, np.ndarray, np.n
     batches = list(feeder.batches(range(count), TOKENS_PER_CALL))
     estimator = TwoSided(bundle.graph("probe"), Settings().epsilon)
     gradients = [estimator.measure(state, seed, batches).projected_gradient for seed in range(seeds)]
-    layout = bundle.manifest.prefix
+    layout = bundle.manifest.objective.prefix
     assert layout is not None
     assert result.probabilities is not None
     return layout.bytes_per_token, np.log(result.probabilities), np.array(gradients), result.accuracy

@@ -88,7 +88,7 @@ def main() -> None:
 
 def padding_id(bundle: Bundle) -> int:
     """What fills short rows."""
-    return bundle.manifest.model.padding_id
+    return bundle.manifest.objective.model.padding_id
 
 
 def build_cache(bundle: Bundle, rows: list[Example], folder: Path) -> tuple[float, Feeder]:

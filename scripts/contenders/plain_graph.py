@@ -53,10 +53,12 @@ def main() -> None:
     plain, trainable = traced, traced.clone()
     linears = _scores_only(plain, rows["words"].tolist())
     # What belongs to the head reads one row an example. A vocabulary projection may bear the embedding's name.
+    vocabulary_size = bundle.manifest.objective.model.vocabulary_size
     described = [
         {"name": linear.name, "in_features": linear.in_features, "out_features": linear.out_features}
         for linear in linears
-        if linear.name.split(".")[0] != head_name and linear.out_features != bundle.manifest.model.vocabulary_size
+        if linear.name.split(".")[0] != head_name
+        and linear.out_features != vocabulary_size
     ]
     (options.folder / "linears.json").write_text(json.dumps(described))
     needed = used_parameters(finish(plain))

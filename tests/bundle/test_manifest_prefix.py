@@ -37,7 +37,7 @@ def test_an_older_version_is_refused_with_what_to_do(tiny_bundle: Path, tmp_path
 
 def test_a_bundle_of_scope_all_has_no_prefix(tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
-    assert (bundle.manifest.scope, bundle.manifest.prefix) == ("all", None)
+    assert (bundle.manifest.objective.scope, bundle.manifest.objective.prefix) == ("all", None)
     assert set(bundle.manifest.graphs) == {"probe", "eval", "update"}
     assert bundle.compiled_task().encode({"text": "a good film"}).suffix is None
     with pytest.raises(KeyError):
@@ -48,8 +48,8 @@ def test_a_suffix_bundle_lists_its_prefix_graph_and_survives_a_round_trip(suffix
     raw = (suffix_bundle / "manifest.json").read_bytes()
     manifest = decode_manifest(raw, suffix_bundle)
     assert encode_manifest(manifest) == raw
-    assert manifest.scope == "suffix"
-    assert manifest.prefix == PrefixLayout(layers=2, key_heads=2, head_size=8, storage="fp16")
+    assert manifest.objective.scope == "suffix"
+    assert manifest.objective.prefix == PrefixLayout(layers=2, key_heads=2, head_size=8, storage="fp16")
     assert manifest.graphs["prefix"] == "prefix.onnx"
     assert "prefix.onnx" in manifest.files
 
@@ -63,7 +63,7 @@ def test_bytes_per_token_are_those_of_what_the_prefix_graph_returns(
     session = open_session(bundle.graph_path("prefix"), 1)
     ids = np.array([[0, 5, 6, 7, 8]], np.int64)
     outputs = session.run(None, {"ids": ids, "mask": np.ones_like(ids)})
-    assert sum(array.nbytes for array in outputs) == 5 * bundle.manifest.prefix.bytes_per_token
+    assert sum(array.nbytes for array in outputs) == 5 * bundle.manifest.objective.prefix.bytes_per_token
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_bytes_per_token_by_hand(storage: str, expected: int) -> None:
 @pytest.mark.parametrize("name", ["layers", "key_heads", "head_size"])
 @pytest.mark.parametrize("value", [0, -1, (1 << 16) + 1, 2**62, 10**30])
 def test_an_absurd_prefix_layout_is_refused(suffix_bundle: Path, tmp_path: Path, name: str, value: int) -> None:
-    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: manifest["prefix"].update({name: value}))
+    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: manifest["objective"]["prefix"].update({name: value}))
     with pytest.raises(SeedTuneError, match="prefix layout is out of range") as caught:
         Bundle.open(spoilt)
     assert str(value) in str(caught.value)
@@ -97,7 +97,7 @@ def test_an_absurd_prefix_layout_is_refused(suffix_bundle: Path, tmp_path: Path,
 def test_a_prefix_layout_that_breaks_its_format_says_where(
     suffix_bundle: Path, tmp_path: Path, change: Callable[[dict], object], message: str
 ) -> None:
-    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: change(manifest["prefix"]))
+    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: change(manifest["objective"]["prefix"]))
     with pytest.raises(SeedTuneError, match=message) as caught:
         Bundle.open(spoilt)
     assert caught.value.file == str(spoilt / "manifest.json")
@@ -105,9 +105,11 @@ def test_a_prefix_layout_that_breaks_its_format_says_where(
 
 def test_scope_and_files_must_agree(suffix_bundle: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     """A prefix layout without the graph, and the graph without a layout."""
-    layout = json.loads((suffix_bundle / "manifest.json").read_text())["prefix"]
+    layout = json.loads((suffix_bundle / "manifest.json").read_text())["objective"]["prefix"]
     for bundle, prefix in ((tiny_bundle, layout), (suffix_bundle, None)):
-        spoilt = edited(bundle, tmp_path / bundle.parent.name, lambda manifest, new=prefix: manifest.update(prefix=new))
+        spoilt = edited(
+            bundle, tmp_path / bundle.parent.name, lambda manifest, new=prefix: manifest["objective"].update(prefix=new)
+        )
         with pytest.raises(SeedTuneError, match="lists other files") as caught:
             Bundle.open(spoilt)
         assert caught.value.value == ["prefix.onnx"]

@@ -109,18 +109,25 @@ def golden(
     for case in CASES:
         names.append("-".join(case))
         write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data, seedtune)
+    names.append("momentum")
+    write_run(folder / "runs" / names[-1], bundle_of(*CASES[0]), tiny_data, seedtune, "--optimizer", "momentum")
     files.write_json(folder / "runs.json", names)
+    files.write_grouped(folder / "grouped")
     files.write_memory(folder / "memory.json", [bundle_of(*case) for case in CASES])
     return folder
 
 
 def write_run(
-    folder: Path, bundle_path: Path, data: SimpleNamespace, seedtune: Callable[..., subprocess.CompletedProcess[str]]
+    folder: Path,
+    bundle_path: Path,
+    data: SimpleNamespace,
+    seedtune: Callable[..., subprocess.CompletedProcess[str]],
+    *more: str,
 ) -> None:
     """A run of SETTINGS with one thread, its rows, and what the model then says to the first."""
     folder.parent.mkdir(exist_ok=True)
     options = [part for name, value in files.SETTINGS.items() for part in (f"--{name}", value)]
-    options += ["--threads", 1, "--eval", data.eval]
+    options += ["--threads", 1, "--eval", data.eval, *more]
     done = seedtune("run", bundle_path, "--train", data.train, "--out", folder, "--json", *options)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])

@@ -7,6 +7,7 @@ The tests of `android_app/engine` read them (`Golden.kt`). A change of a format 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import random
 import unicodedata
@@ -17,14 +18,19 @@ import msgspec
 import numpy as np
 from tokenizers import Tokenizer
 
+from seedtune.runtime.bundle.manifest import StateLayout, Target
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.journal.file import JournalWriter, read_journal
+from seedtune.runtime.journal.format import Header, Record
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.noise import derive_seed, noise_words, permutation, rademacher
+from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.stages.memory_limit import Shape, choose
+from seedtune.runtime.stages.streaming import StageFiles
 
 ENGINE = Path(__file__).parents[2] / "android_app"
-VERSION = 2
+VERSION = 3
 TEXTS = 2000
 # Of the runs, by option.
 SETTINGS = {"steps": 50, "batch-size": 8, "seed": 11, "rows-per-call": 200, "eval-every": 20}
@@ -191,11 +197,36 @@ def write_rows(path: Path, bundle: Bundle, data: Path) -> None:
     write_lines(path, records)
 
 
+def write_grouped(folder: Path) -> None:
+    """grouped/: a journal of four steps with two probes and a state a row, its update graph, and the states it leads to."""
+    import onnx_ir as ir
+
+    from seedtune.exporter.graphs.update import build_update
+    from seedtune.exporter.passes.finish import finish
+
+    folder.mkdir()
+    layout = StateLayout(96, 4, 0, (Target("layer", "layer.lora_A.weight", 0, 24, 8, 4),))
+    model = build_update(layout, groups=True)
+    finish(model)
+    ir.save(model, folder / "update.onnx")
+    header = Header(77, layout.parameters, 3, 2, "ab" * 32, Settings(steps=4).as_dict())
+    generator = np.random.default_rng(9)
+    with JournalWriter.create(folder / "journal.bin", header) as writer:
+        for _step in range(4):
+            writer.append([Record(*generator.standard_normal((3, 3)).astype(np.float32)) for _probe in range(2)])
+    journal = read_journal(folder / "journal.bin")
+    states = np.zeros((3, layout.parameters), np.float32)
+    for seed, record in zip(journal.seeds().tolist(), journal.records, strict=True):
+        states = states + record["coefficient"][:, None] * rademacher(seed, layout.parameters)
+    sha256 = hashlib.sha256(states.astype("<f4").tobytes()).hexdigest()
+    write_json(folder / "info.json", {"parameters": layout.parameters, "groups": 3, "state_sha256": sha256})
+
+
 def write_memory(path: Path, bundles: Iterable[Path]) -> None:
     """What memory limits lead to, for shapes with and without prefixes, from the least that works to plenty."""
     cases = []
     for folder in bundles:
-        files = Bundle.open(folder).stages()
+        files = StageFiles.of(Bundle.open(folder))
         for shape in (
             Shape(40, 0, 0, 32 * 40, 100_000),
             Shape(4, 60, 60, 32 * 4, 4096, 60 * 1536),

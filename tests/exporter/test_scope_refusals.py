@@ -43,7 +43,7 @@ def test_no_scope_becomes_all_with_a_notice(folder: Callable[[str], Path], tmp_p
     notices: list[str] = []
     task = str(folder(case) / "task.toml")
     manifest = export_bundle(str(folder(case)), task, tmp_path / "out", notice=notices.append)
-    assert (manifest.scope, manifest.prefix) == ("all", None)
+    assert (manifest.objective.scope, manifest.objective.prefix) == ("all", None)
     (notice,) = notices
     assert notice.startswith("scope all: ")
     assert REASONS[case] in notice
@@ -130,7 +130,7 @@ def test_a_template_without_a_fixed_end_becomes_all_with_a_notice(tmp_path: Path
     source, notices = save_folder(tmp_path / "model", random_model(config, family)), []
     task = open_ended(tmp_path)
     manifest = export_bundle(str(source), task, tmp_path / "out", check=False, notice=notices.append)
-    assert manifest.scope == "all"
+    assert manifest.objective.scope == "all"
     assert notices == ["scope all: the template ends with a field, so there is no suffix for the state to act at"]
     with pytest.raises(SeedTuneError, match="the template ends with a field") as caught:
         export_bundle(str(source), task, tmp_path / "other", scope="suffix")
@@ -145,6 +145,6 @@ def test_a_masked_template_may_end_with_its_field(tmp_path: Path) -> None:
     path = tmp_path / "mask_first.toml"
     path.write_text(TASK.replace("review {text} is {mask}", "{mask} is {text}"))
     manifest = export_bundle(str(source), str(path), tmp_path / "out", notice=notices.append)
-    assert manifest.scope == "suffix"
+    assert manifest.objective.scope == "suffix"
     assert manifest.check is not None
     assert notices == []

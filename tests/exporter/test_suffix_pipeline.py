@@ -66,8 +66,8 @@ def test_a_bundle_says_and_holds_what_was_asked_for(
     source, out = folder(case), tmp_path / "out"
     options = {"scope": "suffix", "storage": storage, "prefix_storage": prefix_storage, "targets": "all"}
     manifest = export_bundle(str(source), str(source / "task.toml"), out, **options)
-    assert manifest.prefix == PrefixLayout(2, 2 if case == "llama" else 4, 8, prefix_storage)
-    assert (manifest.scope, manifest.storage) == ("suffix", storage)
+    assert manifest.objective.prefix == PrefixLayout(2, 2 if case == "llama" else 4, 8, prefix_storage)
+    assert (manifest.objective.scope, manifest.storage) == ("suffix", storage)
     # The measured differences, not the margin that the check allows: rounding by storage.
     allowed = {"fp32": 1e-4, "fp16": 2e-2}[storage] + {"fp32": 0, "fp16": 2e-3, "int8": 5e-2}[prefix_storage]
     assert max(manifest.check.log_probability_error, manifest.check.perturbed_loss_error) < allowed
@@ -88,8 +88,8 @@ def test_a_bundle_says_and_holds_what_was_asked_for(
 
 def test_suffix_and_half_precision_prefixes_are_the_default(llama_bundle: Path) -> None:
     manifest = Bundle.open(llama_bundle).manifest
-    assert manifest.scope == "suffix"
-    assert manifest.prefix.storage == "fp16"
+    assert manifest.objective.scope == "suffix"
+    assert manifest.objective.prefix.storage == "fp16"
 
 
 def test_scope_all_has_no_prefix(folder: Callable[[str], Path], tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_scope_all_has_no_prefix(folder: Callable[[str], Path], tmp_path: Path) 
     manifest = export_bundle(
         str(source), str(source / "task.toml"), tmp_path / "out", scope="all", notice=notices.append
     )
-    assert (manifest.scope, manifest.prefix) == ("all", None)
+    assert (manifest.objective.scope, manifest.objective.prefix) == ("all", None)
     assert "prefix.onnx" not in manifest.files
     assert notices == []
 
@@ -117,13 +117,13 @@ def test_the_module_of_a_state_gives_what_the_bundle_gives(
     (batch,) = open_feeder(MappedGraphs(bundle), rows).batches(range(len(rows)), 1000)
     (found,) = open_session(bundle.graph_path("eval"), 1).run(["log_probabilities"], {**batch.feeds, "state": state})
     kind = AutoModelForCausalLM if case == "llama" else AutoModelForMaskedLM
-    tuned = SuffixTunedModel(kind.from_pretrained(source), manifest.model.family, manifest.state, state)
+    tuned = SuffixTunedModel(kind.from_pretrained(source), manifest.objective.model.family, manifest.state, state)
     for place, index in enumerate(batch.index):
         row = rows[index]
         suffix = np.isin(np.arange(len(row.ids)), row.suffix)
         with torch.no_grad():
             logits = tuned(*(torch.from_numpy(part[None]) for part in (row.ids, np.ones_like(row.ids), suffix)))
-        expected = torch.log_softmax(logits[0, row.position, list(manifest.label_word_ids)], dim=-1).numpy()
+        expected = torch.log_softmax(logits[0, row.position, list(manifest.objective.label_word_ids)], dim=-1).numpy()
         np.testing.assert_allclose(found[place], expected, atol=1e-4)
 
 
@@ -183,7 +183,7 @@ def test_the_check_sees_an_altered_prefix_graph(
 @pytest.mark.parametrize("family", ["causal", "masked"])
 def test_the_rows_of_the_check_split_everywhere(llama_bundle: Path, family: str) -> None:
     manifest = Bundle.open(llama_bundle).manifest
-    model = msgspec.structs.replace(manifest.model, family=family)
+    model = msgspec.structs.replace(manifest.objective.model, family=family)
     rows = random_rows(msgspec.structs.replace(manifest, model=model))
     assert len({len(row.suffix) for row in rows}) > 1
     for row in rows:

@@ -1,60 +1,19 @@
-"""The journal's bytes, by struct and zlib, and what it makes of damage, kills and full disks."""
+"""The journal's bytes, by struct and zlib, and what it makes of damage and kills."""
 
 from __future__ import annotations
 
-import json
-import os
-import resource
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from journal_lab import HEADER, RECORDS, expected_bytes, record_of, start_of_records
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import JournalWriter, read_journal
-from seedtune.runtime.journal.format import Header, Record, encode_header
+from seedtune.runtime.journal.format import Header, encode_header
 from seedtune.runtime.noise import derive_seed
-
-HEADER = Header(7, 64, "ab" * 32, {"steps": 5, "learning_rate": 0.02, "schedule": "linear"})
-RECORDS = [Record(float(np.float32(0.1 * k - 0.2)), 0.5 + k / 4, 0.75 - k / 8) for k in range(5)]
-
-
-def expected_bytes(header: Header, records: list[Record]) -> bytes:
-    """The format as documented, without a line of the code under test."""
-    text = json.dumps(
-        {
-            "run_seed": header.run_seed,
-            "state_parameters": header.state_parameters,
-            "bundle_sha256": header.bundle_sha256,
-            "settings": header.settings,
-        },
-        separators=(",", ":"),
-    ).encode()
-    raw = b"SEEDTUNE" + struct.pack("<II", 1, len(text)) + text
-    checksum = zlib.crc32(raw)
-    raw += struct.pack("<I", checksum)
-    for record in records:
-        payload = struct.pack("<fff", record.coefficient, record.loss_plus, record.loss_minus)
-        checksum = zlib.crc32(payload, checksum)
-        raw += payload + struct.pack("<I", checksum)
-    return raw
-
-
-def start_of_records(raw: bytes) -> int:
-    return 20 + struct.unpack_from("<I", raw, 12)[0]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    file = tmp_path / "journal.bin"
-    with JournalWriter.create(file, HEADER) as writer:
-        for record in RECORDS:
-            writer.append(record)
-    return file
 
 
 def test_bytes_are_as_documented(path: Path) -> None:
@@ -67,7 +26,7 @@ def test_a_record_is_16_bytes_and_on_the_disk_when_append_returns(tmp_path: Path
         for count, record in enumerate(RECORDS):
             assert file.read_bytes() == expected_bytes(HEADER, RECORDS[:count])
             size = file.stat().st_size
-            writer.append(record)
+            writer.append([record])
             assert file.stat().st_size == size + 16
             assert writer.count == count + 1
 
@@ -77,11 +36,8 @@ def test_what_was_written_is_read_back(path: Path) -> None:
     assert journal.header == HEADER
     assert journal.steps == len(RECORDS)
     for read, written in zip(journal.records, RECORDS, strict=True):
-        assert (read["coefficient"], read["loss_plus"], read["loss_minus"]) == (
-            written.coefficient,
-            written.loss_plus,
-            written.loss_minus,
-        )
+        for name in ("coefficient", "loss_plus", "loss_minus"):
+            assert np.array_equal(read[name], getattr(written, name))
     assert journal.torn_bytes == 0
     assert journal.whole_bytes == path.stat().st_size
 
@@ -141,7 +97,7 @@ def test_swapped_records_are_found(path: Path, first: int, second: int) -> None:
 
 def test_records_of_another_journal_are_found(path: Path, tmp_path: Path) -> None:
     raw = path.read_bytes()
-    other = expected_bytes(Header(8, 64, "ab" * 32, HEADER.settings), RECORDS)
+    other = expected_bytes(Header(8, 64, 1, 1, "ab" * 32, HEADER.settings), RECORDS)
     path.write_bytes(raw[: start_of_records(raw)] + other[start_of_records(other) :])
     with pytest.raises(SeedTuneError, match="record 1 of 5"):
         read_journal(path)
@@ -154,7 +110,7 @@ def test_a_torn_tail_is_tolerated_and_cut_on_resume(path: Path, torn: int) -> No
     journal = read_journal(path)
     assert (journal.steps, journal.torn_bytes) == (4, torn)
     with JournalWriter.resume(path, journal) as writer:
-        writer.append(RECORDS[4])
+        writer.append([RECORDS[4]])
     assert path.read_bytes() == raw
 
 
@@ -169,12 +125,13 @@ def with_version(raw: bytes, version: int) -> bytes:
     return raw[:8] + struct.pack("<I", version) + raw[12:]
 
 
-@pytest.mark.parametrize("version", [0, 2, 2**32 - 1])
+@pytest.mark.parametrize("version", [0, 1, 3, 2**32 - 1])
 def test_another_version_is_refused(path: Path, version: int) -> None:
     path.write_bytes(with_version(path.read_bytes(), version))
     with pytest.raises(SeedTuneError) as caught:
         read_journal(path)
-    assert "version 1" in str(caught.value)
+    assert "version 2" in str(caught.value)
+    assert ("upgrade seedtune" if version > 2 else "that wrote it") in str(caught.value)
     assert str(version) in str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -204,111 +161,68 @@ def test_a_header_length_beyond_all_bounds_is_refused(path: Path) -> None:
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"run_seed": "x"}', b'{"run_seed": 1}', b"\xff\xfe", b"{}"])
 def test_a_header_that_is_consistent_but_no_header_is_refused(path: Path, text: bytes) -> None:
-    raw = b"SEEDTUNE" + struct.pack("<II", 1, len(text)) + text
+    raw = b"SEEDTUNE" + struct.pack("<II", 2, len(text)) + text
     path.write_bytes(raw + struct.pack("<I", zlib.crc32(raw)))
     with pytest.raises(SeedTuneError, match="header"):
         read_journal(path)
 
 
-def test_a_missing_journal_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SeedTuneError, match=r"gone\.bin"):
-        read_journal(tmp_path / "gone.bin")
+GROUPED = Header(9, 32, 3, 2, "cd" * 32, {"steps": 4})
+STEPS = [
+    [record_of(*((step + k / 8 + g / 64, 0.5 + g, 0.25 * step) for g in range(3))) for k in range(2)]
+    for step in range(4)
+]
 
 
-def test_an_existing_journal_is_never_overwritten(path: Path) -> None:
-    before = path.read_bytes()
-    with pytest.raises(SeedTuneError, match=r"journal\.bin"):
-        JournalWriter.create(path, HEADER)
-    assert path.read_bytes() == before
+@pytest.fixture
+def grouped(tmp_path: Path) -> Path:
+    """Four steps of two probes with a state a row, three of them."""
+    file = tmp_path / "grouped.bin"
+    with JournalWriter.create(file, GROUPED) as writer:
+        for step in STEPS:
+            writer.append(step)
+    return file
 
 
-def test_a_journal_is_there_with_its_whole_header_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A kill between making the file and writing the header left an empty journal, which no run could go on with."""
-    new, seen = tmp_path / "new.bin", []
-    rename = Path.replace
-
-    def watched(self: Path, target: Path) -> Path:
-        seen.append((new.exists(), self.read_bytes()))
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "replace", watched)
-    JournalWriter.create(new, HEADER).close()
-    assert seen == [(False, encode_header(HEADER))]
-    assert read_journal(new).header == HEADER
-    assert [file.name for file in tmp_path.iterdir() if file.name.endswith(".partial")] == []
+def test_groups_and_probes_stand_as_documented_and_are_read_back(grouped: Path) -> None:
+    raw = grouped.read_bytes()
+    assert raw == expected_bytes(GROUPED, [record for step in STEPS for record in step])
+    assert (len(raw) - start_of_records(raw)) == 8 * (12 * 3 + 4)
+    journal = read_journal(grouped)
+    assert journal.header == GROUPED
+    assert (journal.steps, len(journal.records)) == (4, 8)
+    assert journal.seeds().tolist() == [derive_seed(9, "probe", record) for record in range(8)]
+    for step, written in enumerate(STEPS):
+        for read, record in zip(journal.of_step(step), written, strict=True):
+            assert np.array_equal(read["coefficient"], record.coefficient)
+            assert np.array_equal(read["loss_minus"], record.loss_minus)
 
 
-def test_a_full_disk_is_an_error_that_counts_what_is_safe(path: Path) -> None:
-    journal = read_journal(path)
-    writer = JournalWriter.resume(path, journal)
-    full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, writer._descriptor)
-    os.close(full)
-    with pytest.raises(SeedTuneError) as caught:
-        writer.append(RECORDS[0])
-    writer.close()
-    assert "No space left" in str(caught.value)
-    assert "5 records are safe" in str(caught.value)
-    assert "--resume" in str(caught.value)
-    assert path.read_bytes() == expected_bytes(HEADER, RECORDS)
+@pytest.mark.parametrize("torn", [1, 39, 40, 41, 79])
+def test_a_step_of_which_a_record_is_missing_does_not_count(grouped: Path, torn: int) -> None:
+    raw = grouped.read_bytes()
+    grouped.write_bytes(raw[: len(raw) - 80 + torn])
+    journal = read_journal(grouped)
+    assert (journal.steps, journal.torn_bytes) == (3, torn)
+    with JournalWriter.resume(grouped, journal) as writer:
+        writer.append(STEPS[3])
+    assert grouped.read_bytes() == raw
 
 
-@pytest.mark.parametrize("spare", [0, 1, 7, 15])
-def test_a_file_that_may_not_grow_keeps_the_earlier_records(path: Path, spare: int) -> None:
-    """The limit cuts the second new record after ``spare`` bytes; a signal would otherwise kill the process."""
-    limit = path.stat().st_size + 16 + spare
-    script = f"""
-import resource, signal, sys
-from pathlib import Path
-from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.journal.file import JournalWriter, read_journal
-from seedtune.runtime.journal.format import Record
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-path = Path({str(path)!r})
-with JournalWriter.resume(path, read_journal(path)) as writer:
-    writer.append(Record(1.0, 2.0, 3.0))
-    try:
-        writer.append(Record(4.0, 5.0, 6.0))
-    except SeedTuneError as error:
-        print(error)
-        sys.exit(2)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
-    assert "6 records are safe" in done.stdout
-    journal = read_journal(path)
-    assert journal.steps == 6
-    assert journal.records["coefficient"][5] == 1.0
-    with JournalWriter.resume(path, journal) as writer:
-        writer.append(RECORDS[0])
-    assert path.read_bytes() == expected_bytes(HEADER, [*RECORDS, Record(1.0, 2.0, 3.0), RECORDS[0]])
+def test_every_altered_bit_of_a_grouped_record_is_found(grouped: Path) -> None:
+    raw = grouped.read_bytes()
+    start = start_of_records(raw)
+    for offset in range(start, len(raw), 7):
+        spoilt = bytearray(raw)
+        spoilt[offset] ^= 1
+        grouped.write_bytes(spoilt)
+        with pytest.raises(SeedTuneError, match=rf"record {(offset - start) // 40 + 1} of 8"):
+            read_journal(grouped)
 
 
-def test_a_record_that_failed_halfway_does_not_spoil_the_next_one(path: Path) -> None:
-    """The same writer may be asked again after space was freed: the torn bytes must not stay in between."""
-    journal = read_journal(path)
-    limit = path.stat().st_size + 5
-    script = f"""
-import resource, signal
-from pathlib import Path
-from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.journal.file import JournalWriter, read_journal
-from seedtune.runtime.journal.format import Record
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-path = Path({str(path)!r})
-with JournalWriter.resume(path, read_journal(path)) as writer:
-    resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {resource.RLIM_INFINITY}))
-    try:
-        writer.append(Record(1.0, 2.0, 3.0))
-    except SeedTuneError:
-        pass
-    resource.setrlimit(resource.RLIMIT_FSIZE, ({resource.RLIM_INFINITY}, {resource.RLIM_INFINITY}))
-    writer.append(Record(1.0, 2.0, 3.0))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert journal.steps == 5
-    assert path.read_bytes() == expected_bytes(HEADER, [*RECORDS, Record(1.0, 2.0, 3.0)])
+@pytest.mark.parametrize(("groups", "probes"), [(0, 1), (-1, 1), (2**20 + 1, 1), (1, 0), (1, -2), (1, 2**16 + 1)])
+def test_sizes_beyond_all_bounds_are_refused(tmp_path: Path, groups: int, probes: int) -> None:
+    file = tmp_path / "journal.bin"
+    file.write_bytes(encode_header(Header(7, 64, groups, probes, "ab" * 32, {})) + bytes(64))
+    with pytest.raises(SeedTuneError, match="out of range"):
+        read_journal(file)

@@ -109,7 +109,7 @@ def block_alone(bundle: Bundle, example: Example) -> dict[str, np.ndarray]:
     session = open_session(bundle.graph_path("prefix"), 1)
     names = [output.name for output in session.get_outputs()]
     kept = [place for place in range(len(example.ids)) if place not in set(example.suffix.tolist())]
-    causal = bundle.manifest.model.family == "causal"
+    causal = bundle.manifest.objective.model.family == "causal"
     ids = (example.ids[kept] if causal else example.ids)[None]
     arrays = session.run(names, {"ids": ids, "mask": np.ones_like(ids)})
     return {name: array[:, 0][:, :, kept] for name, array in zip(names, arrays, strict=True)}

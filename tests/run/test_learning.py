@@ -26,7 +26,7 @@ def test_micro_batches_change_the_projected_gradient_by_rounding_only(
 ) -> None:
     bundle = Bundle.open(tiny_bundle)
     rows = load_split(tiny_data.train, bundle.compiled_task()).examples[:24]
-    feeder = WholeRows(rows, bundle.manifest.model.padding_id)
+    feeder = WholeRows(rows, bundle.manifest.objective.model.padding_id)
     state = 0.05 * rademacher(1, bundle.manifest.state.parameters)
     estimator = TwoSided(MappedGraphs(bundle, 1).open("probe"), 1e-2)
     compared = 0
