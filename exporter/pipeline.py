@@ -27,19 +27,16 @@ from seedtune.exporter.targets import lora_a_values
 from seedtune.exporter.trace.traced_model import TracedModel, trace_model
 from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
-    GRAPHS,
     MANIFEST,
-    PREFIX_GRAPH,
     TOKENIZER,
     WEIGHTS,
-    LanguageModel,
     Manifest,
-    PrefixStorage,
     StateLayout,
     Storage,
     describe,
     encode_manifest,
 )
+from seedtune.runtime.bundle.objective import GRAPHS, PREFIX_GRAPH, LanguageModel, PrefixStorage
 from seedtune.runtime.bundle.stage_plan import STAGES, encode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably

@@ -2,7 +2,7 @@
 
 Tensors are not read by hand: transformers' own loader knows every rename and merge of old checkpoints, and
 keeps tensors mapped as long as it is asked for the type they are stored in (measured by
-tests/checkpoint/test_memory.py).
+tests/checkpoint/test_checkpoint_memory.py).
 """
 
 from __future__ import annotations

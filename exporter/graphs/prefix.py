@@ -16,7 +16,7 @@ from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.prefix_storage import TYPES, store
 from seedtune.exporter.passes.suffix_rows import present_suffix
 from seedtune.exporter.trace.traced import Traced
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 
 
 def build_prefix(traced: Traced) -> ir.Model:

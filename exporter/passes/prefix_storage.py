@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from seedtune.exporter.passes.emitter import Emitter, add_input
-from seedtune.runtime.bundle.manifest import PREFIX_TYPES, PrefixLayout
+from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout
 
 TYPES = {name: ir.DataType.from_numpy(np.dtype(dtype)) for name, dtype in PREFIX_TYPES.items()}
 LARGEST_CODE = 127.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from seedtune.exporter.trace.attention import UnsupportedAttention
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
-from seedtune.runtime.bundle.manifest import Model, PrefixLayout, PrefixStorage, StateLayout
+from seedtune.runtime.bundle.manifest import StateLayout
+from seedtune.runtime.bundle.objective import Model, PrefixLayout, PrefixStorage
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.structure import Scope

@@ -21,9 +21,7 @@ from seedtune.runtime.cli.options import (
 )
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.model.evaluation import Evaluation
-from seedtune.runtime.model.feeders import CacheOptions
 from seedtune.runtime.model.model import ROWS_PER_CALL
-from seedtune.runtime.sizes import size_bytes
 from seedtune.runtime.telemetry.progress import RunProgress
 
 
@@ -52,10 +50,11 @@ def evaluate_command(
     """
     started = time.monotonic()
     console = Console(stderr=True)
-    caches = CacheOptions(cache, None if cache_limit is None else size_bytes(cache_limit, "--cache-limit"))
     with seedtune.open(model, bundle=bundle, step=step, memory_limit=memory_limit, threads=threads) as opened:
         with RunProgress(console) as progress:
-            result = opened.evaluate(data, rows_per_call=rows_per_call, cache=caches, on=progress.on)
+            result = opened.evaluate(
+                data, rows_per_call=rows_per_call, cache=cache, cache_limit=cache_limit, on=progress.on
+            )
         if predictions is not None:
             pairs = zip(opened.rows(data), _each(result), strict=True)
             lines = [msgspec.json.encode({"fields": row.fields} | about) for row, about in pairs]

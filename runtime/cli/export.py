@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 import seedtune
-from seedtune.runtime.bundle.manifest import PrefixStorage, Storage
+from seedtune.runtime.bundle.manifest import Storage
+from seedtune.runtime.bundle.objective import PrefixStorage
 from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.task.structure import Scope
 

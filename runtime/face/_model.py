@@ -7,7 +7,7 @@ from typing import Any
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.model import model
-from seedtune.runtime.model.feeders import CacheOptions
+from seedtune.runtime.model.feeders import cache_options
 from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.run.start import Request
 from seedtune.runtime.run.tuning import Tuning
@@ -86,10 +86,7 @@ class Model(model.Model):
             resume=resume,
             options=settings,
             threads=self.threads,
-            cache=CacheOptions(
-                None if cache is None else Path(cache),
-                None if cache_limit is None else size_bytes(cache_limit, "--cache-limit"),
-            ),
+            cache=cache_options(cache, cache_limit),
             memory_limit_bytes=self.memory_limit_bytes,
         )
         # What answers questions would take memory that the run is to have.

@@ -12,6 +12,7 @@ from seedtune.runtime.generators import result_of
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.prefix.prefixes import CachePlan, Prefixes
 from seedtune.runtime.prefix.suffix_rows import SuffixRows
+from seedtune.runtime.sizes import size_bytes
 from seedtune.runtime.task.example import Example
 from seedtune.runtime.telemetry.events import CachingPrefixes, Notice
 
@@ -30,6 +31,16 @@ class CacheOptions:
 
 
 NO_CACHE = CacheOptions()
+
+
+def cache_options(folder: str | Path | None, limit: int | str | None) -> CacheOptions:
+    """Options as they were given: a folder or none, and a size such as "500M" or none.
+
+    Raises:
+        SeedTuneError: ``limit`` is no size.
+    """
+    limit_bytes = None if limit is None else size_bytes(limit, "--cache-limit")
+    return CacheOptions(None if folder is None else Path(folder), limit_bytes)
 
 
 def opening_feeder(

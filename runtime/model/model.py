@@ -17,7 +17,7 @@ from seedtune.runtime.graphs.mapped import MappedGraph, MappedGraphs
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.model.evaluation import Evaluation, evaluating
-from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions, opening_feeder
+from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions, cache_options, opening_feeder
 from seedtune.runtime.model.limit import examples_of_evaluation, limit_memory
 from seedtune.runtime.model.splits import encode_rows
 from seedtune.runtime.model.tuned import Tuned
@@ -82,7 +82,8 @@ class Model:
         data: Data,
         *,
         rows_per_call: int | None = None,
-        cache: CacheOptions = NO_CACHE,
+        cache: str | Path | None = None,
+        cache_limit: int | str | None = None,
         want_hidden: bool = False,
         on: Callable[[Event], Any] = lambda _event: None,
     ) -> Evaluation:
@@ -91,15 +92,17 @@ class Model:
         Args:
             data: labelled rows.
             rows_per_call: token rows of a call; None for a default, or what a memory limit allows.
-            cache: where prefixes are kept, for a bundle of scope "suffix".
+            cache: folder of prefix caches, for a bundle of scope "suffix"; None keeps none.
+            cache_limit: bytes of the cache; rows beyond it are computed at each use.
             want_hidden: also give the hidden states that the language-model head reads.
             on: told how far it is.
 
         Raises:
             SeedTuneError: a row cannot be used, or the memory limit is too small.
         """
+        caches = cache_options(cache, cache_limit)
         source = str(data) if isinstance(data, str | Path) else "row"
-        return result_of(self._evaluating(self.rows(data), source, rows_per_call, cache, want_hidden), on)
+        return result_of(self._evaluating(self.rows(data), source, rows_per_call, caches, want_hidden), on)
 
     def predict(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
         """The probability of each label for each row, by the label's name.

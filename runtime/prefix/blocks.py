@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.bundle.manifest import PREFIX_TYPES, PrefixLayout
+from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout
 
 ORDER = ("keys", "values", "key_scales", "value_scales")
 

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.prefix.blocks import Block, LayeredBlock, parse_block, raw_arrays
 from seedtune.runtime.prefix.cache_header import (

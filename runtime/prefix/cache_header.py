@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.errors import SeedTuneError
 
 MAGIC = b"SEEDPREF"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.prefix.blocks import LayeredArray, LayeredBlock, block_shapes
 
 READ_BYTES = 1 << 20

@@ -57,8 +57,7 @@ def main() -> None:
     described = [
         {"name": linear.name, "in_features": linear.in_features, "out_features": linear.out_features}
         for linear in linears
-        if linear.name.split(".")[0] != head_name
-        and linear.out_features != vocabulary_size
+        if linear.name.split(".")[0] != head_name and linear.out_features != vocabulary_size
     ]
     (options.folder / "linears.json").write_text(json.dumps(described))
     needed = used_parameters(finish(plain))

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seedtune.runtime.bundle.manifest import FORMAT_VERSION, PrefixLayout, decode_manifest, encode_manifest
+from seedtune.runtime.bundle.manifest import FORMAT_VERSION, decode_manifest, encode_manifest
+from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs

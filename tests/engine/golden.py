@@ -198,7 +198,7 @@ def write_rows(path: Path, bundle: Bundle, data: Path) -> None:
 
 
 def write_grouped(folder: Path) -> None:
-    """grouped/: a journal of four steps with two probes and a state a row, its update graph, and the states it leads to."""
+    """grouped/: a journal of four steps (two probes, a state a row), its update graph, and the states it leads to."""
     import onnx_ir as ir
 
     from seedtune.exporter.graphs.update import build_update

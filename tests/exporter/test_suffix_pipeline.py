@@ -18,7 +18,8 @@ from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.exporter.reference.check import check_bundle, random_rows
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
-from seedtune.runtime.bundle.manifest import PREFIX_TYPES, PrefixLayout, describe
+from seedtune.runtime.bundle.manifest import describe
+from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs

@@ -29,7 +29,8 @@ from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
-from seedtune.runtime.bundle.manifest import PrefixLayout, StateLayout
+from seedtune.runtime.bundle.manifest import StateLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.graphs.session import CONFIG
 from seedtune.runtime.noise import rademacher
 

@@ -11,7 +11,7 @@ from transformers import DynamicCache
 
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.prefix_storage import TYPES
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 
 EMBEDDINGS = {"llama": ("model.embed_tokens.weight",), "roberta": ("roberta.embeddings.word_embeddings.weight",)}
 # All of the last layer that keys and values are made of, besides what stands before it.

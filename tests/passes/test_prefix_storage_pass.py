@@ -7,7 +7,7 @@ from export_lab import FLOAT, INT64, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.prefix_storage import TYPES, load, store
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 
 SHAPE = [1, "batch", "heads", "tokens", 4]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prefix_lab import LAYOUTS, encoded_rows, header_for, key_of, made_up_block, without_prefix
 
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.prefix.cache_file import CacheFile
 from seedtune.runtime.task.example import Example

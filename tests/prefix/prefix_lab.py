@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.prefix.blocks import Block

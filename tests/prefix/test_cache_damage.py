@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
 
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.prefix.cache_file import CacheFile
 

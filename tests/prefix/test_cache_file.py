@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from prefix_lab import BUNDLE_SHA256, LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
 
-from seedtune.runtime.bundle.manifest import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.prefix.blocks import block_bytes, parse_block, side_by_side
 from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes

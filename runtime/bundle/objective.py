@@ -1,0 +1,128 @@
+"""What the graphs of a bundle compute a loss of: a closed union of objectives, told apart by their ``kind``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.structure import Scope, Task
+
+GRAPHS = {"probe": "probe.onnx", "eval": "eval.onnx", "update": "update.onnx"}
+MAX_PREFIX_DIMENSION = 1 << 16
+# How keys and values of a prefix are stored.
+PrefixStorage = Literal["fp32", "fp16", "int8"]
+PREFIX_GRAPH = {"prefix": "prefix.onnx"}
+# -> their dtype in numpy.
+PREFIX_TYPES: dict[PrefixStorage, str] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
+
+
+class PrefixLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the keys and values of one prefix of P tokens are: twice [layers, key_heads, P, head_size], as stored.
+
+    ``storage`` int8 adds twice [layers, key_heads, P] float16 scales.
+    """
+
+    layers: int
+    key_heads: int
+    head_size: int
+    storage: PrefixStorage
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes of one token of a prefix."""
+        of_head = self.head_size * np.dtype(PREFIX_TYPES[self.storage]).itemsize + (2 if self.storage == "int8" else 0)
+        return 2 * self.layers * self.key_heads * of_head
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was exported, and what a tokenised row must keep to."""
+
+    source: str
+    architecture: str
+    family: Literal["causal", "masked"]
+    parameters: int
+    hidden_size: int
+    vocabulary_size: int
+    max_positions: int
+    padding_id: int
+    mask_token: str | None
+    unknown_token: str | None
+    end_token: str | None = None
+
+
+class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="language_model"):
+    """A language model that is asked a task.
+
+    ``label_word_ids`` are those of the label words, in the order of the labels; none for a completion task. ``prefix``
+    is None where the state acts at every token (scope "all").
+    """
+
+    model: Model
+    task: Task
+    label_word_ids: tuple[int, ...]
+    prefix: PrefixLayout | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """Where the state acts: at the last tokens of a row, its suffix, or at all of them."""
+        return "all" if self.prefix is None else "suffix"
+
+    @property
+    def scores(self) -> Literal["log_probabilities", "token_accuracy"]:
+        """The output of the eval graph that rows are scored by."""
+        return "token_accuracy" if self.task.kind == "completion" else "log_probabilities"
+
+    @property
+    def graphs(self) -> dict[str, str]:
+        """Graph -> its file."""
+        return GRAPHS if self.prefix is None else GRAPHS | PREFIX_GRAPH
+
+
+# What a bundle's graphs compute a loss of, by ``kind``: a closed union, one member so far.
+Objective = LanguageModel
+OBJECTIVES: tuple[type[Objective], ...] = (LanguageModel,)
+
+
+class _OfKind(msgspec.Struct):
+    kind: str = ""
+
+
+class _WithObjective(msgspec.Struct):
+    objective: _OfKind
+
+
+def require_known_objective(raw: bytes, path: Path) -> None:
+    """Raises SeedTuneError where the manifest ``raw`` has an objective that this version does not know."""
+    try:
+        kind = msgspec.json.decode(raw, type=_WithObjective).objective.kind
+    except msgspec.DecodeError:
+        return  # the whole manifest's own error says more
+    known = [str(objective.__struct_config__.tag) for objective in OBJECTIVES]
+    if kind not in known:
+        raise SeedTuneError(
+            "the bundle has an objective that this version does not know",
+            file=path,
+            value=kind,
+            rule=f"kind {' or '.join(known)}",
+            remedy="upgrade seedtune",
+        )
+
+
+def check_objective(objective: Objective, path: Path) -> None:
+    """Raises SeedTuneError where the prefix layout of ``objective`` is out of range; ``path`` is the manifest's."""
+    layout = objective.prefix
+    if layout is None:
+        return
+    sizes = (layout.layers, layout.key_heads, layout.head_size)
+    if not all(0 < size <= MAX_PREFIX_DIMENSION for size in sizes):
+        raise SeedTuneError(
+            "the prefix layout is out of range",
+            file=path,
+            value=sizes,
+            rule=f"layers, key heads and head size from 1 to {MAX_PREFIX_DIMENSION}",
+            remedy="export the bundle again",
+        )
