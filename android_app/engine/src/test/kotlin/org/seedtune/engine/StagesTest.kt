@@ -20,6 +20,7 @@ import org.junit.Rule
 import org.junit.Test
 import org.junit.rules.TemporaryFolder
 import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.data.Rows
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.TuningEvent
@@ -87,7 +88,7 @@ class StagesTest {
                 }
                 assertTrue(limited)
                 val expected = info.field("probabilities").items.map { it.jsonPrimitive.content.toFloat() }
-                val row = org.seedtune.engine.data.Rows.read(File(info.field("train").text), model.bundle.manifest.task).first()
+                val row = Rows.read(File(info.field("train").text), model.bundle.manifest.languageModel.task).first()
                 assertArrayEquals(expected.toFloatArray(), model.predict(row.fields).toFloatArray(), 1e-4f)
             }
             val python = readJournal(File(golden, "journal.bin")).records
@@ -97,7 +98,7 @@ class StagesTest {
                 assertEquals(python, found)
             } else {
                 // How prefixes are split into calls depends on the limit, and rounding on the calls.
-                python.zip(found).forEach { (a, b) -> assertEquals(a.lossPlus, b.lossPlus, 1e-3f) }
+                python.zip(found).forEach { (a, b) -> assertArrayEquals(a.lossPlus, b.lossPlus, 1e-3f) }
             }
         }
     }
