@@ -25,8 +25,12 @@ dependencies {
     compileOnly(libs.onnxruntime)
     testImplementation(libs.onnxruntime)
     testImplementation(libs.junit)
+    testImplementation(libs.binary.compatibility)
+    testImplementation(libs.kotlin.metadata)
+    testImplementation(libs.asm.tree)
 }
 
 tasks.test {
     systemProperty("seedtune.golden", providers.gradleProperty("seedtune.golden").getOrElse(""))
+    systemProperty("seedtune.api", providers.gradleProperty("seedtune.api").getOrElse("check"))
 }

@@ -12,15 +12,41 @@ Everything else of the package may change between versions without a word. torch
 
 from __future__ import annotations
 
+import importlib
 from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
-from seedtune._export import export
-from seedtune._model import Model, open
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.evaluation import Evaluation
-from seedtune.runtime.run.settings import Settings
 
 from . import events
 
+if TYPE_CHECKING:
+    from seedtune._export import export
+    from seedtune._model import Model, open
+    from seedtune.runtime.model.evaluation import Evaluation
+    from seedtune.runtime.run.settings import Settings
+
 __version__ = metadata.version("seedtune")
 __all__ = ["Evaluation", "Model", "SeedTuneError", "Settings", "__version__", "events", "export", "open"]
+
+# Imported when first asked for: this file runs before any module of the package, and most of these need neither ONNX
+# Runtime nor numpy, whose pages must not be mapped beside a process whose memory is measured.
+_PLACES = {
+    "Evaluation": "seedtune.runtime.model.evaluation",
+    "Model": "seedtune._model",
+    "Settings": "seedtune.runtime.run.settings",
+    "export": "seedtune._export",
+    "open": "seedtune._model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(_PLACES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -15,8 +15,8 @@ class Tuning(Iterator[Event]):
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        # Of its own, so that the events do not refer back to this object: dropping it, as a loop that is left does, then
-        # ends the run at once.
+        # Of its own, so that the events do not refer back to this object: dropping it, as a loop that is left does,
+        # then ends the run at once.
         self._stopping = threading.Event()
         self._result: RunResult | None = None
         self._events = tuning(request, self._stopping.is_set)

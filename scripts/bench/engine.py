@@ -20,7 +20,6 @@ from lab import smollm2
 from lab.engine_process import engine_command
 from lab.process_memory import Watch
 from lab.report import command_line, megabytes, report
-from review_demo.reviews import write_splits
 
 WHAT = "the Kotlin engine on the JVM against Python"
 BAR = {
@@ -50,8 +49,8 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    bundle = options.bundle or smollm2.bundle().path
-    train = write_splits(smollm2.OUTPUT / "data")["train"]
+    bundle = options.bundle or smollm2.exported()
+    train = smollm2.data()["train"]
     given = [str(bundle), "--train", str(train), "--threads", str(options.threads)]
     given += ["--steps", str(options.steps), "--batch-size", str(options.batch_size)]
     runners = Runner("Python"), Runner("JVM")

@@ -14,12 +14,13 @@ import torch
 from lab import smollm2
 from lab.report import command_line, report
 from seedtune.exporter.checkpoint import open_checkpoint
-from seedtune.exporter.storage.encodings import SCALE, Encoding, decoded
+from seedtune.exporter.storage.encodings import SCALE, Encoding, Kind, decoded
 from seedtune.exporter.targets import lora_a_values
-from seedtune.runtime.bundle.manifest import WEIGHTS, Manifest
+from seedtune.runtime.bundle.manifest import Manifest, Storage
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.estimators.two_sided import TwoSidedSettings
+from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.noise import rademacher
-from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.stages.tensors import ELEMENT_TYPES, read_header
 
 WHAT = "projected gradients against PyTorch's autograd"
@@ -33,9 +34,8 @@ BATCH, TOKENS, SEEDS = 8, 40, 64
 EXACT_EPSILON = 1e-3
 STATE_SCALE = 1e-2
 # Element type of a stored matrix -> how it was encoded; int4 packs two values into a byte.
-KINDS = {
-    ELEMENT_TYPES[name][0]: kind for name, kind in {"F16": "fp16", "BF16": "bf16", "I8": "int8", "U8": "int4"}.items()
-}
+STORED_AS: dict[str, Kind] = {"F16": "fp16", "BF16": "bf16", "I8": "int8", "U8": "int4"}
+KINDS = {ELEMENT_TYPES[name][0]: kind for name, kind in STORED_AS.items()}
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--storage", nargs="+", default=["fp32"], choices=["fp32", "fp16", "bf16", "int8", "int4"])
     rows, result = [], {}
     for storage in parser.parse_args().storage:
-        epsilon = EXACT_EPSILON if storage == "fp32" else Settings().epsilon
+        epsilon = EXACT_EPSILON if storage == "fp32" else TwoSidedSettings().epsilon
         result[storage] = found = measure(storage, epsilon)
         bar = BAR[f"Pearson's correlation, {'fp32' if storage == 'fp32' else 'other storages'}"]
         rows.append((f"{storage}, epsilon {epsilon:g}: correlation, model as stored", f"{found['stored']:.6f}", bar))
@@ -54,9 +54,9 @@ def main() -> None:
     report(title, rows, {"seeds": SEEDS, "batch": BATCH, "tokens": TOKENS, "storages": result})
 
 
-def measure(storage: str, epsilon: float) -> dict[str, float]:
+def measure(storage: Storage, epsilon: float) -> dict[str, float]:
     """Correlation with the gradient of the model as stored, its slope, and correlation with the untouched model's."""
-    bundle = smollm2.bundle(storage=storage)  # type: ignore[arg-type]
+    bundle = Bundle.open(smollm2.exported(storage=storage))
     rows = smollm2.review_rows(bundle, BATCH, TOKENS)
     n = bundle.manifest.state.parameters
     state = (STATE_SCALE * np.random.default_rng(1).standard_normal(n)).astype(np.float32)
@@ -65,7 +65,7 @@ def measure(storage: str, epsilon: float) -> dict[str, float]:
     model = open_checkpoint(smollm2.SOURCE).reference()
     store_as(bundle, model)
     stored = autograd(model, bundle.manifest, rows, state)
-    probe = bundle.session("probe")
+    probe = open_session(bundle.graph_path("probe"))
     estimated = []
     for seed in range(1, SEEDS + 1):
         feeds = rows | {
@@ -83,14 +83,14 @@ def measure(storage: str, epsilon: float) -> dict[str, float]:
 
 def store_as(bundle: Bundle, model: torch.nn.Module) -> None:
     """Gives ``model`` the weights that ``bundle`` stores, widened to float32."""
-    tensors = read_header(bundle.path / WEIGHTS)
+    tensors = read_header(bundle.weights_path)
     for name, parameter in model.named_parameters():
         kind = KINDS.get(tensors[name].element_type)
         if kind is None:
             continue
         scale = tensors.get(name + SCALE)
         axis = 0 if scale is None or scale.shape[0] == parameter.shape[0] else 1
-        parameter.data = torch.from_numpy(decoded(Encoding(kind, axis), parameter.data))  # type: ignore[arg-type]
+        parameter.data = torch.from_numpy(decoded(Encoding(kind, axis), parameter.data))
 
 
 def autograd(model: torch.nn.Module, manifest: Manifest, rows: dict[str, np.ndarray], state: np.ndarray) -> np.ndarray:

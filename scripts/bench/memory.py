@@ -29,8 +29,8 @@ from lab.memory_cap import CapError
 from lab.module_process import run_module
 from lab.process_memory import Watch
 from lab.report import command_line, megabytes, report
-from seedtune.runtime.cli.options import parse_size
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.sizes import size_bytes
 
 WHAT = "what a run holds, free and under a cap"
 BAR = {
@@ -61,7 +61,7 @@ def main() -> None:
     if not options.bundle.is_dir():
         parser.error(f"{options.bundle} is no bundle folder")
     try:
-        caps = [parse_size(text, "--cap") for text in options.cap]
+        caps = [size_bytes(text, "--cap") for text in options.cap]
         return under_caps(options.bundle, caps, options, further)
     except (CapError, SeedTuneError) as error:
         sys.exit(str(error))
@@ -178,13 +178,11 @@ def resident_memory(steps: int) -> None:
     """RssAnon of a run on the demo's rows, against its bar."""
     # Imported here: under a cap, pages of libraries that this process has mapped would be free of charge.
     from lab import smollm2
-    from review_demo.reviews import write_splits
 
-    bundle = smollm2.bundle()
-    data = write_splits(OUTPUT / "data")
+    bundle, data = smollm2.exported(), smollm2.data()
     run = OUTPUT / "memory-run"
     shutil.rmtree(run, ignore_errors=True)
-    command = [str(Path(sys.executable).with_name("seedtune")), "run", str(bundle.path), "--json"]
+    command = [str(Path(sys.executable).with_name("seedtune")), "run", str(bundle), "--json"]
     command += ["--train", str(data["train"]), "--eval", str(data["validation"]), "--out", str(run)]
     command += ["--steps", str(steps), "--eval-every", str(steps), "--rows-per-call", "1024"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import numpy as np
 
+import seedtune
 from lab import smollm2
 from lab.report import command_line, report
-from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.model.evaluation import evaluate
-from seedtune.runtime.prefix.prefixes import Prefixes
-from seedtune.runtime.prefix.suffix_rows import SuffixRows
-from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.bundle.objective import PrefixStorage
+from seedtune.runtime.estimators.two_sided import TwoSidedSettings
+from seedtune.runtime.graphs.mapped import MappedGraphs
+from seedtune.runtime.model.feeders import open_feeder
 
 WHAT = "what fewer bits for cached keys and values do"
 BAR = {
     "correlation with projected gradients of fp32": ">= 0.999",
 }
 
-STORAGES = ("fp32", "fp16", "int8")
+STORAGES: tuple[PrefixStorage, ...] = ("fp32", "fp16", "int8")
 TOKENS_PER_CALL = 512
 
 
@@ -34,7 +34,8 @@ def main() -> None:
     options = parser.parse_args()
     found = {storage: measure(storage, options.seeds, options.rows) for storage in STORAGES}
     exact = found["fp32"]
-    rows, result = [], {}
+    rows: list[tuple[str, str, str]] = []
+    result: dict[str, dict[str, float]] = {}
     for storage, (token_bytes, log_probabilities, gradients, accuracy) in found.items():
         error = float(np.abs(log_probabilities - exact[1]).max())
         correlation = float(np.corrcoef(gradients, exact[2])[0, 1])
@@ -51,19 +52,16 @@ def main() -> None:
     report(title, rows, result)
 
 
-def measure(storage: str, seeds: int, count: int) -> tuple[int, np.ndarray, np.ndarray, float]:
-    """Bytes a token, log-probabilities and accuracy of the validation rows, projected gradients."""
-    bundle = smollm2.bundle(scope="suffix", prefix_storage=storage)  # type: ignore[arg-type]
-    state = np.zeros(bundle.manifest.state.parameters, np.float32)
-    padding_id = bundle.manifest.objective.model.padding_id
-    validation = smollm2.reviews(bundle, "validation")
-    feeder = SuffixRows(validation, padding_id, Prefixes(bundle, validation))
-    result = evaluate(bundle.graph("eval"), state, feeder, rows=TOKENS_PER_CALL)
-    train = smollm2.reviews(bundle)[:count]
-    feeder = SuffixRows(train, padding_id, Prefixes(bundle, train))
+def measure(storage: PrefixStorage, seeds: int, count: int) -> tuple[int, np.ndarray, np.ndarray, float]:
+    """Bytes a token, log-probabilities of the validation rows, projected gradients, accuracy of the validation rows."""
+    with seedtune.open(smollm2.exported(scope="suffix", prefix_storage=storage)) as model:
+        bundle, state = model.bundle, model.state.values
+        result = model.evaluate(smollm2.data()["validation"], rows_per_call=TOKENS_PER_CALL)
+    graphs = MappedGraphs(bundle)
+    feeder = open_feeder(graphs, smollm2.reviews(bundle)[:count])
     batches = list(feeder.batches(range(count), TOKENS_PER_CALL))
-    estimator = TwoSided(bundle.graph("probe"), Settings().epsilon)
-    gradients = [estimator.measure(state, seed, batches).projected_gradient for seed in range(seeds)]
+    estimator = TwoSidedSettings().build(graphs)
+    gradients = [estimator.measure(state, [seed], batches).projected_gradient.item() for seed in range(seeds)]
     layout = bundle.manifest.objective.prefix
     assert layout is not None
     assert result.probabilities is not None

@@ -19,14 +19,14 @@ from unittest import mock
 import numpy as np
 import onnxruntime
 
+from lab import smollm2
 from lab.report import command_line, report
 from seedtune.runtime.batches.types import Batch
 from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.graphs.mapped import MappedGraph
+from seedtune.runtime.estimators.two_sided import TwoSided, TwoSidedSettings
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.feeders import open_feeder
-from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.task.example import Example
 
 WHAT = "where the time of a probe goes"
@@ -72,12 +72,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="probes to take the mean of")
     parser.add_argument("--threads", type=int, help="of ONNX Runtime; all processors if not given")
     options = parser.parse_args()
-    bundle = Bundle.open(options.bundle, verify_weights=False) if options.bundle else default_bundle()
+    bundle = Bundle.open(options.bundle or smollm2.exported(), verify_weights=False)
     rows = random_examples(bundle.manifest, options.rows, options.tokens, options.suffix_tokens)
-    feeder = open_feeder(bundle, rows, threads=options.threads)
+    graphs = MappedGraphs(bundle, options.threads)
+    feeder = open_feeder(graphs, rows)
     batches = list(feeder.batches(range(len(rows)), options.rows * options.tokens))
-    token_rows = 2 * sum(batch.tokens for batch in batches)
-    found = profile_probe(bundle, batches, options.rounds, options.threads)
+    token_rows = 2 * sum(batch.work.computed for batch in batches)
+    found = profile_probe(graphs, batches, options.rounds)
     products, attention = found.share(PRODUCTS), found.share(ATTENTION)
     outside = 1 - sum(found.operator_ms.values()) / found.probe_ms
     largest = sorted(found.operator_ms, key=lambda name: -found.operator_ms[name])
@@ -118,14 +119,6 @@ def main() -> None:
     )
 
 
-def default_bundle() -> Bundle:
-    """SmolLM2-135M, exported if need be."""
-    # Imported here: it takes seconds, for the exporter and torch come with it.
-    from lab import smollm2
-
-    return smollm2.bundle()
-
-
 def random_examples(manifest: Manifest, rows: int, tokens: int, suffix_tokens: int) -> list[Example]:
     """``rows`` examples of exactly ``tokens`` random tokens, split where the bundle splits rows."""
     generator = np.random.default_rng(0)
@@ -143,7 +136,7 @@ def random_examples(manifest: Manifest, rows: int, tokens: int, suffix_tokens: i
     return examples
 
 
-def profile_probe(bundle: Bundle, batches: Sequence[Batch], rounds: int, threads: int | None) -> Profile:
+def profile_probe(graphs: MappedGraphs, batches: Sequence[Batch], rounds: int) -> Profile:
     """Probes ``batches`` once to warm up, then ``rounds`` times."""
     with tempfile.TemporaryDirectory() as folder:
         plain = onnxruntime.SessionOptions
@@ -156,11 +149,11 @@ def profile_probe(bundle: Bundle, batches: Sequence[Batch], rounds: int, threads
 
         # Settings are made where sessions are opened (runtime/graphs/session.py): whatever they are, they apply here.
         with mock.patch.object(onnxruntime, "SessionOptions", profiling):
-            graph = MappedGraph(bundle.path / bundle.manifest.graphs["probe"], threads)
-        estimator = TwoSided(graph, Settings().epsilon)
-        state = np.zeros(bundle.manifest.state.parameters, np.float32)
+            graph = graphs.open("probe")
+        estimator = TwoSided(graph, TwoSidedSettings().epsilon)
+        state = np.zeros(graphs.bundle.manifest.state.parameters, np.float32)
         for number in range(rounds + 1):
-            estimator.measure(state, number, batches)
+            estimator.measure(state, [number], batches)
         events = json.loads(Path(graph.session.end_profiling()).read_text())
     return profile_of(events, rounds, len(batches))
 

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+import seedtune
 from lab import smollm2
 from lab.report import command_line, report
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.journal.format import probe_seed
-from seedtune.runtime.model.tuned import open_tuned
+from seedtune.runtime.model.tuned import new_state
 from seedtune.runtime.telemetry.records import JOURNAL_FILE, RESULT_FILE
 
 WHAT = "replay of 10,000 recorded steps, and its bits"
@@ -35,15 +38,15 @@ def main() -> None:
     parser = command_line(__file__, __doc__, BAR)
     parser.add_argument("--run", type=Path, help="a finished RUN folder")
     run = parser.parse_args().run
-    bundle = smollm2.bundle()
+    bundle = Bundle.open(smollm2.exported())
     parameters = bundle.manifest.state.parameters
     seeds = np.array([probe_seed(0, step) for step in range(STEPS)], np.uint32)
     coefficients = (2e-2 * np.random.default_rng(0).standard_normal(STEPS)).astype(np.float32)
 
-    one_by_one = State(bundle.session("update", 1), parameters)
+    one_by_one = new_state(bundle)
     for seed, coefficient in zip(seeds, coefficients, strict=True):
         one_by_one.apply([seed], [coefficient])
-    replayed = State(bundle.session("update"), parameters)
+    replayed = State(open_session(bundle.graph_path("update")), parameters)
     start = time.perf_counter()
     replayed.apply(seeds, coefficients)
     seconds = time.perf_counter() - start
@@ -54,9 +57,10 @@ def main() -> None:
     ]
     result = {"steps": STEPS, "parameters": parameters, "seconds": seconds, "bit_equal": equal}
     if run:
-        steps = len(read_journal(run / JOURNAL_FILE))
+        steps = read_journal(run / JOURNAL_FILE).steps
         ended = json.loads((run / RESULT_FILE).read_text())["state_sha256"]
-        matches = open_tuned(run, step=steps).state.sha256() == ended
+        with seedtune.open(run, step=steps) as model:
+            matches = model.state.sha256() == ended
         rows.append((f"{run}: {steps} steps, bit-equal to its end", str(matches), BAR["bit-equal"]))
         result["run_bit_equal"] = matches
     report("Replay from the journal", rows, result)

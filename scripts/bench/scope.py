@@ -7,7 +7,6 @@ its last state is evaluated on the demo's test rows. The interval of the differe
 
 from __future__ import annotations
 
-import io
 import shutil
 import statistics
 import time
@@ -17,19 +16,14 @@ import numpy as np
 from rich.console import Console
 from scipy import stats
 
+import seedtune
 from lab import smollm2
 from lab.report import command_line, report
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.estimators.two_sided import TwoSided
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.loop.sampler import Sampler
-from seedtune.runtime.model.evaluation import evaluate
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
-from seedtune.runtime.model.tuned import open_tuned
-from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.run.start import start_or_resume
-from seedtune.runtime.telemetry.progress import RunProgress
 
 WHAT = "accuracy of both scopes after the same time, on reviews"
 BAR = {
@@ -48,15 +42,16 @@ def main() -> None:
     options = parser.parse_args()
     folder = smollm2.OUTPUT / "scope"
     shutil.rmtree(folder, ignore_errors=True)
-    cache = CacheOptions(folder / "prefixes")
-    bundles = {"all": smollm2.bundle(), "suffix": smollm2.bundle(scope="suffix")}
+    cache = folder / "prefixes"
+    bundles = {"all": smollm2.exported(), "suffix": smollm2.exported(scope="suffix")}
+    graphs = {scope: MappedGraphs(Bundle.open(bundle)) for scope, bundle in bundles.items()}
     started = time.perf_counter()
     train = {
-        scope: open_feeder(bundle, smollm2.reviews(bundle), name="train", cache=cache)
-        for scope, bundle in bundles.items()
+        scope: open_feeder(of_scope, smollm2.reviews(of_scope.bundle), name="train", cache=CacheOptions(cache))
+        for scope, of_scope in graphs.items()
     }
     cache_seconds = time.perf_counter() - started
-    step_seconds = time_steps(bundles, train)
+    step_seconds = time_steps(graphs, train)
     steps = {
         "all": int(options.seconds / step_seconds["all"]),
         "suffix": int((options.seconds - cache_seconds) / step_seconds["suffix"]),
@@ -96,34 +91,32 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.fmean(values):.1%} ({min(values):.1%} to {max(values):.1%})"
 
 
-def time_steps(bundles: dict[str, Bundle], feeders: dict[str, Feeder]) -> dict[str, float]:
+def time_steps(graphs: dict[str, MappedGraphs], feeders: dict[str, Feeder]) -> dict[str, float]:
     """Median seconds of a step, the scopes in turns; the first step of each warms up."""
-    estimators = {scope: TwoSided(bundle.graph("probe"), Settings().epsilon) for scope, bundle in bundles.items()}
-    times: dict[str, list[float]] = {scope: [] for scope in bundles}
+    settings = seedtune.Settings()
+    estimators = {scope: settings.estimator.build(of_scope) for scope, of_scope in graphs.items()}
+    times: dict[str, list[float]] = {scope: [] for scope in graphs}
     for step in range(TIMED_STEPS + 1):
         for scope, estimator in estimators.items():
             # Scope suffix makes more steps in the same time, so that one stall does not decide.
             for turn in range(1 if scope == "all" else 5):
-                state = np.zeros(bundles[scope].manifest.state.parameters, np.float32)
-                indices = Sampler(turn, len(feeders[scope].examples), BATCH_SIZE).indices(step)
+                state = np.zeros(graphs[scope].bundle.manifest.state.parameters, np.float32)
+                indices = Sampler(turn, len(feeders[scope]), BATCH_SIZE).indices(step)
                 started = time.perf_counter()
-                estimator.measure(state, step, feeders[scope].batches(indices, Settings().rows_per_call // 2))
+                estimator.measure(state, [step], feeders[scope].batches(indices, settings.tokens_per_call))
                 if step:
                     times[scope].append(time.perf_counter() - started)
     return {scope: statistics.median(taken) for scope, taken in times.items()}
 
 
-def tuned_accuracy(bundle: Bundle, out: Path, steps: int, seed: int, cache: CacheOptions) -> float:
+def tuned_accuracy(bundle: Path, out: Path, steps: int, seed: int, cache: Path) -> float:
     """Test accuracy of the last state of a run."""
-    data = smollm2.OUTPUT / "data"
-    options: dict[str, int | float | str] = {"steps": steps, "seed": seed, "batch_size": BATCH_SIZE}
-    with RunFolder(out, resume=False) as folder:
-        run = start_or_resume(bundle.path, folder, data / "train.jsonl", None, options, cache=cache)
-        with RunProgress(steps, console=Console(file=io.StringIO())) as progress:
-            run.execute(progress)
-    tuned = open_tuned(out)
-    feeder = open_feeder(bundle, smollm2.reviews(bundle, "test"), name="test", cache=cache)
-    return evaluate(bundle.graph("eval"), tuned.state.values, feeder, rows=Settings().rows_per_call).accuracy
+    data = smollm2.data()
+    with seedtune.open(bundle) as model:
+        tuning = model.tune(data["train"], out=out, cache=cache, steps=steps, seed=seed, batch_size=BATCH_SIZE)
+        for _event in tuning:
+            pass
+        return model.evaluate(data["test"], cache=cache).accuracy
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ from contenders.turns import Contender, interleave
 from lab.module_process import run_module
 from lab.report import command_line, report, show
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.cli.options import parse_size
 from seedtune.runtime.graphs.session import default_threads
 from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.sizes import size_bytes
 
 WHAT = "a step against what else could be run"
 BAR = {
@@ -114,7 +114,7 @@ def entrants(kind: str, bundles: list[Bundle], shared: dict[str, Any]) -> list[C
     name = comparison.NAMES.get(kind, "SeedTune")
     if kind == "seedtune":
         facts = [bundle_facts(bundle, shared["rows"]) for bundle in bundles]
-        limits = [parse_size(limit, "--memory-limit") if limit else None for limit in shared["memory_limits"]]
+        limits = [size_bytes(limit, "--memory-limit") if limit else None for limit in shared["memory_limits"]]
         facts = [fact | {"memory_limit_bytes": limit} for fact in facts for limit in limits]
         names = [f"{name} {fact['storage']}, scope {fact['scope']}{within(fact)}" for fact in facts]
         return [

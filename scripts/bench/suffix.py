@@ -16,17 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
+import seedtune
 from lab import smollm2
 from lab.report import command_line, report
-from seedtune.runtime.batches.token_rows import WholeRows
 from seedtune.runtime.batches.types import Feeder
+from seedtune.runtime.bundle.objective import PrefixStorage
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.estimators.two_sided import TwoSided
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.model.evaluation import evaluate
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
-from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.task.example import Example
+from seedtune.runtime.task.structure import Scope
 
 WHAT = "what scope suffix saves, on the demo's reviews"
 BAR = {
@@ -35,8 +36,11 @@ BAR = {
     "log-probabilities at state zero, fp32 prefixes": "<= 1e-4",
 }
 
-TOKENS_PER_CALL = Settings().rows_per_call // 2
-CACHED_ROWS, COMPARED_ROWS = 512, 256
+SETTINGS = seedtune.Settings()
+TOKENS_PER_CALL = SETTINGS.tokens_per_call
+CACHED_ROWS = 512
+SCOPES: tuple[Scope, ...] = ("all", "suffix")
+STORAGES: tuple[PrefixStorage, ...] = ("fp32", "fp16")
 # Both scopes are watched for about the same time a round, so that one stall of the machine does not decide.
 REPEATS = {"all": 1, "suffix": 6}
 
@@ -47,17 +51,21 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=128, help="examples a probe")
     parser.add_argument("--rounds", type=int, default=5, help="probes of each scope, in turns")
     options = parser.parse_args()
-    bundles = {"all": smollm2.bundle(), "suffix": smollm2.bundle(scope="suffix")}
+    whole, suffix = (MappedGraphs(Bundle.open(smollm2.exported(scope=scope))) for scope in SCOPES)
     with tempfile.TemporaryDirectory(dir=smollm2.OUTPUT) as folder:
-        rows = smollm2.reviews(bundles["suffix"])[:CACHED_ROWS]
-        whole = smollm2.reviews(bundles["all"])[:CACHED_ROWS]
-        cache_seconds, feeder = build_cache(bundles["suffix"], rows, Path(folder))
-        forward_seconds = plain_forward(bundles["all"], whole)
-        first_reading_seconds = read_once(feeder)
-        feeders: dict[str, Feeder] = {"all": WholeRows(whole, padding_id(bundles["all"])), "suffix": feeder}
-        times, tokens = probes(bundles, feeders, options.rows, options.rounds)
+        rows = smollm2.reviews(suffix.bundle)[:CACHED_ROWS]
+        whole_rows = open_feeder(whole, smollm2.reviews(whole.bundle)[:CACHED_ROWS])
+        cache_seconds, suffix_rows = build_cache(suffix, rows, Path(folder))
+        forward_seconds = plain_forward(whole, whole_rows)
+        first_reading_seconds = read_once(suffix_rows)
+        graphs, feeders = {"all": whole, "suffix": suffix}, {"all": whole_rows, "suffix": suffix_rows}
+        times, tokens = probes(graphs, feeders, options.rows, options.rounds)
     speedup = statistics.median(a / b for a, b in zip(times["all"], times["suffix"], strict=True))
-    errors = {storage: zero_state_error(bundles["all"], storage) for storage in ("fp32", "fp16")}
+    plain = log_probabilities(whole.bundle.path)
+    errors: dict[str, float] = {}
+    for storage in STORAGES:
+        found = log_probabilities(smollm2.exported(scope="suffix", prefix_storage=storage))
+        errors[storage] = float(np.abs(plain - found).max())
     ratio = cache_seconds / forward_seconds
     all_ms, suffix_ms = (statistics.median(times[scope]) for scope in ("all", "suffix"))
     report(
@@ -86,40 +94,39 @@ def main() -> None:
     )
 
 
-def padding_id(bundle: Bundle) -> int:
-    """What fills short rows."""
-    return bundle.manifest.objective.model.padding_id
-
-
-def build_cache(bundle: Bundle, rows: list[Example], folder: Path) -> tuple[float, Feeder]:
+def build_cache(graphs: MappedGraphs, rows: list[Example], folder: Path) -> tuple[float, Feeder]:
     """Seconds to build the cache of ``rows``, session included, and what reads it."""
     started = time.perf_counter()
-    feeder = open_feeder(bundle, rows, cache=CacheOptions(folder))
+    feeder = open_feeder(graphs, rows, cache=CacheOptions(folder))
     return time.perf_counter() - started, feeder
 
 
 def read_once(feeder: Feeder) -> float:
     """Seconds to make batches of all rows for the first time."""
     started = time.perf_counter()
-    for _batch in feeder.batches(range(CACHED_ROWS), TOKENS_PER_CALL):
+    for _batch in feeder.batches(range(len(feeder)), TOKENS_PER_CALL):
         pass
     return time.perf_counter() - started
 
 
-def plain_forward(bundle: Bundle, rows: list[Example]) -> float:
-    """Seconds of one evaluation of ``rows`` by the untouched model over whole rows, session included."""
+def plain_forward(graphs: MappedGraphs, feeder: Feeder) -> float:
+    """Seconds of one evaluation by the untouched model over whole rows, session included."""
     started = time.perf_counter()
-    state = np.zeros(bundle.manifest.state.parameters, np.float32)
-    evaluate(bundle.graph("eval"), state, WholeRows(rows, padding_id(bundle)), rows=TOKENS_PER_CALL)
+    evaluate(graphs, zero_state(graphs.bundle), feeder, rows=TOKENS_PER_CALL)
     return time.perf_counter() - started
 
 
+def zero_state(bundle: Bundle) -> np.ndarray:
+    """The state of the untouched model, [n]."""
+    return np.zeros(bundle.manifest.state.parameters, np.float32)
+
+
 def probes(
-    bundles: dict[str, Bundle], feeders: dict[str, Feeder], count: int, rounds: int
+    graphs: dict[str, MappedGraphs], feeders: dict[str, Feeder], count: int, rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Milliseconds of probes of the same examples by scope, batches included, and tokens of one side."""
-    estimators = {scope: TwoSided(bundle.graph("probe"), Settings().epsilon) for scope, bundle in bundles.items()}
-    states = {scope: np.zeros(bundle.manifest.state.parameters, np.float32) for scope, bundle in bundles.items()}
+    estimators = {scope: SETTINGS.estimator.build(of_scope) for scope, of_scope in graphs.items()}
+    states = {scope: zero_state(of_scope.bundle) for scope, of_scope in graphs.items()}
     sampler = Sampler(0, CACHED_ROWS, count)
     times: dict[str, list[float]] = {"all": [], "suffix": []}
     # The first turn pages weights and cache in.
@@ -127,27 +134,23 @@ def probes(
         for scope, estimator in estimators.items():
             started = time.perf_counter()
             for _repeat in range(REPEATS[scope]):
-                estimator.measure(states[scope], turn, feeders[scope].batches(sampler.indices(turn), TOKENS_PER_CALL))
+                estimator.measure(states[scope], [turn], feeders[scope].batches(sampler.indices(turn), TOKENS_PER_CALL))
             if turn:
                 times[scope].append((time.perf_counter() - started) * 1e3 / REPEATS[scope])
     last = sampler.indices(rounds)
     tokens = {
-        scope: sum(batch.tokens for batch in feeder.batches(last, TOKENS_PER_CALL)) for scope, feeder in feeders.items()
+        scope: sum(batch.work.computed for batch in feeder.batches(last, TOKENS_PER_CALL))
+        for scope, feeder in feeders.items()
     }
     return times, tokens
 
 
-def zero_state_error(plain: Bundle, storage: str) -> float:
-    """The largest difference of log-probabilities between scope suffix at state zero and the plain model."""
-    suffix = smollm2.bundle(scope="suffix", prefix_storage=storage)  # type: ignore[arg-type]
-    found = []
-    for bundle in (plain, suffix):
-        rows = smollm2.reviews(bundle, "validation")[:COMPARED_ROWS]
-        state = np.zeros(bundle.manifest.state.parameters, np.float32)
-        result = evaluate(bundle.graph("eval"), state, open_feeder(bundle, rows), rows=TOKENS_PER_CALL)
-        assert result.probabilities is not None
-        found.append(np.log(result.probabilities))
-    return float(np.abs(found[0] - found[1]).max())
+def log_probabilities(bundle: Path) -> np.ndarray:
+    """Log-probabilities of the labels of the validation rows by the model as exported, [rows, L]."""
+    with seedtune.open(bundle) as model:
+        result = model.evaluate(smollm2.data()["validation"], rows_per_call=TOKENS_PER_CALL)
+    assert result.probabilities is not None
+    return np.log(result.probabilities)
 
 
 if __name__ == "__main__":

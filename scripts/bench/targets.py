@@ -16,7 +16,6 @@ import onnx_ir as ir
 
 from lab import smollm2
 from lab.report import command_line, report
-from review_demo.reviews import write_splits
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.probe import build_probe
@@ -30,7 +29,6 @@ from seedtune.runtime.batches.token_rows import WholeRows
 from seedtune.runtime.bundle.manifest import StateLayout
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.graphs.mapped import MappedGraph
-from seedtune.runtime.model.evaluation import evaluate
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
@@ -49,7 +47,6 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", default=SETS, help="target specifications")
     parser.add_argument("--seeds", type=int, default=12, help="directions a set")
     options = parser.parse_args()
-    data = write_splits(smollm2.OUTPUT / "data")
     checkpoint = open_checkpoint(smollm2.SOURCE)
     task = CompiledTask(
         load_task("sentiment").for_family(checkpoint.family),
@@ -59,7 +56,7 @@ def main() -> None:
         checkpoint.unknown_token,
         checkpoint.max_positions,
     )
-    examples = load_split(data["train"], task).examples[:ROWS]
+    examples = load_split(smollm2.data()["train"], task).examples[:ROWS]
     trunk = trace(checkpoint.skeleton(), checkpoint.family)
     linears = normalise_linears(trunk.clone().graph)
     rows, result = [], {}
@@ -95,10 +92,11 @@ def measure(
     """Merit, mean squared projected gradient and mean curvature of a target set at the untouched model."""
     state = np.zeros(layout.parameters, np.float32)
     feeder = WholeRows(examples, padding_id)
-    middle = evaluate(MappedGraph(folder / "eval.onnx"), state, feeder, rows=512).loss
-    estimator = TwoSided(MappedGraph(folder / "probe.onnx"), EPSILON)
     batches = list(feeder.batches(range(len(examples)), 512))
-    estimates = [estimator.measure(state, seed, batches) for seed in range(1, seeds + 1)]
+    parts = [losses for _, (losses,) in MappedGraph(folder / "eval.onnx").run(["loss"], batches, {"state": state})]
+    middle = float(np.concatenate(parts).mean(dtype=np.float64))
+    estimator = TwoSided(MappedGraph(folder / "probe.onnx"), EPSILON)
+    estimates = [estimator.measure(state, [seed], batches) for seed in range(1, seeds + 1)]
     gradient = float(np.mean([estimate.projected_gradient**2 for estimate in estimates]))
     trace_of_hessian = float(np.mean([2 * (estimate.loss - middle) / EPSILON**2 for estimate in estimates]))
     return gradient / (2 * trace_of_hessian), gradient, trace_of_hessian

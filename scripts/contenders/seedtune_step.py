@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.estimators.two_sided import TwoSided
-from seedtune.runtime.graphs.state import State
+from seedtune.runtime.graphs.mapped import MappedGraphs
+from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.model.limit import limit_memory
 from seedtune.runtime.model.splits import load_split
+from seedtune.runtime.model.tuned import new_state
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.trim import trim
 
@@ -26,22 +27,18 @@ def prepare(options: dict[str, Any]) -> Callable[[], None]:
     bundle = Bundle.open(Path(options["bundle"]), verify_weights=False)
     examples = load_split(Path(options["rows"]).with_suffix(".jsonl"), bundle.compiled_task()).examples
     trim()
-    settings = Settings()
-    tokens = settings.rows_per_call // 2
-    if (limit := options["memory_limit_bytes"]) is not None:
-        bundle = limit_memory(bundle, examples, limit, examples_at_once=len(examples), cached=True)
-        assert bundle.memory is not None
-        tokens = bundle.memory.tokens_per_call
-    cache = CacheOptions(Path(options["folder"]))
-    feeder = open_feeder(bundle, examples, name="bench", cache=cache, threads=options["threads"])
-    # A run's update graph has one thread, too: `run/driver.py`.
-    state = State(bundle.session("update", 1), bundle.manifest.state.parameters)
-    estimator = TwoSided(bundle.graph("probe", options["threads"]), settings.epsilon)
+    settings, threads, limit = Settings(), options["threads"], options["memory_limit_bytes"]
+    graphs: Graphs = MappedGraphs(bundle, threads)
+    if limit is not None:
+        graphs = limit_memory(bundle, examples, limit, examples_at_once=len(examples), cached=True, threads=threads)
+    tokens = graphs.choice.tokens_per_call if graphs.choice else settings.tokens_per_call
+    feeder = open_feeder(graphs, examples, name="bench", cache=CacheOptions(Path(options["folder"])))
+    state, estimator = new_state(bundle), settings.estimator.build(graphs)
     seeds = iter(range(1 << 31))
 
     def step() -> None:
         seed = next(seeds)
-        estimator.measure(state.values, seed, feeder.batches(np.arange(len(examples)), tokens))
+        estimator.measure(state.values, [seed], feeder.batches(np.arange(len(examples)), tokens))
         state.apply([seed], [COEFFICIENT])
 
     return step

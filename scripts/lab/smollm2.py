@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+import seedtune
 from review_demo.reviews import write_splits
-from seedtune.exporter.passes.storage import Storage
-from seedtune.exporter.pipeline import export_bundle
-from seedtune.exporter.trace.traced_model import PrefixStorage
-from seedtune.runtime.bundle.manifest import MANIFEST
+from seedtune.runtime.bundle.manifest import MANIFEST, Storage
+from seedtune.runtime.bundle.objective import PrefixStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.task.example import Example
@@ -20,22 +19,22 @@ SOURCE = "smollm2-135m-instruct"
 OUTPUT = Path("bench-output")
 
 
-def bundle(
+def exported(
     rank: int = 8,
     targets: str = "default",
     scope: Scope = "all",
     prefix_storage: PrefixStorage = "fp16",
     storage: Storage = "fp32",
-) -> Bundle:
-    """A bundle of SmolLM2 for the sentiment task, exported once into bench-output/."""
+) -> Path:
+    """The folder of a bundle of SmolLM2 for the sentiment task, exported once into bench-output/."""
     name = f"bundle-{targets.replace(',', '-').replace('*', 'x')}-{rank}-{scope}"
     name += "" if storage == "fp32" else f"-{storage}"
     path = OUTPUT / (name if scope == "all" else f"{name}-{prefix_storage}")
     if not (path / MANIFEST).is_file():
-        export_bundle(
+        seedtune.export(
             SOURCE,
-            "sentiment",
-            path,
+            task="sentiment",
+            out=path,
             targets=targets,
             rank=rank,
             scope=scope,
@@ -43,17 +42,22 @@ def bundle(
             storage=storage,
             check=False,
         )
-    return Bundle.open(path)
+    return path
 
 
-def reviews(opened: Bundle, split: str = "train") -> list[Example]:
+def data() -> dict[str, Path]:
+    """The files of the demo's rows by the name of the split: "train", "validation", "test"."""
+    return write_splits(OUTPUT / "data")
+
+
+def reviews(bundle: Bundle, split: str = "train") -> list[Example]:
     """The demo's rows, tokenised for the bundle."""
-    return load_split(write_splits(OUTPUT / "data")[split], opened.compiled_task()).examples
+    return load_split(data()[split], bundle.compiled_task()).examples
 
 
-def review_rows(opened: Bundle, batch: int, tokens: int) -> dict[str, np.ndarray]:
+def review_rows(bundle: Bundle, batch: int, tokens: int) -> dict[str, np.ndarray]:
     """The ends of reviews that are long enough (no padding), as graph inputs."""
-    long = [example for example in reviews(opened) if len(example.ids) >= tokens][:batch]
+    long = [example for example in reviews(bundle) if len(example.ids) >= tokens][:batch]
     return {
         "ids": np.stack([example.ids[-tokens:] for example in long]).astype(np.int64),
         "mask": np.ones((batch, tokens), np.int64),

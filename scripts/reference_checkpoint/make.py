@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import time
 from dataclasses import replace
@@ -26,7 +25,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from reference_checkpoint.architectures import ARCHITECTURES, Architecture
 from reference_checkpoint.tokenizer_files import write_tokenizer
 from reference_checkpoint.weight_files import Advance, size_bytes, write_weights
-from seedtune.exporter.storage.destination import require_space, staging_folder
+from seedtune.exporter.storage.destination import require_space, staged
 from seedtune.runtime.errors import SeedTuneError
 
 
@@ -80,23 +79,21 @@ def make(architecture: Architecture, out: Path, seed: int, advance: Advance = la
         raise SeedTuneError(
             "the output folder already exists", file=out, rule="a new folder", remedy="choose another, or delete it"
         )
-    staging = staging_folder(out)
-    try:
-        require_space(out.parent, weight_bytes(architecture))
-        (staging / "config.json").write_text(json.dumps(architecture.config, indent=2) + "\n")
-        write_tokenizer(staging, architecture.config["model_type"])
-        write_weights(staging, architecture, seed, advance)
-        sizes = {file.name: file.stat().st_size for file in sorted(staging.iterdir())}
-        staging.chmod(0o755)
-        staging.rename(out)
-    except OSError as error:
-        raise SeedTuneError(
-            f"the checkpoint cannot be written ({error.strerror or error})",
-            file=error.filename or out,
-            remedy="free space or choose another folder",
-        ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with staged(out) as staging:
+        try:
+            require_space(out.parent, weight_bytes(architecture))
+            (staging / "config.json").write_text(json.dumps(architecture.config, indent=2) + "\n")
+            write_tokenizer(staging, architecture.config["model_type"])
+            write_weights(staging, architecture, seed, advance)
+            sizes = {file.name: file.stat().st_size for file in sorted(staging.iterdir())}
+            staging.chmod(0o755)
+            staging.rename(out)
+        except OSError as error:
+            raise SeedTuneError(
+                f"the checkpoint cannot be written ({error.strerror or error})",
+                file=error.filename or out,
+                remedy="free space or choose another folder",
+            ) from error
     return sizes
 
 

@@ -22,13 +22,9 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import seedtune
 from review_demo.reviews import SIZES, write_splits
-from seedtune.runtime.model.evaluation import Evaluation, evaluate
-from seedtune.runtime.model.feeders import CacheOptions, open_feeder
-from seedtune.runtime.model.splits import load_split
-from seedtune.runtime.model.tuned import Tuned, open_tuned
 from seedtune.runtime.report.statistics import paired_comparison, wilson_interval
-from seedtune.runtime.run.settings import Settings
 
 SEEDTUNE = str(Path(sys.executable).with_name("seedtune"))
 # Rows of the training set that the linear probe learns from: as many as the run sees at most.
@@ -54,25 +50,26 @@ def main() -> None:
 
     heading("2  Export: SmolLM2-135M-Instruct becomes forward-only ONNX graphs")
     bundle, run, cache = options.out / "bundle", options.out / "run", options.out / "prefixes"
-    seedtune("export", "smollm2-135m-instruct", "--task", "sentiment", "--out", bundle, "--overwrite")
+    command("export", "smollm2-135m-instruct", "--task", "sentiment", "--out", bundle, "--overwrite")
 
     heading("3  Before: zero-shot accuracy, and a linear probe on the frozen hidden state")
-    before = open_tuned(bundle)
-    zero_shot = score(before, data["test"])
-    features = score(before, data["train"], PROBE_ROWS, cache)
+    with seedtune.open(bundle) as untouched:
+        zero_shot = untouched.evaluate(data["test"], want_hidden=True)
+        # What this computes of the rows, the run reads from the cache.
+        features = untouched.evaluate(data["train"], want_hidden=True, cache=cache)
     probe_accuracy = linear_probe(features, zero_shot)
-    del before
 
     heading("4  Tune: two-sided forward passes, no gradients")
     shutil.rmtree(run, ignore_errors=True)
-    seedtune(
+    command(
         "run", bundle, "--train", data["train"], "--eval", data["validation"], "--out", run,
         "--steps", options.steps, "--seed", options.seed, "--eval-every", 50, "--cache", cache,
     )  # fmt: skip
 
     heading("5  After: the best state by validation loss, on the same test rows")
-    tuned = score(open_tuned(run), data["test"])
-    seedtune("report", run)
+    with seedtune.open(run) as best:
+        tuned = best.evaluate(data["test"])
+    command("report", run)
 
     comparison = paired_comparison(zero_shot.correct.tolist(), tuned.correct.tolist())
     show(zero_shot, probe_accuracy, tuned, comparison.p_value)
@@ -98,35 +95,30 @@ def heading(text: str) -> None:
     console.print(f"\n[bold]{text}[/]", highlight=False)
 
 
-def seedtune(*arguments: object) -> None:
+def command(*arguments: object) -> None:
     """Runs the command line, as a user would; stops the demo if it fails."""
-    command = [SEEDTUNE, *map(str, arguments)]
-    console.print("$ seedtune " + " ".join(command[1:]), style="dim", highlight=False, soft_wrap=True)
-    done = subprocess.run(command, check=False)
+    words = list(map(str, arguments))
+    console.print("$ seedtune " + " ".join(words), style="dim", highlight=False, soft_wrap=True)
+    done = subprocess.run([SEEDTUNE, *words], check=False)
     if done.returncode:
         sys.exit(done.returncode)
 
 
-def score(tuned: Tuned, path: Path, rows: int | None = None, cache: Path | None = None) -> Evaluation:
-    """Evaluates the first ``rows`` rows of ``path``, with hidden states; keeps prefixes in the folder ``cache``."""
-    examples = load_split(path, tuned.bundle.compiled_task()).examples[:rows]
-    feeder = open_feeder(tuned.bundle, examples, name=path.stem, cache=CacheOptions(cache))
-    graph = tuned.bundle.graph("eval")
-    return evaluate(graph, tuned.state.values, feeder, rows=Settings().rows_per_call, want_hidden=True)
+def linear_probe(train: seedtune.Evaluation, test: seedtune.Evaluation) -> float:
+    """Test accuracy of logistic regression on the frozen last hidden state, its strength chosen by cross-validation.
 
-
-def linear_probe(train: Evaluation, test: Evaluation) -> float:
-    """Test accuracy of logistic regression on the frozen last hidden state, its strength chosen by cross-validation."""
+    It learns from the first PROBE_ROWS rows of ``train``.
+    """
     assert train.hidden is not None
     assert test.hidden is not None
     model = make_pipeline(
         StandardScaler(), LogisticRegressionCV(Cs=np.logspace(-4, 0, 5), cv=5, max_iter=1000, random_state=0)
     )
-    model.fit(train.hidden, train.labels)
+    model.fit(train.hidden[:PROBE_ROWS], train.labels[:PROBE_ROWS])
     return float((model.predict(test.hidden) == test.labels).mean())
 
 
-def show(zero_shot: Evaluation, probe_accuracy: float, tuned: Evaluation, p_value: float) -> None:
+def show(zero_shot: seedtune.Evaluation, probe_accuracy: float, tuned: seedtune.Evaluation, p_value: float) -> None:
     """The result as a table."""
     total = len(zero_shot.labels)
     table = Table(title=f"Accuracy on {total} held-out reviews")

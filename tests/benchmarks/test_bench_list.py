@@ -13,6 +13,7 @@ from bench_lab import RUNNER
 
 from bench import memory, step
 from lab.catalogue import Bench, benches
+from lab.module_process import module_environment
 from seedtune.runtime.errors import SeedTuneError
 
 NAMES = sorted(file.stem for file in RUNNER.glob("[!_]*.py"))
@@ -59,6 +60,15 @@ def test_the_list_takes_neither_arrays_nor_models_into_memory() -> None:
     done = subprocess.run([sys.executable, "-c", loaded, str(RUNNER)], capture_output=True, text=True, check=True)
     assert "lab.catalogue" in done.stderr.split()
     assert not {"numpy", "onnxruntime", "torch"} & set(done.stderr.split())
+
+
+def test_what_runs_beside_a_capped_command_maps_no_library_of_it() -> None:
+    loaded = "import sys, bench.memory; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", loaded], capture_output=True, text=True, check=True, env=module_environment()
+    )
+    assert "lab.capped_run" in done.stdout.split()
+    assert not {"numpy", "onnxruntime", "tokenizers", "torch"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,11 @@ def test_a_loop_counts_without_what_runs_inside_it() -> None:
 @pytest.mark.parametrize(("scope", "computed"), [("all", 5 * 16), ("suffix", 5 * 4)])
 def test_probes_of_both_scopes_are_profiled(bundle_of: Any, scope: str, computed: int) -> None:
     path: Path = bundle_of("causal", scope, "fp32")
-    bundle = Bundle.open(path)
-    rows = random_examples(bundle.manifest, 5, 16, 4)
-    batches = list(open_feeder(MappedGraphs(bundle, 1), rows).batches(range(5), 5 * 16))
+    graphs = MappedGraphs(Bundle.open(path), 1)
+    rows = random_examples(graphs.bundle.manifest, 5, 16, 4)
+    batches = list(open_feeder(graphs, rows).batches(range(5), 5 * 16))
     assert sum(batch.work.computed for batch in batches) == computed
-    found = profile_probe(bundle, batches, rounds=2, threads=1)
+    found = profile_probe(graphs, batches, rounds=2)
     assert found.operator_nodes["Gemm"] >= 1
     assert 0 < found.share({"Gemm"}) < 1
     assert 0 < sum(found.operator_ms.values()) <= found.probe_ms

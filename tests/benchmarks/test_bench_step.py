@@ -52,6 +52,24 @@ def test_a_contender_that_cannot_start_says_why_and_the_others_go_on(gemm: Conte
     assert len(gemm.turns.milliseconds) == 1
 
 
+@pytest.mark.parametrize("limit_bytes", [None, 500_000_000])
+def test_a_step_of_seedtune_takes_its_turn_free_and_within_a_memory_limit(
+    suffix_bundle: Path, tmp_path: Path, limit_bytes: int | None
+) -> None:
+    write_rows(suffix_bundle, tmp_path / "rows", rows=4, tokens=24)
+    options = {"bundle": str(suffix_bundle), "rows": str(tmp_path / "rows.npz"), "threads": 1}
+    options |= {"folder": str(tmp_path / "prefixes"), "memory_limit_bytes": limit_bytes}
+    step = Contender("step", "seedtune", options)
+    step.start()
+    try:
+        interleave([step], 1)
+    finally:
+        step.end()
+    assert step.refusal is None
+    assert len(step.turns.milliseconds) == 1
+    assert list((tmp_path / "prefixes").glob("bench-*.prefixes"))
+
+
 def test_rounds_are_compared_in_pairs() -> None:
     step = Contender("step", "seedtune", {"storage": "int8", "scope": "all", "token_rows": 16})
     mezo = Contender("mezo", "mezo", {})

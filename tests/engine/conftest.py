@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -14,12 +13,8 @@ import golden as files
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+import seedtune
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.model.evaluation import evaluate
-from seedtune.runtime.model.feeders import open_feeder
-from seedtune.runtime.model.splits import load_split
-from seedtune.runtime.model.tuned import open_tuned
 
 # family, scope, storage of prefixes, storage of weights
 CASES = (
@@ -83,7 +78,6 @@ def golden(
     bundle_of: Callable[..., Path],
     tiny_data: SimpleNamespace,
     tiny_tokenizer: Tokenizer,
-    seedtune: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The folder of golden files."""
@@ -108,42 +102,30 @@ def golden(
     names = []
     for case in CASES:
         names.append("-".join(case))
-        write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data, seedtune)
+        write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data)
     names.append("momentum")
-    write_run(folder / "runs" / names[-1], bundle_of(*CASES[0]), tiny_data, seedtune, "--optimizer", "momentum")
+    write_run(folder / "runs" / names[-1], bundle_of(*CASES[0]), tiny_data, optimizer="momentum")
     files.write_json(folder / "runs.json", names)
     files.write_grouped(folder / "grouped")
     files.write_memory(folder / "memory.json", [bundle_of(*case) for case in CASES])
     return folder
 
 
-def write_run(
-    folder: Path,
-    bundle_path: Path,
-    data: SimpleNamespace,
-    seedtune: Callable[..., subprocess.CompletedProcess[str]],
-    *more: str,
-) -> None:
-    """A run of SETTINGS with one thread, its rows, and what the model then says to the first."""
-    folder.parent.mkdir(exist_ok=True)
-    options = [part for name, value in files.SETTINGS.items() for part in (f"--{name}", value)]
-    options += ["--threads", 1, "--eval", data.eval, *more]
-    done = seedtune("run", bundle_path, "--train", data.train, "--out", folder, "--json", *options)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
-    bundle = Bundle.open(bundle_path)
-    files.write_rows(folder / "rows.jsonl", bundle, data.train)
-    split = load_split(data.train, bundle.compiled_task())
-    feeder = open_feeder(MappedGraphs(bundle, 1), split.examples[:1])
-    state = open_tuned(folder).state
-    evaluation = evaluate(MappedGraphs(bundle, 1), state.values, feeder, rows=1000)
-    assert evaluation.probabilities is not None
+def write_run(folder: Path, bundle: Path, data: SimpleNamespace, **more: str) -> None:
+    """A run of SETTINGS with one thread, its rows, and what its best state then says to the first."""
+    settings = {name.replace("-", "_"): value for name, value in files.SETTINGS.items()}
+    with seedtune.open(bundle, threads=1) as model:
+        tuning = model.tune(data.train, data.eval, out=folder, **settings, **more)
+        for _event in tuning:
+            pass
+        (probabilities,) = model.predict([row.fields for row in model.rows(data.train)[:1]])
+        files.write_rows(folder / "rows.jsonl", model.bundle, data.train)
     info = {
-        "bundle": str(bundle_path),
+        "bundle": str(bundle),
         "train": str(data.train),
         "eval": str(data.eval),
-        "state_sha256": result["state_sha256"],
-        "probabilities": [float(value) for value in evaluation.probabilities[0]],
+        "state_sha256": tuning.result.state_sha256,
+        "probabilities": list(probabilities.values()),
     }
     files.write_json(folder / "info.json", info)
 

@@ -19,6 +19,8 @@ DEBIAN_PACKAGES = [
     *("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libc6", "libgcc-s1", "libstdc++6"),
     *("zlib1g", "libexpat1", "libffi8", "libssl3", "libbz2-1.0", "liblzma5"),
 ]
+# What `import seedtune` finds at the top of the package.
+FACE = sorted((ROOT / "runtime" / "face").glob("*.py"))
 # Of the runtime, without its command line.
 WHEELS = [
     *("numpy", "onnxruntime", "flatbuffers", "protobuf", "packaging", "tokenizers", "msgspec", "filelock"),
@@ -65,7 +67,7 @@ class Emulator:
             stamp.write_text(wanted)
 
     def run(self, script: Path, arguments: Sequence[object], timeout: float) -> subprocess.CompletedProcess[str]:
-        """Runs a Python program on the emulated processor, with ``seedtune.runtime`` on its path."""
+        """Runs a Python program on the emulated processor, with ``seedtune`` on its path."""
         python = self._root / "usr" / "bin" / "python3.11"
         path = os.pathsep.join([str(self._packages), str(script.parent)])
         command = [self._qemu, "-L", self._root, "-E", f"PYTHONPATH={path}", "-E", "PYTHONDONTWRITEBYTECODE="]
@@ -74,7 +76,7 @@ class Emulator:
 
     def _wanted(self) -> str:
         constraints = (ROOT / "constraints.txt").read_text()
-        return "\n".join([str(ROOT), constraints, Path(__file__).read_text()])
+        return "\n".join([*map(str, FACE), constraints, Path(__file__).read_text()])
 
     def _make(self, folder: Path) -> None:
         _debian(folder / "apt-host", folder / "host", ["qemu-user-static"], None)
@@ -93,8 +95,10 @@ class Emulator:
         install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
         install += ["--constraint", str(ROOT / "constraints.txt"), "--python-platform", "aarch64-manylinux_2_28"]
         _call([*install, "--python-version", "3.11", "--target", self._packages, *WHEELS])
-        (self._packages / "seedtune").mkdir()
-        (self._packages / "seedtune" / "runtime").symlink_to(ROOT / "runtime")
+        package = self._packages / "seedtune"
+        package.mkdir()
+        for part in (ROOT / "runtime", *FACE):
+            (package / part.name).symlink_to(part)
         version = importlib.metadata.version("seedtune")
         information = self._packages / f"seedtune-{version}.dist-info"
         information.mkdir()

@@ -11,15 +11,10 @@ from pathlib import Path
 import onnxruntime
 from tokenizers import Tokenizer
 
-from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.graphs.session import open_session
-from seedtune.runtime.graphs.state import State
+import seedtune
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.noise import derive_seed, noise_words, permutation, rademacher
-from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.start import start_or_resume
-from seedtune.runtime.telemetry.progress import RunProgress
 
 
 def noise_differences(golden: Path) -> list[str]:
@@ -59,19 +54,17 @@ def run_again(golden: Path, name: str, scratch: Path) -> dict[str, object]:
     """The state that the recorded journal leads to, and losses of the same run made anew."""
     folder = golden / "runs" / name
     info = json.loads((folder / "info.json").read_text())
-    bundle = Bundle.open(Path(info["bundle"]))
     journal = read_journal(folder / "journal.bin")
-    state = State(open_session(bundle.graph_path("update"), 1), bundle.manifest.state.parameters)
-    state.apply(journal.seeds(), journal.records["coefficient"])
-    split = load_split(Path(info["train"]), bundle.compiled_task())
-    ids = [example.ids.tolist() for example in split.examples]
-    settings = journal.header.settings
-    with RunFolder(scratch / name, resume=False) as out, RunProgress(settings["steps"]) as progress:
-        start_or_resume(bundle.path, out, Path(info["train"]), None, settings, 1).execute(progress)
+    with seedtune.open(folder, step=journal.steps) as recorded:
+        state_sha256 = recorded.state.sha256()
+    with seedtune.open(info["bundle"], threads=1) as model:
+        split = load_split(Path(info["train"]), model.bundle.compiled_task())
+        for _event in model.tune(info["train"], out=scratch / name, **journal.header.settings):
+            pass
     made = read_journal(scratch / name / "journal.bin").records
     return {
-        "state_sha256": state.sha256(),
-        "ids": ids,
+        "state_sha256": state_sha256,
+        "ids": [example.ids.tolist() for example in split.examples],
         "losses": [made["loss_plus"].tolist(), made["loss_minus"].tolist()],
     }
 

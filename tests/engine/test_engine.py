@@ -48,6 +48,12 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         "TuneTest",
         "StagesTest",
         "SegmentedLogTest",
+        "SettingsTest",
+        "OptimizerTest",
+        "LoopTest",
+        "ManifestTest",
+        "GroupedTest",
+        "EngineApiTest",
     } <= names
     assert {"ImporterTest", "MainActivityTest", "PausePolicyTest", "TelemetryTest", "TuningServiceTest"} <= names
     for name, report in reports.items():

@@ -63,6 +63,8 @@ def test_both_have_the_same_modules_and_no_sources_of_their_own() -> None:
         ("serialization", "", "serialization.version"),
         ("onnxruntime", "", "onnxruntime.version"),
         ("junit", "", "junit.version"),
+        ("binary-compatibility", "", "binary.compatibility.version"),
+        ("asm", "", "asm.version"),
         ("robolectric", "app", "robolectric.version"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -72,3 +73,18 @@ def run(
 
 
 # --------------------------------------------------------------------------------------------------- models in memory
+
+
+@functools.cache
+def products_saturate() -> bool:
+    """Whether ONNX Runtime's products of unsigned and signed bytes overflow here.
+
+    On x86 without VNNI it adds pairs of them in 16 bits (VPMADDUBSW), which ends at 32,767.
+    """
+    a, b = make_value("a", ir.DataType.UINT8, [1, 64]), make_value("b", ir.DataType.INT8, [64, 16])
+    product = ir.node("MatMulInteger", [a, b])
+    (y,) = product.outputs
+    y.name, y.dtype, y.shape = "y", ir.DataType.INT32, ir.Shape([1, 16])
+    feeds = {"a": np.full((1, 64), 255, np.uint8), "b": np.full((64, 16), 127, np.int8)}
+    (found,) = run(make_graph([a, b], [y], [product], []), feeds)
+    return int(found[0, 0]) != 64 * 255 * 127

@@ -15,7 +15,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 # Stands for a name in an example.
 PLACEHOLDER = re.compile(r"[A-Z]{3,}|YYYY")
 # A laboratory notebook says what was there on its day; a change log, what was there once.
-DATED = re.compile(r"docs/log/20.*|CHANGELOG\.md")
+DATED = re.compile(r"docs/log/[0-9].*|CHANGELOG\.md")
 
 
 def tracked() -> list[str]:

@@ -155,7 +155,7 @@ class MainActivity : Activity() {
         opened(places.bundle(request.bundle)).use { model ->
             val run = places.run(request.run)
             val steps = if (File(run, "journal.bin").isFile) model.restore(run) else 0
-            val task = model.bundle.manifest.task
+            val task = model.bundle.manifest.languageModel.task
             val probabilities = model.predict(task.fields.associateWith { sentence })
             val best = probabilities.indices.maxByOrNull { probabilities[it] }!!
             val label = task.labels[best].let { it.name.ifEmpty { it.word.trim() } }

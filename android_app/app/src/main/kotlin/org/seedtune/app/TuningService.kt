@@ -13,6 +13,7 @@ import android.os.IBinder
 import android.os.PowerManager
 import android.os.SystemClock
 import kotlin.concurrent.thread
+import org.seedtune.engine.SeedTuneException
 
 /**
  * Tunes in the foreground. Started by the Activity or by adb ([Request] says how); the system redelivers the Intent after the
@@ -48,15 +49,20 @@ class TuningService : Service(), JobHost {
             ACTION_STOP -> running?.stop() ?: leave()
             ACTION_PAUSE -> running?.pause(true) ?: leave()
             ACTION_RESUME -> running?.pause(false) ?: leave()
-            else -> start(intent?.let(Request::of))
+            else -> start(intent)
         }
         return START_REDELIVER_INTENT
     }
 
-    private fun start(request: Request?) {
+    private fun start(intent: Intent?) {
         if (worker?.isAlive == true) return
+        val (request, problem) = try {
+            intent?.let(Request::of) to getString(R.string.nothing_named)
+        } catch (error: SeedTuneException) {
+            null to error.message.orEmpty()
+        }
         if (request == null) {
-            show(Status.Failed(getString(R.string.nothing_named)))
+            show(Status.Failed(problem))
             return leave()
         }
         val started = TuningJob(request, places, this)

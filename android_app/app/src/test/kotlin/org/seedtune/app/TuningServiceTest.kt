@@ -23,6 +23,9 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.shadows.ShadowPowerManager
 import org.seedtune.engine.journal.readJournal
+import org.seedtune.engine.run.Settings
+import org.seedtune.engine.tuning.optimizer.MomentumSettings
+import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [34])
@@ -41,6 +44,20 @@ class TuningServiceTest {
     fun `a request survives its Intent`() {
         val request = lab.request(7).copy(eval = "eval.jsonl", onlyWhileCharging = true, memoryLimitBytes = 320_000_000)
         assertEquals(request, Request.of(intent(request)))
+        val moving = request.copy(settings = request.settings.copy(optimizer = MomentumSettings(learningRate = 0.01, momentum = 0.5)))
+        assertEquals(moving, Request.of(intent(moving)))
+    }
+
+    @Test
+    fun `an Intent that adb makes chooses the optimizer, and what it does not say is as ever`() {
+        val plain = Intent().putExtra(Request.BUNDLE, "tiny").putExtra(Request.TRAIN, "train.jsonl")
+        assertEquals(Settings(), Request.of(plain)!!.settings)
+        assertEquals(NormalisedSettings(learningRate = 0.01), Request.of(plain.putExtra(Request.LEARNING_RATE, "0.01"))!!.settings.optimizer)
+        assertEquals(MomentumSettings(learningRate = 0.01), Request.of(plain.putExtra(Request.OPTIMIZER, "momentum"))!!.settings.optimizer)
+        assertEquals(MomentumSettings(0.01, momentum = 0.5), Request.of(plain.putExtra(Request.MOMENTUM, "0.5"))!!.settings.optimizer)
+        val service = started(plain.putExtra(Request.OPTIMIZER, "adam"))
+        assertTrue(Board.status.toString(), (Board.status as Status.Failed).message.contains("adam"))
+        assertTrue(shadowOf(service as Service).isStoppedBySelf)
     }
 
     @Test
@@ -70,7 +87,7 @@ class TuningServiceTest {
         }
         // Calls have other sizes, so losses have other last bits.
         assertEquals(4, records[0].size)
-        records[0].zip(records[1]).forEach { (a, b) -> assertEquals(a.lossPlus, b.lossPlus, 1e-4f) }
+        records[0].zip(records[1]).forEach { (a, b) -> assertArrayEquals(a.lossPlus, b.lossPlus, 1e-4f) }
         started(intent(lab.request(4).copy(run = "small", memoryLimitBytes = 1_000_000))).worker!!.join(60_000)
         assertTrue((Board.status as Status.Failed).message.contains("memory limit is too small"))
     }

@@ -12,6 +12,7 @@ import org.seedtune.engine.evaluation.Evaluator
 import org.seedtune.engine.graph.GraphSession
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
+import org.seedtune.engine.graph.UpdateGraph
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.prefix.Prefixes
 import org.seedtune.engine.prefix.SuffixRows
@@ -42,7 +43,8 @@ class SeedTune private constructor(
     private val platform: Platform,
 ) : Closeable {
     private val task = bundle.compiledTask()
-    private val state = State(bundle.graph("update"), bundle.manifest.state.parameters)
+    private val update = UpdateGraph(bundle.graph("update"))
+    private val state = State(update, bundle.manifest.state.parameters)
     private val mapped = MappedGraphs(bundle, threads)
     private val evaluator = lazy { Evaluator(bundle, mapped) }
     private var tuned = false
@@ -92,10 +94,11 @@ class SeedTune private constructor(
     }
 
     /**
-     * Takes the state that the journal in [run] leads to.
+     * Takes the state that the journal in [run] leads to, by the optimizer that it names.
      *
      * @return the steps it holds.
-     * @throws SeedTuneException there is no journal, it is damaged, or it belongs to another bundle.
+     * @throws SeedTuneException there is no journal, it is damaged, it belongs to another bundle, or its settings are not of this
+     * version.
      */
     fun restore(run: File): Int {
         check(!tuned) { "this model has a state already: open the bundle again" }
@@ -106,9 +109,13 @@ class SeedTune private constructor(
                 "the run was made with another bundle", file.path, journal.header.bundleSha256, bundle.sha256, "choose the bundle of the run",
             )
         }
+        if (journal.header.groups != state.groups) {
+            throw SeedTuneException("the journal holds a state for each row, not one for the model", file.path, journal.header.groups, "groups 1")
+        }
+        val settings = Settings.of(journal.header.settings, file)
         tuned = true
-        state.apply(journal.seeds(), FloatArray(journal.records.size) { journal.records[it].coefficient })
-        return journal.records.size
+        settings.optimizer.build(settings.steps).use { it.move(state, journal.seeds(), journal.coefficients()) }
+        return journal.steps
     }
 
     /** Loss and accuracy of the rows of [data] by the state as it is now. */
@@ -116,12 +123,12 @@ class SeedTune private constructor(
 
     /** The probability of each label for a row, in the order of the task's labels, by the state as it is now. */
     fun predict(fields: Map<String, String>): List<Float> {
-        require(!bundle.manifest.task.completes) { "a completion task has no labels" }
+        require(!bundle.manifest.languageModel.task.completes) { "a completion task has no labels" }
         return evaluate(listOf(Example(task.encode(fields), 0)), Settings.ROWS_PER_CALL).probabilities!!.single().toList()
     }
 
     /** Checks the rows of [data] as [tune] would, without tuning; returns their number. */
-    fun check(data: File): Int = Rows.read(data, bundle.manifest.task).size
+    fun check(data: File): Int = Rows.read(data, bundle.manifest.languageModel.task).size
 
     private fun evaluate(examples: List<Example>, tokensPerCall: Int): Evaluation {
         if (memoryLimitBytes == null) {
@@ -149,8 +156,9 @@ class SeedTune private constructor(
         crossinline onEvent: (TuningEvent) -> Boolean = { true },
         use: (Feeder) -> T,
     ): T {
-        val paddingId = bundle.manifest.model.paddingId
-        val layout = bundle.manifest.prefix ?: return use(WholeRows(examples, paddingId))
+        val objective = bundle.manifest.languageModel
+        val paddingId = objective.model.paddingId
+        val layout = objective.prefix ?: return use(WholeRows(examples, paddingId))
         val file = cache?.takeIf { examples.isNotEmpty() }?.let { File(it, "$name-${bundle.sha256.take(NAME_DIGITS)}.prefixes") }
         return Prefixes(bundle, examples, file, graphs).use { prefixes ->
             prefixes.build { done, of -> onEvent(TuningEvent.CachingPrefixes(done, of)) }
@@ -161,6 +169,7 @@ class SeedTune private constructor(
     override fun close() {
         if (evaluator.isInitialized()) evaluator.value.close()
         state.close()
+        update.close()
     }
 
     companion object {

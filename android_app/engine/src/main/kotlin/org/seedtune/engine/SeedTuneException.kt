@@ -11,7 +11,10 @@ class SeedTuneException(
     val rule: String? = null,
     val remedy: String? = null,
     cause: Throwable? = null,
-) : Exception(joined(what, file, value, rule, remedy), cause)
+) : Exception(joined(what, file, value, rule, remedy), cause) {
+    /** The same failure, found in [file]. */
+    internal fun at(file: String) = SeedTuneException(what, file, value, rule, remedy, this)
+}
 
 private const val SHOWN_CHARACTERS = 200
 

@@ -1,6 +1,10 @@
 package org.seedtune.engine
 
+import java.io.ByteArrayOutputStream
 import java.io.File
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import java.util.zip.CRC32
 import kotlinx.serialization.json.JsonPrimitive
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
@@ -14,53 +18,177 @@ import org.seedtune.engine.journal.JournalFormat
 import org.seedtune.engine.journal.JournalWriter
 import org.seedtune.engine.journal.Record
 import org.seedtune.engine.journal.readJournal
+import org.seedtune.engine.noise.Noise
 
 class JournalTest {
     @get:Rule
     val temporary = TemporaryFolder()
 
-    private val header = Header(7, 64, "ab", mapOf("steps" to JsonPrimitive(3), "learning_rate" to JsonPrimitive(0.03)))
-    private val records = List(5) { Record(0.01f * it, 0.5f + it, -0.25f * it) }
+    /** Five steps of [probes] records of [groups] groups each. */
+    private class Case(val groups: Int, val probes: Int) {
+        val header = Header(7, 64, groups, probes, "ab", mapOf("steps" to JsonPrimitive(5), "optimizer.clip" to JsonPrimitive(3.0)))
+        val stepBytes = JournalFormat.recordBytes(groups) * probes
+        val steps = List(5) { step -> List(probes) { probe -> record(step * probes + probe) } }
 
-    private fun written(): File {
-        val file = File(temporary.root, "journal.bin")
-        JournalWriter.create(file, header).use { writer -> records.forEach(writer::append) }
+        fun record(number: Int) = Record(floats { 0.01f * number + it }, floats { 0.5f + number - it }, floats { -0.25f * number * it })
+
+        private fun floats(value: (Int) -> Float) = FloatArray(groups, value)
+    }
+
+    private val model = Case(1, 1)
+    private val rows = Case(3, 2)
+    private val cases = listOf(model, Case(1, 4), rows)
+
+    private fun Case.written(): File {
+        val file = File(temporary.newFolder(), "journal.bin")
+        JournalWriter.create(file, header).use { writer -> steps.forEach(writer::append) }
         return file
     }
 
     @Test
     fun `what is written is read`() {
-        val journal = readJournal(written())
-        assertEquals(header, journal.header)
-        assertEquals(records, journal.records)
-        assertEquals(0, journal.tornBytes)
+        for (case in cases) {
+            val journal = readJournal(case.written())
+            assertEquals(case.header, journal.header)
+            assertEquals(case.steps.flatten(), journal.records)
+            assertEquals(case.steps.size, journal.steps)
+            assertEquals(case.steps[3], journal.step(3))
+            assertEquals(0, journal.tornBytes)
+            assertArrayEquals(LongArray(journal.records.size) { Noise.deriveSeed(7, "probe", it.toLong()) }, journal.seeds())
+            assertArrayEquals(case.steps.flatten().flatMap { it.coefficient.toList() }.toFloatArray(), journal.coefficients(), 0f)
+        }
     }
 
     @Test
-    fun `a record that a kill cut short is cut off, and the run goes on behind the one before`() {
-        val file = written()
-        for (torn in 1 until JournalFormat.RECORD_BYTES) {
-            file.appendBytes(ByteArray(torn))
-            val journal = readJournal(file)
-            assertEquals(torn, journal.tornBytes)
-            JournalWriter.resume(file, journal).use { it.append(records[0]) }
-            assertEquals(records.size + torn, readJournal(file).records.size)
+    fun `the bytes are those of the format`() {
+        val text = """{"run_seed":7,"state_parameters":64,"groups":3,"records_per_step":2,"bundle_sha256":"ab","settings":{"steps":5,"optimizer.clip":3.0}}"""
+        val summed = ByteArrayOutputStream()
+        val expected = ByteArrayOutputStream()
+        fun checksum() = little(4) { putInt(CRC32().apply { update(summed.toByteArray()) }.value.toInt()) }
+        fun add(part: ByteArray) {
+            summed.write(part)
+            expected.write(part)
+        }
+        add("SEEDTUNE".toByteArray() + little(8) { putInt(2).putInt(text.length) } + text.toByteArray())
+        expected.write(checksum())
+        for (record in rows.steps.flatten()) {
+            add(little(36) { for (part in listOf(record.coefficient, record.lossPlus, record.lossMinus)) part.forEach(::putFloat) })
+            // Of everything before it but the checksums themselves.
+            expected.write(checksum())
+        }
+        assertArrayEquals(expected.toByteArray(), rows.written().readBytes())
+        assertEquals(16, JournalFormat.recordBytes(1))
+    }
+
+    private fun little(size: Int, fill: ByteBuffer.() -> Unit): ByteArray = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN).apply(fill).array()
+
+    @Test
+    fun `a step that a kill cut short is cut off, and the run goes on behind the one before`() {
+        for (case in cases) {
+            val raw = case.written().readBytes()
+            val file = File(temporary.newFolder(), "journal.bin")
+            for (torn in 1 until case.stepBytes) {
+                file.writeBytes(raw.copyOf(raw.size - case.stepBytes + torn))
+                val journal = readJournal(file)
+                assertEquals(torn, journal.tornBytes)
+                assertEquals(raw.size - case.stepBytes.toLong(), journal.wholeBytes)
+                assertEquals(case.steps.size - 1, journal.steps)
+                JournalWriter.resume(file, journal).use {
+                    it.append(case.steps.last())
+                    assertEquals(case.steps.size, it.steps)
+                }
+                assertArrayEquals(raw, file.readBytes())
+            }
         }
     }
 
     @Test
     fun `any altered byte is noticed`() {
-        val raw = written().readBytes()
-        for (place in raw.indices) {
-            val altered = raw.copyOf().also { it[place] = (it[place] + 1).toByte() }
-            assertThrows("byte $place", SeedTuneException::class.java) { JournalFormat.decode(altered, "journal.bin") }
+        for (case in cases) {
+            val raw = case.written().readBytes()
+            for (place in raw.indices) {
+                val altered = raw.copyOf().also { it[place] = (it[place] + 1).toByte() }
+                assertThrows("byte $place", SeedTuneException::class.java) { JournalFormat.decode(altered, "journal.bin") }
+            }
         }
     }
 
     @Test
+    fun `an altered group of a record is named by its record`() {
+        val raw = rows.written().readBytes()
+        // The loss of the last group in the second of ten records.
+        val place = raw.size - 9 * JournalFormat.recordBytes(3) + Float.SIZE_BYTES * 5
+        val altered = raw.copyOf().also { it[place - JournalFormat.recordBytes(3)]++ }
+        val error = refused { JournalFormat.decode(altered, "journal.bin") }
+        assertEquals("record 1 of 10 of the journal has been altered", error.what)
+        val second = raw.copyOf().also { it[place]++ }
+        assertEquals("record 2 of 10 of the journal has been altered", refused { JournalFormat.decode(second, "journal.bin") }.what)
+    }
+
+    @Test
+    fun `other versions are refused, each with its remedy`() {
+        val raw = model.written().readBytes()
+        val remedies = mapOf(
+            0 to "replay it with the version of SeedTune that wrote it, or start a new run",
+            1 to "replay it with the version of SeedTune that wrote it, or start a new run",
+            3 to "update SeedTune",
+            -1 to "update SeedTune",
+        )
+        for ((version, remedy) in remedies) {
+            ByteBuffer.wrap(raw).order(ByteOrder.LITTLE_ENDIAN).putInt(8, version)
+            val error = refused { JournalFormat.decode(raw, "journal.bin") }
+            assertEquals("the journal has a format that this version does not read", error.what)
+            assertEquals(version.toLong() and 0xFFFFFFFFL, error.value)
+            assertEquals("version 2", error.rule)
+            assertEquals(remedy, error.remedy)
+        }
+    }
+
+    @Test
+    fun `a header without groups or records, or with too many, is refused by name`() {
+        for (groups in listOf(0, -1, (1 shl 20) + 1)) {
+            val error = refused { decoded(rows.header.copy(groups = groups)) }
+            assertEquals("groups in the journal's header is out of range", error.what)
+            assertEquals(groups, error.value)
+        }
+        for (probes in listOf(0, -1, (1 shl 16) + 1)) {
+            assertEquals("records_per_step in the journal's header is out of range", refused { decoded(rows.header.copy(recordsPerStep = probes)) }.what)
+        }
+        assertEquals(1 shl 20, decoded(rows.header.copy(groups = 1 shl 20, recordsPerStep = 1 shl 16)).groups)
+    }
+
+    private fun decoded(header: Header) = JournalFormat.decode(JournalFormat.encodeHeader(header), "journal.bin").header
+
+    @Test
+    fun `a header that says something else is refused`() {
+        val whole = """{"run_seed":7,"state_parameters":64,"groups":1,"records_per_step":1,"bundle_sha256":"ab","settings":{}}"""
+        assertEquals(0, JournalFormat.decode(headed(whole), "journal.bin").steps)
+        val texts = listOf("", "[]", "{", "null", whole.replace("\"groups\":1,", ""), whole.replace("{}", "[]"), whole.replace("64", "9e9"), whole.replace("{}", "{\"a\":{}}"))
+        for (text in texts) assertThrows(text, SeedTuneException::class.java) { JournalFormat.decode(headed(text), "journal.bin") }
+    }
+
+    private fun headed(text: String): ByteArray {
+        val body = "SEEDTUNE".toByteArray() + little(8) { putInt(2).putInt(text.length) } + text.toByteArray()
+        return body + little(4) { putInt(CRC32().apply { update(body) }.value.toInt()) }
+    }
+
+    @Test
+    fun `a step of other records than the header says is not appended`() {
+        val file = rows.written()
+        val before = file.readBytes()
+        JournalWriter.resume(file, readJournal(file)).use { writer ->
+            for (records in listOf(emptyList(), rows.steps[0].take(1), model.steps[0] + model.steps[0])) {
+                assertThrows(IllegalArgumentException::class.java) { writer.append(records) }
+            }
+        }
+        assertArrayEquals(before, file.readBytes())
+        assertThrows(IllegalArgumentException::class.java) { Record(FloatArray(2), FloatArray(2), FloatArray(1)) }
+    }
+
+    @Test
     fun `an existing journal is not begun again`() {
-        val file = written()
-        assertThrows(SeedTuneException::class.java) { JournalWriter.create(file, header) }
+        val file = model.written()
+        assertThrows(SeedTuneException::class.java) { JournalWriter.create(file, model.header) }
     }
 
     @Test
@@ -70,7 +198,7 @@ class JournalTest {
             val journal = readJournal(file)
             assertTrue(journal.records.isNotEmpty())
             val copy = File(temporary.root, name.text)
-            JournalWriter.create(copy, journal.header).use { writer -> journal.records.forEach(writer::append) }
+            JournalWriter.create(copy, journal.header).use { writer -> for (step in 0 until journal.steps) writer.append(journal.step(step)) }
             assertArrayEquals(file.readBytes(), copy.readBytes())
         }
     }

@@ -2,10 +2,12 @@ package org.seedtune.engine
 
 import java.io.File
 import kotlin.system.exitProcess
+import kotlinx.serialization.json.JsonPrimitive
 import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.TuningEvent
 import org.seedtune.engine.telemetry.MemorySample
+import org.seedtune.engine.tuning.optimizer.OptimizerSettings
 
 /**
  * `seedtune run` on this engine, in a process of its own, for tests that kill it and for measurements; with those of its options
@@ -19,18 +21,9 @@ fun main(arguments: Array<String>) {
     val bundle = File(arguments.first())
     val words = arguments.drop(1).flatMap { if (it.startsWith("--") && '=' in it) it.split('=', limit = 2) else listOf(it) }
     val given = words.chunked(2).associate { (name, value) -> name.removePrefix("--") to value }
-    val default = Settings()
-    val settings = default.copy(
-        steps = given["steps"]?.toInt() ?: default.steps,
-        batchSize = given["batch-size"]?.toInt() ?: default.batchSize,
-        seed = given["seed"]?.toLong() ?: default.seed,
-        evalEvery = given["eval-every"]?.toInt() ?: default.evalEvery,
-        rowsPerCall = given["rows-per-call"]?.toInt() ?: default.rowsPerCall,
-    )
-    val known = setOf("out", "train", "eval", "threads", "memory-limit", "stop-after", "steps", "batch-size", "seed", "eval-every", "rows-per-call")
-    require(given.keys.all { it in known }) { "unknown: ${given.keys - known}" }
     val stop = given["stop-after"]?.toInt() ?: Int.MAX_VALUE
     try {
+        val settings = settings(given - OWN_OPTIONS)
         SeedTune.open(bundle, given["threads"]?.toInt() ?: 1, given["memory-limit"]?.toLong()).use { model ->
             val result = model.tune(File(given.getValue("out")), File(given.getValue("train")), settings, given["eval"]?.let(::File)) { event ->
                 if (event is TuningEvent.KeepingToLimit) {
@@ -56,4 +49,16 @@ fun main(arguments: Array<String>) {
         System.err.println(error.message)
         exitProcess(2)
     }
+}
+
+/** Options that are not settings. */
+private val OWN_OPTIONS = setOf("out", "train", "eval", "threads", "memory-limit", "stop-after")
+
+/** The settings that [given] options lead to: an option is a setting without its first word, with dashes. */
+private fun settings(given: Map<String, String>): Settings {
+    val default = Settings().let { settings -> given["optimizer"]?.let { settings.copy(optimizer = OptimizerSettings.named(it)) } ?: settings }
+    val recorded = default.asMap().toMutableMap()
+    val keys = recorded.keys.associateBy { it.removeSuffix(".kind").substringAfter('.').replace('_', '-') }
+    for ((option, value) in given) recorded[requireNotNull(keys[option]) { "unknown: --$option" }] = JsonPrimitive(value)
+    return Settings.of(recorded)
 }

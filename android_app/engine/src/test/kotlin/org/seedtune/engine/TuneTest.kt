@@ -100,7 +100,7 @@ class TuneTest {
             case.run.copyRecursively(folder)
             val whole = File(case.run, "journal.bin").readBytes()
             // Half of the steps, and a torn record.
-            val kept = whole.size - JournalFormat.RECORD_BYTES * (case.settings.steps / 2) + 5
+            val kept = whole.size - JournalFormat.recordBytes(groups = 1) * (case.settings.steps / 2) + 5
             File(folder, "journal.bin").writeBytes(whole.copyOf(kept))
             SeedTune.open(case.bundle, 1).use {
                 val result = it.tune(folder, case.train, case.settings, case.heldOut)
@@ -132,7 +132,7 @@ class TuneTest {
         val case = cases().first { it.info.field("probabilities") !is JsonNull }
         SeedTune.open(case.bundle, 1).use { model ->
             model.tune(File(temporary.root, "answers"), case.train, case.settings)
-            val row = Rows.read(case.train, model.bundle.manifest.task).first()
+            val row = Rows.read(case.train, model.bundle.manifest.languageModel.task).first()
             val expected = case.info.field("probabilities").items.map { it.jsonPrimitive.content.toFloat() }
             assertArrayEquals(expected.toFloatArray(), model.predict(row.fields).toFloatArray(), 1e-5f)
         }
@@ -140,12 +140,15 @@ class TuneTest {
 
     @Test
     fun `the state of a run is restored from its journal, with its own bundle only`() {
-        val (case, other) = cases()
-        SeedTune.open(case.bundle, 1).use {
-            assertEquals(case.settings.steps, it.restore(case.run))
-            assertEquals(case.info.field("state_sha256").text, it.stateSha256)
+        val cases = cases()
+        for (case in cases) {
+            SeedTune.open(case.bundle, 1).use {
+                assertEquals(case.settings.steps, it.restore(case.run))
+                assertEquals(case.name, case.info.field("state_sha256").text, it.stateSha256)
+            }
         }
-        SeedTune.open(other.bundle, 1).use { assertThrows(SeedTuneException::class.java) { it.restore(case.run) } }
+        val other = cases.first { it.bundle != cases[0].bundle }
+        SeedTune.open(other.bundle, 1).use { assertThrows(SeedTuneException::class.java) { it.restore(cases[0].run) } }
     }
 
     @Test

@@ -14,30 +14,31 @@ import org.seedtune.engine.tokenizer.Tokenizer
  */
 class Bundle private constructor(val folder: File, val manifest: Manifest, val sha256: String) {
     /** The file of the graph "probe", "eval", "update", or "prefix" in a bundle of scope "suffix". */
-    fun graph(name: String) = File(folder, "$name.onnx")
+    internal fun graph(name: String) = File(folder, "$name.onnx")
 
     /**
      * The task of the bundle, ready to encode rows.
      *
      * @throws SeedTuneException the tokenizer cannot be used, or gives the label words other ids than the graphs were built for.
      */
-    fun compiledTask(): CompiledTask {
-        val model = manifest.model
+    internal fun compiledTask(): CompiledTask {
+        val objective = manifest.languageModel
+        val model = objective.model
         val file = File(folder, TOKENIZER)
         val task = CompiledTask(
-            manifest.task,
+            objective.task,
             Tokenizer.open(file),
             model.family == "masked",
             model.maskToken,
-            manifest.scope == "suffix",
+            objective.scope == "suffix",
             model.endToken,
         )
-        if (task.labelWordIds != manifest.labelWordIds) {
+        if (task.labelWordIds != objective.labelWordIds) {
             throw SeedTuneException(
                 "the tokenizer gives the label words other ids than the graphs were built for",
                 file.path,
                 task.labelWordIds,
-                manifest.labelWordIds.toString(),
+                objective.labelWordIds.toString(),
                 REMEDY,
             )
         }
@@ -56,7 +57,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
          * @param verifyWeights also hash the weights, which reads all of them; their size is always compared.
          * @throws SeedTuneException no bundle, another format, or a file that is missing, strange or altered.
          */
-        fun open(folder: File, verifyWeights: Boolean = true): Bundle {
+        internal fun open(folder: File, verifyWeights: Boolean = true): Bundle {
             val file = File(folder, Manifest.FILE)
             if (!file.isFile) {
                 throw SeedTuneException(
@@ -66,7 +67,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             val raw = file.readBytes()
             val manifest = Manifest.parse(String(raw), file.path)
             val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, StagePlan.FILE) +
-                (if (manifest.prefix == null) emptySet() else setOf("prefix.onnx"))
+                (if (manifest.languageModel.prefix == null) emptySet() else setOf("prefix.onnx"))
             val listed = manifest.files.keys
             val strange = (required - listed) + (listed - required).filterNot { STAGE_GRAPH.matches(it) }
             if (strange.isNotEmpty()) {

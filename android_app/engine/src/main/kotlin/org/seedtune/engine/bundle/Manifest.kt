@@ -31,39 +31,6 @@ data class StateLayout(
     val targets: List<Target>,
 )
 
-/** Keys and values of a prefix of P tokens: twice [layers, keyHeads, P, headSize], and for int8 twice float16 scales. */
-@Serializable
-data class PrefixLayout(
-    val layers: Int,
-    @SerialName("key_heads") val keyHeads: Int,
-    @SerialName("head_size") val headSize: Int,
-    val storage: String,
-) {
-    /** Bytes of one token of a prefix. */
-    val bytesPerToken: Int
-        get() = 2 * layers * keyHeads * when (storage) {
-            "fp32" -> 4 * headSize
-            "fp16" -> 2 * headSize
-            else -> headSize + 2
-        }
-}
-
-/** What was exported, and what a tokenised row must keep to. */
-@Serializable
-data class Model(
-    val source: String,
-    val architecture: String,
-    val family: String,
-    val parameters: Long,
-    @SerialName("hidden_size") val hiddenSize: Int,
-    @SerialName("vocabulary_size") val vocabularySize: Int,
-    @SerialName("max_positions") val maxPositions: Int,
-    @SerialName("padding_id") val paddingId: Long,
-    @SerialName("mask_token") val maskToken: String?,
-    @SerialName("unknown_token") val unknownToken: String?,
-    @SerialName("end_token") val endToken: String? = null,
-)
-
 /** Size and SHA-256 of one file of the bundle. */
 @Serializable
 data class FileEntry(@SerialName("size_bytes") val sizeBytes: Long, val sha256: String)
@@ -77,36 +44,36 @@ data class CheckResult(
     val allowed: Double,
 )
 
-/** The whole `manifest.json`; see docs/reference/bundle.md. [prefix] is null where the state acts at every token (scope "all"). */
+/** The whole `manifest.json`; see docs/reference/bundle.md. */
 @Serializable
 data class Manifest(
     @SerialName("format_version") val formatVersion: Int,
     @SerialName("seedtune_version") val seedtuneVersion: String,
-    val model: Model,
-    val task: Task,
-    @SerialName("label_word_ids") val labelWordIds: List<Int>,
+    val objective: Objective,
     val storage: String,
     val state: StateLayout,
     val files: Map<String, FileEntry>,
     val check: CheckResult? = null,
-    val prefix: PrefixLayout? = null,
 ) {
-    /** Where the state acts: "suffix", at the last tokens of a row, or "all". */
-    val scope: String get() = if (prefix == null) "all" else "suffix"
+    /** The objective as what every bundle of this version has; a further kind ends this property, and shows its users what they lean on. */
+    val languageModel: LanguageModel get() = when (objective) {
+        is LanguageModel -> objective
+    }
 
     companion object {
-        const val FILE = "manifest.json"
-        const val FORMAT_VERSION = 4
+        internal const val FILE = "manifest.json"
+        internal const val FORMAT_VERSION = 5
         private const val REMEDY = "export the bundle again"
 
         /**
          * Parses and checks a manifest.
          *
-         * @throws SeedTuneException no JSON, a format of another version, a missing or unknown field, or a state layout
-         * that does not add up.
+         * @throws SeedTuneException no JSON, a format of another version, an objective of an unknown kind, a missing or unknown
+         * field, or a state layout that does not add up.
          */
-        fun parse(text: String, path: String): Manifest {
-            val version = read(path) { Json.parseToJsonElement(text).jsonObject["format_version"]?.jsonPrimitive?.int }
+        internal fun parse(text: String, path: String): Manifest {
+            val fields = read(path) { Json.parseToJsonElement(text).jsonObject }
+            val version = read(path) { fields["format_version"]?.jsonPrimitive?.int }
             if (version != FORMAT_VERSION) {
                 throw SeedTuneException(
                     "the bundle has a format that this version does not read",
@@ -116,9 +83,21 @@ data class Manifest(
                     if (version != null && version > FORMAT_VERSION) "update the app" else "export the bundle again with this version",
                 )
             }
+            checkKind(read(path) { fields["objective"]?.jsonObject?.get(Objective.KIND)?.jsonPrimitive?.content }, path)
             val manifest = read(path) { Json.decodeFromString(serializer(), text) }
             checkLayout(manifest.state, path)
             return manifest
+        }
+
+        private fun checkKind(kind: String?, path: String) {
+            if (kind in Objective.KINDS) return
+            throw SeedTuneException(
+                "the bundle has an objective of a kind that this version does not know",
+                path,
+                "objective.${Objective.KIND} = $kind",
+                Objective.KINDS.joinToString(),
+                "update the app, or export the bundle again with this version",
+            )
         }
 
         private fun <T> read(path: String, parse: () -> T): T =

@@ -3,12 +3,12 @@ package org.seedtune.engine.data
 import org.seedtune.engine.task.Encoded
 
 /** A tokenised, labelled row. */
-class Example(val ids: LongArray, val position: Int, val label: Int, val suffix: IntArray?, val targets: LongArray?) {
+internal class Example(val ids: LongArray, val position: Int, val label: Int, val suffix: IntArray?, val targets: LongArray?) {
     constructor(encoded: Encoded, label: Int) : this(encoded.ids, encoded.position, label, encoded.suffix, encoded.targets)
 }
 
 /** A rectangle of numbers [rows, columns], row by row. */
-class Grid(val values: LongArray, val rows: Int, val columns: Int)
+internal class Grid(val values: LongArray, val rows: Int, val columns: Int)
 
 /**
  * Splits items into groups of similar sizes, smallest first, each item exactly once.
@@ -19,7 +19,7 @@ class Grid(val values: LongArray, val rows: Int, val columns: Int)
  * @param sizes per item, a size in each dimension.
  * @param limits per dimension.
  */
-fun grouped(sizes: List<IntArray>, limits: IntArray): List<IntArray> {
+internal fun grouped(sizes: List<IntArray>, limits: IntArray): List<IntArray> {
     require(limits.all { it >= 1 }) { "limits must be positive: ${limits.toList()}" }
     val order = sizes.indices.sortedWith { a, b -> compare(sizes[a], sizes[b]) }
     val groups = ArrayList<IntArray>()
@@ -40,7 +40,7 @@ fun grouped(sizes: List<IntArray>, limits: IntArray): List<IntArray> {
 }
 
 /** [rows] filled up on the right with [filler], and the mask (1 = value). */
-fun padded(rows: List<LongArray>, filler: Long): Pair<Grid, Grid> {
+internal fun padded(rows: List<LongArray>, filler: Long): Pair<Grid, Grid> {
     val longest = rows.maxOfOrNull { it.size } ?: 0
     val values = LongArray(rows.size * longest) { filler }
     val mask = LongArray(rows.size * longest)

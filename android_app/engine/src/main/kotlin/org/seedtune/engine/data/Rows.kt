@@ -19,12 +19,12 @@ import org.seedtune.engine.task.Task
  * @property label the label's place in the task's labels, or null for a row without one.
  * @property line from 1.
  */
-class Row(val fields: Map<String, String>, val label: Int?, val line: Int)
+internal class Row(val fields: Map<String, String>, val label: Int?, val line: Int)
 
 /**
  * Rows of JSONL files: one JSON object a line, checked against a task; other fields are ignored.
  */
-object Rows {
+internal object Rows {
     /**
      * The rows of [file].
      *

@@ -7,7 +7,7 @@ import org.seedtune.engine.noise.Noise
  * seed and the step's number. Epoch e is `permutation(deriveSeed(seed, "sampler", e), examples)`; step s takes places
  * s * batchSize until (s + 1) * batchSize of all epochs laid end to end.
  */
-class Sampler(private val seed: Long, private val examples: Int, private val batchSize: Int) {
+internal class Sampler(private val seed: Long, private val examples: Int, private val batchSize: Int) {
     private var epoch = -1L
     private var order = IntArray(0)
 

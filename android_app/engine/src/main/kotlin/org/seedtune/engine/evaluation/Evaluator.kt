@@ -1,6 +1,7 @@
 package org.seedtune.engine.evaluation
 
 import java.io.Closeable
+import java.nio.LongBuffer
 import kotlin.math.exp
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Feeder
@@ -16,7 +17,7 @@ import org.seedtune.engine.graph.State
  * that are the most probable ones.
  * @property probabilities over the labels, a row an example; null in a completion task.
  */
-class Evaluation(val losses: FloatArray, val scores: FloatArray, val probabilities: List<FloatArray>?) {
+class Evaluation internal constructor(val losses: FloatArray, val scores: FloatArray, val probabilities: List<FloatArray>?) {
     /** Mean score. */
     val accuracy: Double get() = scores.sumOf { it.toDouble() } / scores.size
 
@@ -26,11 +27,11 @@ class Evaluation(val losses: FloatArray, val scores: FloatArray, val probabiliti
 
 /** Runs the eval graph [graph] of a task that [completes] texts, or chooses labels. */
 internal class Evaluator(private val graph: Graph, private val completes: Boolean) : Closeable by graph {
-    constructor(bundle: Bundle, graphs: Graphs) : this(graphs.open("eval"), bundle.manifest.task.completes)
+    constructor(bundle: Bundle, graphs: Graphs) : this(graphs.open("eval"), bundle.manifest.languageModel.task.completes)
 
     /** Loss and score of all rows of [feeder] by [state], in calls of at most [tokensPerCall] tokens. */
     fun evaluate(state: State, feeder: Feeder, tokensPerCall: Int): Evaluation {
-        val count = feeder.examples.size
+        val count = feeder.size
         val losses = FloatArray(count)
         val scores = FloatArray(count)
         val probabilities = if (completes) null else Array(count) { FloatArray(0) }
@@ -39,6 +40,8 @@ internal class Evaluator(private val graph: Graph, private val completes: Boolea
         graph.run(setOf("loss", second), batches, mapOf("state" to state.tensor)) { batch, found ->
             val loss = found.getValue("loss").floatBuffer
             val values = found.getValue(second).floatBuffer
+            // A completion task has none.
+            val labels = batch.feeds.tensors["label"]?.longBuffer ?: LongBuffer.allocate(0)
             for (place in batch.index) {
                 losses[place] = loss.get()
                 if (probabilities == null) {
@@ -46,7 +49,7 @@ internal class Evaluator(private val graph: Graph, private val completes: Boolea
                 } else {
                     val row = FloatArray(values.capacity() / batch.index.size) { exp(values.get()) }
                     probabilities[place] = row
-                    scores[place] = if (mostProbable(row) == feeder.examples[place].label) 1f else 0f
+                    scores[place] = if (mostProbable(row).toLong() == labels.get()) 1f else 0f
                 }
             }
         }

@@ -14,7 +14,7 @@ private const val CHUNK_BYTES = 1 shl 20
  *
  * @throws SeedTuneException the storage is full, or the folder cannot be written.
  */
-fun writeDurably(file: File, data: ByteArray) {
+internal fun writeDurably(file: File, data: ByteArray) {
     val temporary = File(file.parentFile, ".${file.name}.partial")
     try {
         FileOutputStream(temporary).use {
@@ -35,7 +35,7 @@ fun writeDurably(file: File, data: ByteArray) {
 }
 
 /** SHA-256 of the bytes of [file], in hexadecimal. */
-fun sha256Of(file: File): String {
+internal fun sha256Of(file: File): String {
     val digest = MessageDigest.getInstance("SHA-256")
     val chunk = ByteArray(CHUNK_BYTES)
     FileInputStream(file).use { input ->
@@ -49,7 +49,7 @@ fun sha256Of(file: File): String {
 }
 
 /** SHA-256 of [data], in hexadecimal. */
-fun sha256Of(data: ByteArray): String = hexadecimal(MessageDigest.getInstance("SHA-256").digest(data))
+internal fun sha256Of(data: ByteArray): String = hexadecimal(MessageDigest.getInstance("SHA-256").digest(data))
 
 /** [bytes] as lower-case hexadecimal digits. */
-fun hexadecimal(bytes: ByteArray): String = bytes.joinToString("") { "%02x".format(it) }
+internal fun hexadecimal(bytes: ByteArray): String = bytes.joinToString("") { "%02x".format(it) }

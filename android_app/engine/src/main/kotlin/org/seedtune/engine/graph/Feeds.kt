@@ -22,8 +22,8 @@ internal class Feeds : Closeable {
 
     fun numbers(name: String, grid: Grid) = numbers(name, grid.values, grid.rows, grid.columns)
 
-    fun floats(name: String, values: FloatArray) =
-        own(name, OnnxTensor.createTensor(environment, FloatBuffer.wrap(values), longArrayOf(values.size.toLong())))
+    fun floats(name: String, values: FloatArray, vararg shape: Int) =
+        own(name, OnnxTensor.createTensor(environment, FloatBuffer.wrap(values), longs(shape)))
 
     /** Bytes as they are, in a direct buffer of the native order, which is used in place. */
     fun raw(name: String, bytes: ByteBuffer, type: OnnxJavaType, vararg shape: Int) =

@@ -19,7 +19,7 @@ import org.seedtune.engine.SeedTuneException
  * they share what the C library keeps (docs/log/2026-11-24.md, "Stages on the JVM").
  * @throws SeedTuneException ONNX Runtime refuses the graph.
  */
-class GraphSession(file: File, threads: Int, arena: Boolean = true) : Closeable {
+internal class GraphSession(file: File, threads: Int, arena: Boolean = true) : Closeable {
     internal val environment: OrtEnvironment = environment()
     private val options = OrtSession.SessionOptions()
     private val path = file.path

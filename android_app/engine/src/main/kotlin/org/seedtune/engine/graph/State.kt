@@ -2,43 +2,51 @@ package org.seedtune.engine.graph
 
 import ai.onnxruntime.OnnxTensor
 import java.io.Closeable
-import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.FloatBuffer
 import org.seedtune.engine.files.sha256Of
 
 /**
- * The trainable state: one flat float32 vector, changed in place by the update graph and by nothing else. Zero, as it is at
- * the start, means the untouched model.
+ * The trainable state: float32 vectors, changed in place by an optimizer and by nothing else. Zero, as they are at the start, means
+ * the untouched model.
  *
- * @param update the update graph of the bundle.
+ * @param update what adds noise to it; stays the caller's.
  * @param parameters n.
+ * @param groups G: 1 for a model, whose graphs have a state [n], or more, for graphs that have [G, n].
  */
-class State(update: File, val parameters: Int) : Closeable {
-    private val session = GraphSession(update, 1)
-    private val bytes: ByteBuffer = ByteBuffer.allocateDirect(parameters * Float.SIZE_BYTES).order(ByteOrder.nativeOrder())
+internal class State(private val update: Update, val parameters: Int, val groups: Int = 1) : Closeable {
+    private val bytes: ByteBuffer = ByteBuffer.allocateDirect(sizeBytes(parameters, groups)).order(ByteOrder.nativeOrder())
 
-    /** The values as an input of other graphs; they stay this object's. */
-    internal val tensor: OnnxTensor =
-        OnnxTensor.createTensor(session.environment, bytes.asFloatBuffer(), longArrayOf(parameters.toLong()))
+    /** The values as an input of graphs; they stay this object's. */
+    val tensor: OnnxTensor = OnnxTensor.createTensor(
+        GraphSession.environment(),
+        bytes.asFloatBuffer(),
+        if (groups == 1) longArrayOf(parameters.toLong()) else longArrayOf(groups.toLong(), parameters.toLong()),
+    )
 
-    /** A view of the values. */
-    val values: FloatBuffer get() = bytes.asReadOnlyBuffer().order(ByteOrder.nativeOrder()).asFloatBuffer()
+    /** The values [G, n] themselves, for whom it is to change them. */
+    val values: FloatBuffer get() = bytes.duplicate().order(ByteOrder.nativeOrder()).asFloatBuffer()
 
-    /** `values <- fl(values + c_k z_k)` for each step k, in order: its noise seed and its coefficient. */
+    /** `values <- fl(values + c_k z_k)` for each probe k in order: [seeds] of the noise [K], [coefficients] [K, G]. */
     fun apply(seeds: LongArray, coefficients: FloatArray) {
-        require(seeds.size == coefficients.size) { "${seeds.size} seeds, ${coefficients.size} coefficients" }
-        for (first in seeds.indices step STEPS_PER_CALL) {
-            val end = minOf(first + STEPS_PER_CALL, seeds.size)
-            Feeds().use { feeds ->
-                feeds.lend("state", tensor)
-                feeds.numbers("seeds", seeds.copyOfRange(first, end), end - first)
-                feeds.floats("coefficients", coefficients.copyOfRange(first, end))
-                session.run(feeds.tensors, emptySet(), mapOf("state_out" to tensor)).close()
-            }
-        }
+        require(seeds.size * groups == coefficients.size) { "${seeds.size} seeds, ${coefficients.size} coefficients for $groups groups" }
+        update.add(this, seeds, coefficients)
     }
+
+    /** A copy of the states of some groups, one behind the other. */
+    fun of(chosen: IntArray): FloatArray {
+        val copy = FloatArray(chosen.size * parameters)
+        chosen.forEachIndexed { place, group ->
+            val from = values
+            from.position(group * parameters)
+            from.get(copy, place * parameters, parameters)
+        }
+        return copy
+    }
+
+    /** Another state of the same shape, zero; the caller closes it. */
+    fun zeroLike() = State(update, parameters, groups)
 
     /** SHA-256 of the little-endian float32 bytes. */
     fun sha256(): String {
@@ -47,13 +55,13 @@ class State(update: File, val parameters: Int) : Closeable {
         return sha256Of(raw.array())
     }
 
-    override fun close() {
-        tensor.close()
-        session.close()
-    }
+    override fun close() = tensor.close()
 
     private companion object {
-        /** Steps per call of the update graph, whose noise words are made at once. */
-        const val STEPS_PER_CALL = 32
+        fun sizeBytes(parameters: Int, groups: Int): Int {
+            val size = parameters.toLong() * groups * Float.SIZE_BYTES
+            require(parameters >= 1 && groups >= 1 && size <= Int.MAX_VALUE) { "$groups groups of $parameters values: $size bytes" }
+            return size.toInt()
+        }
     }
 }

@@ -1,5 +1,6 @@
 package org.seedtune.engine.journal
 
+import java.io.ByteArrayOutputStream
 import java.io.Closeable
 import java.io.File
 import java.io.IOException
@@ -12,7 +13,7 @@ import org.seedtune.engine.files.writeDurably
 /**
  * The journal in [file].
  *
- * @throws SeedTuneException it is missing or damaged; a torn last record is not damage.
+ * @throws SeedTuneException it is missing, damaged or of another format version; a torn last step is not damage.
  */
 fun readJournal(file: File): Journal {
     val raw = try {
@@ -23,28 +24,38 @@ fun readJournal(file: File): Journal {
     return JournalFormat.decode(raw, file.path)
 }
 
-/** Appends records; each is on the storage when [append] returns, and survives a power cut. */
-class JournalWriter private constructor(
+/** Appends steps; each is on the storage when [append] returns, and survives a power cut. */
+internal class JournalWriter private constructor(
     private val file: File,
     private val channel: FileChannel,
+    private val header: Header,
     private var checksum: Int,
     private var wholeBytes: Long,
-    count: Int,
+    steps: Int,
 ) : Closeable {
-    /** Records in the journal. */
-    var count: Int = count
+    /** Steps in the journal. */
+    var steps: Int = steps
         private set
 
     /**
-     * Appends [record].
+     * Appends the [records] of a step.
      *
-     * @throws SeedTuneException the storage is full; the journal then ends with the record before.
+     * @throws SeedTuneException the storage is full; the journal then ends with the step before.
      */
-    fun append(record: Record) {
-        val raw = JournalFormat.encodeRecord(record, checksum)
-        write(raw)
-        checksum = lastWord(raw)
-        count++
+    fun append(records: List<Record>) {
+        require(records.size == header.recordsPerStep && records.all { it.groups == header.groups }) {
+            "${records.size} records a step of ${records.map { it.groups }} groups, for a journal of ${header.recordsPerStep} of ${header.groups}"
+        }
+        val raw = ByteArrayOutputStream()
+        var chained = checksum
+        for (record in records) {
+            val one = JournalFormat.encodeRecord(record, chained)
+            chained = lastWord(one)
+            raw.write(one)
+        }
+        write(raw.toByteArray())
+        checksum = chained
+        steps++
     }
 
     private fun write(raw: ByteArray) {
@@ -54,12 +65,12 @@ class JournalWriter private constructor(
             channel.force(true)
             wholeBytes += raw.size
         } catch (error: IOException) {
-            // A later record must not land behind a torn one. Where even this fails, resuming cuts it off.
+            // A later step must not land behind a torn one. Where even this fails, resuming cuts it off.
             runCatching { channel.truncate(wholeBytes) }
             throw SeedTuneException(
                 "the journal cannot be written (${error.message})",
                 file.path,
-                "$count records are safe",
+                "$steps steps are safe",
                 remedy = "free storage, then continue the run",
                 cause = error,
             )
@@ -79,11 +90,11 @@ class JournalWriter private constructor(
             val raw = JournalFormat.encodeHeader(header)
             writeDurably(file, raw)
             val channel = open(file, "appended to", StandardOpenOption.WRITE, StandardOpenOption.APPEND)
-            return JournalWriter(file, channel, lastWord(raw), raw.size.toLong(), 0)
+            return JournalWriter(file, channel, header, lastWord(raw), raw.size.toLong(), 0)
         }
 
         /**
-         * Goes on with [journal], just read from [file]; a torn last record is cut off.
+         * Goes on with [journal], just read from [file]; a torn last step is cut off.
          *
          * @throws SeedTuneException the file cannot be written.
          */
@@ -91,7 +102,7 @@ class JournalWriter private constructor(
             val channel = open(file, "appended to", StandardOpenOption.WRITE)
             channel.truncate(journal.wholeBytes)
             channel.position(journal.wholeBytes)
-            return JournalWriter(file, channel, journal.checksum, journal.wholeBytes, journal.records.size)
+            return JournalWriter(file, channel, journal.header, journal.checksum, journal.wholeBytes, journal.steps)
         }
 
         private fun open(file: File, verb: String, vararg options: StandardOpenOption): FileChannel =

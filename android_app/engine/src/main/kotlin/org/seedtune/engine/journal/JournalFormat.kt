@@ -4,69 +4,42 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import kotlinx.serialization.SerializationException
 import kotlinx.serialization.json.Json
-import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.long
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.files.Crc32
 import org.seedtune.engine.json.JsonText
-import org.seedtune.engine.noise.Noise
-
-/** One step: the float32 factor of its noise, and the mean losses of both sides of its probe. */
-data class Record(val coefficient: Float, val lossPlus: Float, val lossMinus: Float)
-
-/** What a journal needs to be replayed, and the settings it came from (names and values as in run.json). */
-data class Header(
-    val runSeed: Long,
-    val stateParameters: Int,
-    val bundleSha256: String,
-    val settings: Map<String, JsonPrimitive>,
-)
 
 /**
- * A journal as read.
+ * The bytes of a journal, format version 2. All numbers little-endian; the same as the Python runtime's.
  *
- * @property checksum of the last record, or of the header.
- * @property wholeBytes length of the file up to the last whole record.
- * @property tornBytes bytes of a record that a kill cut short.
+ *     offset  size            what
+ *     0       8               magic "SEEDTUNE"
+ *     8       4               format version (uint32) = 2
+ *     12      4               length h of the header (uint32)
+ *     16      h               header, UTF-8 JSON
+ *     16+h    4               CRC-32 of everything before it
+ *     20+h    (12 G + 4)*r    r records: coefficient, loss_plus, loss_minus (float32 [G] each), checksum (uint32)
+ *
+ * A record's checksum is the CRC-32 of its first 12 G bytes, continued from the checksum before it. Step s consists of the K records
+ * from s K on; G and K are in the header. A file that ends within a step loses that step.
  */
-class Journal(
-    val header: Header,
-    val records: List<Record>,
-    val checksum: Int,
-    val wholeBytes: Long,
-    val tornBytes: Int,
-) {
-    /** The noise seed of each record. */
-    fun seeds(): LongArray = LongArray(records.size) { probeSeed(header.runSeed, it) }
-}
-
-/** The noise seed of step [step] (from 0). */
-fun probeSeed(runSeed: Long, step: Int): Long = Noise.deriveSeed(runSeed, "probe", step.toLong())
-
-/**
- * The bytes of a journal, format version 1. All numbers little-endian; the same as the Python runtime's.
- *
- *     offset  size  what
- *     0       8     magic "SEEDTUNE"
- *     8       4     format version (uint32) = 1
- *     12      4     length h of the header (uint32)
- *     16      h     header, UTF-8 JSON
- *     16+h    4     CRC-32 of everything before it
- *     20+h    16*k  k records: coefficient, loss_plus, loss_minus (float32 each), checksum (uint32)
- *
- * A record's checksum is the CRC-32 of its first 12 bytes, continued from the checksum before it.
- */
-object JournalFormat {
-    const val RECORD_BYTES = 16
-    private const val PAYLOAD_BYTES = 12
+internal object JournalFormat {
     private const val PREFIX_BYTES = 16
-    private const val VERSION = 1
+    private const val VERSION = 2
     private const val MAX_HEADER_BYTES = 1 shl 20
+    private const val MAX_GROUPS = 1 shl 20
+    private const val MAX_RECORDS_PER_STEP = 1 shl 16
     private val MAGIC = "SEEDTUNE".toByteArray(Charsets.US_ASCII)
+
+    private fun payloadBytes(groups: Int) = 3 * Float.SIZE_BYTES * groups
+
+    /** Of a record of [groups] groups. */
+    fun recordBytes(groups: Int): Int = payloadBytes(groups) + Int.SIZE_BYTES
 
     /** Magic, version, length, JSON and CRC. */
     fun encodeHeader(header: Header): ByteArray {
@@ -74,6 +47,8 @@ object JournalFormat {
             linkedMapOf(
                 "run_seed" to header.runSeed,
                 "state_parameters" to header.stateParameters,
+                "groups" to header.groups,
+                "records_per_step" to header.recordsPerStep,
                 "bundle_sha256" to header.bundleSha256,
                 "settings" to header.settings,
             ),
@@ -84,47 +59,51 @@ object JournalFormat {
         return raw.putInt(checksum).array()
     }
 
-    /** The 16 bytes of [record]; their checksum, the last four, is chained to [previous]. */
+    /** The bytes of [record]; their checksum, the last four, is chained to [previous]. */
     fun encodeRecord(record: Record, previous: Int): ByteArray {
-        val raw = ByteBuffer.allocate(RECORD_BYTES).order(ByteOrder.LITTLE_ENDIAN)
-        raw.putFloat(record.coefficient).putFloat(record.lossPlus).putFloat(record.lossMinus)
-        return raw.putInt(Crc32.of(raw.array(), 0, PAYLOAD_BYTES, previous)).array()
+        val groups = record.coefficient.size
+        val raw = ByteBuffer.allocate(recordBytes(groups)).order(ByteOrder.LITTLE_ENDIAN)
+        for (part in listOf(record.coefficient, record.lossPlus, record.lossMinus)) part.forEach(raw::putFloat)
+        return raw.putInt(Crc32.of(raw.array(), 0, payloadBytes(groups), previous)).array()
     }
 
     /**
      * Parses and verifies a journal.
      *
-     * @throws SeedTuneException not a journal, a newer version, a damaged header, or a record whose checksum does not follow.
+     * @throws SeedTuneException not a journal, another version, a damaged header, or a record whose checksum does not follow.
      */
     fun decode(raw: ByteArray, path: String): Journal {
         val bytes = ByteBuffer.wrap(raw).order(ByteOrder.LITTLE_ENDIAN)
         if (raw.size < PREFIX_BYTES || !raw.copyOf(MAGIC.size).contentEquals(MAGIC)) {
             throw SeedTuneException("this is not a journal", path, rule = "a file that starts with SEEDTUNE")
         }
-        val version = bytes.getInt(MAGIC.size)
-        if (version != VERSION) {
-            throw SeedTuneException(
-                "the journal has a format that this version does not read", path, version, "version $VERSION", "update SeedTune",
-            )
-        }
+        requireVersion(bytes.getInt(MAGIC.size), path)
         val length = bytes.getInt(MAGIC.size + Int.SIZE_BYTES)
         val start = PREFIX_BYTES.toLong() + length + Int.SIZE_BYTES
         if (length !in 0..MAX_HEADER_BYTES || raw.size < start) {
             throw SeedTuneException("the journal's header is cut short", path, "${raw.size} bytes", "at least $start")
         }
         val body = PREFIX_BYTES + length
-        var checksum = bytes.getInt(body)
+        val checksum = bytes.getInt(body)
         if (Crc32.of(raw, 0, body) != checksum) {
             throw SeedTuneException("the journal's header has been altered", path, rule = "its CRC-32 matches")
         }
         val header = parseHeader(String(raw, PREFIX_BYTES, length, Charsets.UTF_8), path)
-        val first = body + Int.SIZE_BYTES
-        val count = (raw.size - first) / RECORD_BYTES
+        return decodeRecords(raw, body + Int.SIZE_BYTES, header, checksum, path)
+    }
+
+    private fun decodeRecords(raw: ByteArray, first: Int, header: Header, start: Int, path: String): Journal {
+        val bytes = ByteBuffer.wrap(raw).order(ByteOrder.LITTLE_ENDIAN)
+        val size = recordBytes(header.groups)
+        val payload = payloadBytes(header.groups)
+        // The records of a step that was cut short prove nothing, and are written anew.
+        val count = (raw.size - first) / size / header.recordsPerStep * header.recordsPerStep
         val records = ArrayList<Record>(count)
+        var checksum = start
         for (index in 0 until count) {
-            val offset = first + index * RECORD_BYTES
-            checksum = Crc32.of(raw, offset, PAYLOAD_BYTES, checksum)
-            if (checksum != bytes.getInt(offset + PAYLOAD_BYTES)) {
+            val offset = first + index * size
+            checksum = Crc32.of(raw, offset, payload, checksum)
+            if (checksum != bytes.getInt(offset + payload)) {
                 throw SeedTuneException(
                     "record ${index + 1} of $count of the journal has been altered",
                     path,
@@ -132,27 +111,50 @@ object JournalFormat {
                     remedy = "restore the journal from a copy; the records before it are intact",
                 )
             }
-            records += Record(bytes.getFloat(offset), bytes.getFloat(offset + 4), bytes.getFloat(offset + 8))
+            bytes.position(offset)
+            fun floats() = FloatArray(header.groups) { bytes.getFloat() }
+            records += Record(floats(), floats(), floats())
         }
-        val whole = first + count.toLong() * RECORD_BYTES
+        val whole = first + count.toLong() * size
         return Journal(header, records, checksum, whole, (raw.size - whole).toInt())
     }
 
+    private fun requireVersion(found: Int, path: String) {
+        if (found == VERSION) return
+        val version = found.toLong() and 0xFFFFFFFFL
+        throw SeedTuneException(
+            "the journal has a format that this version does not read",
+            path,
+            version,
+            "version $VERSION",
+            if (version > VERSION) "update SeedTune" else "replay it with the version of SeedTune that wrote it, or start a new run",
+        )
+    }
+
     private fun parseHeader(text: String, path: String): Header {
-        try {
+        val header = try {
             val fields = Json.parseToJsonElement(text).jsonObject
-            val settings: JsonObject = fields.field("settings").jsonObject
-            return Header(
-                fields.field("run_seed").jsonPrimitive.long,
-                fields.field("state_parameters").jsonPrimitive.long.toInt(),
-                fields.field("bundle_sha256").jsonPrimitive.content,
-                settings.mapValues { it.value.jsonPrimitive },
+            Header(
+                fields.value("run_seed").long,
+                fields.value("state_parameters").int,
+                fields.value("groups").int,
+                fields.value("records_per_step").int,
+                fields.value("bundle_sha256").content,
+                fields.field("settings").jsonObject.mapValues { it.value.jsonPrimitive },
             )
         } catch (error: IllegalArgumentException) {
             throw SeedTuneException("the journal's header cannot be read (${error.message})", path, cause = error)
         }
+        requireWithin("groups", header.groups, MAX_GROUPS, path)
+        requireWithin("records_per_step", header.recordsPerStep, MAX_RECORDS_PER_STEP, path)
+        return header
     }
 
-    private fun JsonObject.field(name: String): JsonElement =
-        this[name] ?: throw SerializationException("no $name")
+    private fun requireWithin(name: String, value: Int, most: Int, path: String) {
+        if (value !in 1..most) throw SeedTuneException("$name in the journal's header is out of range", path, value, "1 to $most")
+    }
+
+    private fun JsonObject.field(name: String) = this[name] ?: throw SerializationException("no $name")
+
+    private fun JsonObject.value(name: String): JsonPrimitive = field(name).jsonPrimitive
 }

@@ -16,7 +16,7 @@ import kotlinx.serialization.json.JsonPrimitive
  * Parsing is kotlinx.serialization's. Writing is ours because the header of a journal is checksummed and compared between
  * two languages, and `Double.toString` differs between them (and, before Java 19, from the shortest digits).
  */
-object JsonText {
+internal object JsonText {
     /** The text of [value]: null, Boolean, Int, Long, Float, Double, String, List, Map with String keys, or JsonElement. */
     fun encode(value: Any?): String = StringBuilder().also { write(value, it) }.toString()
 

@@ -10,7 +10,7 @@ package org.seedtune.engine.noise
  * The mixer is `lowbias32` (C. Wellons, "Prospecting for Hash Functions", 2018). Reference values: `mix32` of 0, 1, 2 and
  * 12345 is 0, 0x688990C0, 0xD1132181 and 0x912EFCF7.
  */
-object Noise {
+internal object Noise {
     /** `lowbias32` of one word. */
     fun mix32(word: Int): Int {
         var x = word

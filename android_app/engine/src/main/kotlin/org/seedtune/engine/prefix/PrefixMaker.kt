@@ -2,10 +2,11 @@ package org.seedtune.engine.prefix
 
 import java.io.Closeable
 import java.nio.ByteBuffer
-import org.seedtune.engine.bundle.Manifest
+import org.seedtune.engine.bundle.LanguageModel
 import org.seedtune.engine.bundle.PrefixLayout
 import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Example
+import org.seedtune.engine.data.Work
 import org.seedtune.engine.data.grouped
 import org.seedtune.engine.data.padded
 import org.seedtune.engine.graph.Feeds
@@ -28,11 +29,11 @@ internal fun readIds(example: Example, causal: Boolean): LongArray {
  * Computes the blocks of examples with the prefix graph. A causal model reads the prefix alone. A masked one reads the whole
  * row, because its text sees the mask as well; the keys and values of the suffix are dropped.
  */
-internal class PrefixMaker(private val graph: Graph, manifest: Manifest, tokensPerCall: Int?) : Closeable by graph {
-    private val layout: PrefixLayout = requireNotNull(manifest.prefix) { "a bundle of scope \"all\" has no prefixes" }
+internal class PrefixMaker(private val graph: Graph, objective: LanguageModel, tokensPerCall: Int?) : Closeable by graph {
+    private val layout: PrefixLayout = requireNotNull(objective.prefix) { "a bundle of scope \"all\" has no prefixes" }
     private val kinds = arrayKinds(layout)
-    private val causal = manifest.model.family == "causal"
-    private val paddingId = manifest.model.paddingId
+    private val causal = objective.model.family == "causal"
+    private val paddingId = objective.model.paddingId
     private val limit = tokensPerCall ?: maxOf(1, minOf(TOKENS_PER_CALL, RETURNED_BYTES / layout.bytesPerToken))
 
     /** Gives the place and the block of each example with a prefix to [use], those of similar length together. */
@@ -45,14 +46,14 @@ internal class PrefixMaker(private val graph: Graph, manifest: Manifest, tokensP
             val feeds = Feeds()
             feeds.numbers("ids", ids)
             feeds.numbers("mask", mask)
-            Batch(feeds, group, ids.values.size, ids.values.size - mask.values.sum().toInt())
+            Batch(feeds, group, Work(ids.values.size, ids.values.size - mask.values.sum().toInt()))
         }
         graph.run(kinds.map { it.name }.toSet(), batches, emptyMap()) { batch, found ->
             val arrays = kinds.map { found.getValue(it.name).byteBuffer }
             val rows = batch.index.size
             batch.index.forEachIndexed { row, at ->
                 val place = places[at]
-                use(place, cut(arrays, rows, batch.tokens / rows, row, kept[place]))
+                use(place, cut(arrays, rows, batch.work.computed / rows, row, kept[place]))
             }
         }
     }

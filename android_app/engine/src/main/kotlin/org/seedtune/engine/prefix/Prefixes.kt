@@ -18,9 +18,9 @@ import org.seedtune.engine.graph.Graphs
  * @throws SeedTuneException the cache file belongs to another bundle, or has been altered.
  */
 internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cache: File?, graphs: Graphs) : Closeable {
-    private val layout = requireNotNull(bundle.manifest.prefix) { "a bundle of scope \"all\" has no prefixes" }
-    private val maker = lazy { PrefixMaker(graphs.open("prefix"), bundle.manifest, graphs.tokensPerPrefixCall) }
-    private val causal = bundle.manifest.model.family == "causal"
+    private val layout = requireNotNull(bundle.manifest.languageModel.prefix) { "a bundle of scope \"all\" has no prefixes" }
+    private val maker = lazy { PrefixMaker(graphs.open("prefix"), bundle.manifest.languageModel, graphs.tokensPerPrefixCall) }
+    private val causal = bundle.manifest.languageModel.model.family == "causal"
     private val file = cache?.let { CacheFile(it, bundle.sha256, layout) }
     private val folder = cache?.parentFile
 

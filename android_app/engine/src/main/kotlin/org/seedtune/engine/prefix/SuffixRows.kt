@@ -4,13 +4,14 @@ import org.seedtune.engine.bundle.PrefixLayout
 import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Example
 import org.seedtune.engine.data.Feeder
+import org.seedtune.engine.data.Work
 import org.seedtune.engine.data.grouped
 import org.seedtune.engine.data.padded
 import org.seedtune.engine.graph.Feeds
 
 /** [Feeder] for graphs that read the suffix and are given the keys and values of the prefix (scope "suffix"). */
 internal class SuffixRows(
-    override val examples: List<Example>,
+    private val examples: List<Example>,
     private val paddingId: Long,
     private val layout: PrefixLayout,
     private val prefixes: Prefixes,
@@ -19,9 +20,12 @@ internal class SuffixRows(
     private val lengths = prefixes.lengths
     private val prefixLimit = prefixTokensPerCall ?: maxOf(1, PREFIX_BYTES_PER_CALL / layout.bytesPerToken)
 
-    override fun batches(indices: IntArray, tokenLimit: Int): Sequence<Batch> {
+    override val size: Int get() = examples.size
+    override val unit: String get() = "tokens"
+
+    override fun batches(indices: IntArray, limit: Int): Sequence<Batch> {
         val sizes = indices.map { intArrayOf(lengths[it], examples[it].suffix!!.size) }
-        return grouped(sizes, intArrayOf(prefixLimit, tokenLimit)).asSequence().map { group -> batch(group, group.map { indices[it] }) }
+        return grouped(sizes, intArrayOf(prefixLimit, limit)).asSequence().map { group -> batch(group, group.map { indices[it] }) }
     }
 
     private fun batch(group: IntArray, chosen: List<Int>): Batch {
@@ -43,10 +47,12 @@ internal class SuffixRows(
         return Batch(
             feeds,
             group,
-            ids.values.size,
-            ids.values.size - mask.values.sum().toInt(),
-            rows.size * longest,
-            rows.size * longest - chosen.sumOf { lengths[it] },
+            Work(
+                ids.values.size,
+                ids.values.size - mask.values.sum().toInt(),
+                rows.size * longest,
+                rows.size * longest - chosen.sumOf { lengths[it] },
+            ),
             SideBySide.of(prefixes.blocks(chosen), layout, longest),
         )
     }

@@ -12,10 +12,9 @@ import org.seedtune.engine.journal.Journal
 import org.seedtune.engine.journal.JournalWriter
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.telemetry.MemorySample
-import org.seedtune.engine.tuning.Estimate
-import org.seedtune.engine.tuning.Normalised
+import org.seedtune.engine.journal.joined
 import org.seedtune.engine.tuning.Tuner
-import org.seedtune.engine.tuning.TwoSided
+import org.seedtune.engine.tuning.estimator.Estimator
 
 /**
  * A run in a RUN folder: new, or resumed after the steps that its journal holds. One thread at a time may use it.
@@ -34,11 +33,12 @@ internal class Run(
     graphs: Graphs,
     private val memoryLimitBytes: Long?,
 ) : Closeable {
-    private val header = Header(settings.seed, bundle.manifest.state.parameters, bundle.sha256, settings.asMap())
-    private val optimizer = Normalised(settings.learningRate, settings.steps, settings.schedule)
+    private val probes = settings.estimator.probes
+    private val header = Header(settings.seed, state.parameters, state.groups, probes, bundle.sha256, settings.asMap())
+    private val optimizer = settings.optimizer.build(settings.steps)
     private val journal: JournalWriter
     private val log: StepLog
-    private val estimator: TwoSided
+    private val estimator: Estimator
     private var done: Int
 
     init {
@@ -51,13 +51,14 @@ internal class Run(
             catchUp(before)
             journal = JournalWriter.resume(folder.journal, before)
         }
-        done = before?.records?.size ?: 0
+        done = before?.steps ?: 0
         log = StepLog(folder.steps, done)
-        estimator = TwoSided(graphs.open("probe"), settings.epsilon)
+        estimator = settings.estimator.build(graphs)
     }
 
     private val tuner = Tuner(
         estimator,
+        probes,
         optimizer,
         Sampler(settings.seed, train.examples.size, settings.batchSize),
         feeder,
@@ -116,7 +117,7 @@ internal class Run(
 
     private fun requireSame(before: Journal) {
         val sameBundle = before.header.copy(settings = emptyMap()) == header.copy(settings = emptyMap())
-        if (sameBundle && Settings.of(before.header.settings) == settings) return
+        if (sameBundle && Settings.of(before.header.settings, folder.journal) == settings) return
         throw SeedTuneException(
             "this run was begun with another bundle or other settings",
             folder.folder.path,
@@ -128,23 +129,21 @@ internal class Run(
 
     /** Shows the optimizer the recorded steps, checks that it would take them again, and takes them. */
     private fun catchUp(before: Journal) {
-        before.records.forEachIndexed { step, record ->
-            val expected = optimizer.coefficient(step, Estimate(record.lossPlus, record.lossMinus, settings.epsilon).projectedGradient)
-            if (expected != record.coefficient) {
-                throw SeedTuneException(
-                    "step ${step + 1} of the journal was not taken by these settings",
-                    folder.journal.path,
-                    record.coefficient,
-                    "coefficient $expected",
-                    "resume with the version of SeedTune that began the run, or start a new run",
-                )
+        for (step in 0 until before.steps) {
+            val records = before.step(step)
+            val estimate = settings.estimator.estimate(joined(records) { it.lossPlus }, joined(records) { it.lossMinus }, state.groups)
+            try {
+                optimizer.see(step, estimate, joined(records) { it.coefficient })
+            } catch (error: SeedTuneException) {
+                throw error.at(folder.journal.path)
             }
         }
-        state.apply(before.seeds(), FloatArray(before.records.size) { before.records[it].coefficient })
+        optimizer.move(state, before.seeds(), before.coefficients())
     }
 
     override fun close() {
         estimator.close()
+        optimizer.close()
         log.close()
         journal.close()
     }

@@ -22,7 +22,7 @@ import org.seedtune.engine.json.JsonText
  *
  * @throws SeedTuneException another run holds it, or it cannot be made.
  */
-class RunFolder(val folder: File) : Closeable {
+internal class RunFolder(val folder: File) : Closeable {
     val journal = File(folder, "journal.bin")
     val steps = File(folder, "steps.jsonl")
     val evaluations = File(folder, "evaluations.jsonl")
@@ -52,11 +52,12 @@ class RunFolder(val folder: File) : Closeable {
     val begun: Boolean get() = description.isFile && journal.isFile
 
     /** What the run here was begun with; null if none was. */
-    fun recordedSettings(): Settings? = if (begun) Settings.of(readJournal(journal).header.settings) else null
+    fun recordedSettings(): Settings? = if (begun) Settings.of(readJournal(journal).header.settings, journal) else null
 
     /** Writes run.json. */
     fun describe(bundle: Bundle, settings: Settings, train: Split, heldOut: Split?) {
         val manifest = bundle.manifest
+        val (model, task) = manifest.languageModel
         val text = JsonText.encode(
             linkedMapOf(
                 "format_version" to FORMAT_VERSION,
@@ -65,15 +66,15 @@ class RunFolder(val folder: File) : Closeable {
                 "bundle" to bundle.folder.absolutePath,
                 "bundle_sha256" to bundle.sha256,
                 "model" to linkedMapOf(
-                    "source" to manifest.model.source,
-                    "family" to manifest.model.family,
-                    "architecture" to manifest.model.architecture,
-                    "parameters" to manifest.model.parameters,
+                    "source" to model.source,
+                    "family" to model.family,
+                    "architecture" to model.architecture,
+                    "parameters" to model.parameters,
                 ),
                 "task" to linkedMapOf(
-                    "name" to manifest.task.name,
-                    "template" to manifest.task.template,
-                    "labels" to manifest.task.labels.map {
+                    "name" to task.name,
+                    "template" to task.template,
+                    "labels" to task.labels.map {
                         linkedMapOf("value" to it.value, "name" to it.name.ifEmpty { it.word.trim() }, "word" to it.word)
                     },
                 ),

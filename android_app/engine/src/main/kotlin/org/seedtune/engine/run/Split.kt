@@ -9,7 +9,7 @@ import org.seedtune.engine.files.sha256Of
 import org.seedtune.engine.task.CompiledTask
 
 /** A data file: its rows, their tokens, and its fingerprint. */
-class Split(val file: File, val rows: List<Row>, val examples: List<Example>, val sha256: String) {
+internal class Split(val file: File, val rows: List<Row>, val examples: List<Example>, val sha256: String) {
     companion object {
         /**
          * Reads and encodes [file].
@@ -22,7 +22,7 @@ class Split(val file: File, val rows: List<Row>, val examples: List<Example>, va
                 try {
                     Example(task.encode(row.fields), row.label ?: 0)
                 } catch (error: SeedTuneException) {
-                    throw SeedTuneException(error.what, "${file.path}:${row.line}", error.value, error.rule, error.remedy, error)
+                    throw error.at("${file.path}:${row.line}")
                 }
             }
             return Split(file, rows, examples, sha256Of(file))

@@ -5,16 +5,16 @@ import org.seedtune.engine.tuning.StepEvent
 /** What a run tells while it goes on. */
 sealed interface TuningEvent {
     /** A step was made, and is in the journal. */
-    class Step(val step: StepEvent) : TuningEvent
+    class Step internal constructor(val step: StepEvent) : TuningEvent
 
     /** The held-out rows were evaluated after [step] steps; [best] if no earlier evaluation had a lower loss. */
-    class Evaluated(val step: Int, val accuracy: Double, val loss: Double, val best: Boolean) : TuningEvent
+    class Evaluated internal constructor(val step: Int, val accuracy: Double, val loss: Double, val best: Boolean) : TuningEvent
 
     /** [done] prefixes of [of] that the cache lacked are computed. */
-    class CachingPrefixes(val done: Int, val of: Int) : TuningEvent
+    class CachingPrefixes internal constructor(val done: Int, val of: Int) : TuningEvent
 
     /** A memory limit led to so many token rows a call; the process is expected to hold [expectedBytes] at its peak. */
-    class KeepingToLimit(val limitBytes: Long, val expectedBytes: Long, val rowsPerCall: Int) : TuningEvent
+    class KeepingToLimit internal constructor(val limitBytes: Long, val expectedBytes: Long, val rowsPerCall: Int) : TuningEvent
 }
 
 /**
@@ -23,4 +23,10 @@ sealed interface TuningEvent {
  * @property steps made, those before a resume included.
  * @property interrupted whether steps are left.
  */
-class RunResult(val steps: Int, val interrupted: Boolean, val stateSha256: String, val bestStep: Int?, val accuracyEnd: Double?)
+class RunResult internal constructor(
+    val steps: Int,
+    val interrupted: Boolean,
+    val stateSha256: String,
+    val bestStep: Int?,
+    val accuracyEnd: Double?,
+)

@@ -41,7 +41,7 @@ internal class StagedGraph(
     ) {
         val group = ArrayList<Held>()
         for (batch in batches) {
-            if (group.isNotEmpty() && group.sumOf { it.batch.tokens } + batch.tokens > tokensInFlight) runGroup(group, outputs, shared, use)
+            if (group.isNotEmpty() && group.sumOf { it.batch.work.computed } + batch.work.computed > tokensInFlight) runGroup(group, outputs, shared, use)
             group += Held(batch)
         }
         if (group.isNotEmpty()) runGroup(group, outputs, shared, use)

@@ -81,12 +81,12 @@ internal class StreamedGraphs private constructor(
         fun shapeOf(bundle: Bundle, examples: List<Example>, examplesAtOnce: Int, cached: Boolean): Shape {
             val manifest = bundle.manifest
             val parameters = manifest.state.parameters
-            val layout = manifest.prefix
+            val layout = manifest.languageModel.prefix
             if (layout == null) {
                 val longest = examples.maxOf { it.ids.size }
                 return Shape(longest, 0, 0, examplesAtOnce * longest, parameters, computedPrefixes = !cached)
             }
-            val causal = manifest.model.family == "causal"
+            val causal = manifest.languageModel.model.family == "causal"
             val longest = examples.maxOf { it.suffix?.size ?: 0 }
             val prefix = examples.maxOf { prefixPlaces(it).size }
             val read = examples.maxOf { readIds(it, causal).size }

@@ -11,13 +11,13 @@ import org.seedtune.engine.tokenizer.Tokenizer
  * @property suffix the places where a state of scope "suffix" acts, ascending, [position] among them; null for scope "all".
  * @property targets of a completion task: the token that is to follow each token of the suffix.
  */
-class Encoded(val ids: LongArray, val position: Int, val truncatedTokens: Int, val suffix: IntArray?, val targets: LongArray?)
+internal class Encoded(val ids: LongArray, val position: Int, val truncatedTokens: Int, val suffix: IntArray?, val targets: LongArray?)
 
 /**
  * A task and a tokenizer, made into a function from a row's fields to token ids. Fixed text and fields are rendered into one
  * string and tokenised together, so the ids are those that the model would see from a user.
  */
-class CompiledTask(
+internal class CompiledTask(
     val task: Task,
     tokenizer: Tokenizer,
     private val masked: Boolean,

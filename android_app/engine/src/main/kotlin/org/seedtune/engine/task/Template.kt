@@ -3,13 +3,13 @@ package org.seedtune.engine.task
 import org.seedtune.engine.SeedTuneException
 
 /** Fixed text, and the field that follows it or null. */
-data class TemplatePart(val text: String, val field: String?)
+internal data class TemplatePart(val text: String, val field: String?)
 
 /**
  * Templates: fixed text with named fields in braces. `{text}` stands for the field `text`, `{mask}` for the mask token of a
  * masked language model, `{{` and `}}` for braces.
  */
-object Template {
+internal object Template {
     const val MASK_FIELD = "mask"
     private const val RULE = "{field} with a plain name; {{ and }} stand for braces"
 

@@ -13,7 +13,7 @@ import org.seedtune.engine.json.JsonText
  *
  * @throws SeedTuneException the file cannot be opened or written.
  */
-class JsonLines(private val file: File) : Closeable {
+internal class JsonLines(private val file: File) : Closeable {
     private val out: RandomAccessFile = attempt { RandomAccessFile(file, "rw").also(::mendTail) }
 
     /** Appends [record]. */

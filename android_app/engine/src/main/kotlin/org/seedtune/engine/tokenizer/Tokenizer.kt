@@ -21,7 +21,7 @@ import org.seedtune.engine.SeedTuneException
  *
  * @param extra tokens to find beside those of the file, each at the id it is to have.
  */
-class Tokenizer internal constructor(private val parts: Parts, extra: List<AddedToken> = emptyList()) {
+internal class Tokenizer internal constructor(private val parts: Parts, extra: List<AddedToken> = emptyList()) {
     internal class Parts(
         val added: List<AddedToken>,
         val normalizer: Normalizer,

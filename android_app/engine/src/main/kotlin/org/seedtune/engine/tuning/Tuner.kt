@@ -1,44 +1,35 @@
 package org.seedtune.engine.tuning
 
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.data.Sampler
+import org.seedtune.engine.data.Work
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.Record
 import org.seedtune.engine.journal.probeSeed
-
-/** What one step did; [step] counts from 1, times are milliseconds. */
-class StepEvent(
-    val step: Int,
-    val estimate: Estimate,
-    val coefficient: Float,
-    val learningRate: Double,
-    val rows: Int,
-    val tokens: Int,
-    val paddingTokens: Int,
-    val prefixTokens: Int,
-    val prefixPaddingTokens: Int,
-    val encodeMs: Double,
-    val probeMs: Double,
-    val journalMs: Double,
-    val updateMs: Double,
-)
+import org.seedtune.engine.tuning.estimator.Estimate
+import org.seedtune.engine.tuning.estimator.Estimator
+import org.seedtune.engine.tuning.optimizer.Optimizer
 
 /**
- * The tuning loop: rows -> batch -> two losses -> coefficient -> journal -> state. Knows nothing of files, screens or devices.
+ * The tuning loop: rows -> batches -> losses -> coefficients -> journal -> state. Knows nothing of files, screens or devices, nor of
+ * what the rows are.
  *
- * @param record puts a step into the journal, durably; the state changes after it has returned.
- * @param tokensPerCall tokens of one side that a call of the graph may have; bounds memory.
+ * @param probes K, of a step.
+ * @param record puts the records of a step into the journal, durably; the state changes after it has returned.
+ * @param limit units of one side that a call of the graph may have; bounds memory.
  */
 internal class Tuner(
-    private val estimator: TwoSided,
-    private val optimizer: Normalised,
+    private val estimator: Estimator,
+    private val probes: Int,
+    private val optimizer: Optimizer,
     private val sampler: Sampler,
     private val feeder: Feeder,
     private val state: State,
-    private val record: (Record) -> Unit,
+    private val record: (List<Record>) -> Unit,
     private val runSeed: Long,
-    private val tokensPerCall: Int,
+    private val limit: Int,
 ) {
     /**
      * Makes step [step] (from 0).
@@ -48,62 +39,63 @@ internal class Tuner(
     fun step(step: Int): StepEvent {
         val clock = Clock()
         val indices = sampler.indices(step)
-        val counts = Counts()
-        val batches = sequence {
-            val each = feeder.batches(indices, tokensPerCall).iterator()
-            while (true) {
-                val making = Clock()
-                val batch = if (each.hasNext()) each.next() else null
-                counts.encodeMs += making.lap()
-                if (batch == null) break
-                counts.tokens += batch.tokens
-                counts.paddingTokens += batch.paddingTokens
-                counts.prefixTokens += batch.prefixTokens
-                counts.prefixPaddingTokens += batch.prefixPaddingTokens
-                yield(batch)
-            }
-        }
-        val seed = probeSeed(runSeed, step)
-        val estimate = estimator.measure(state, seed, batches, indices.size)
-        val probeMs = clock.lap() - counts.encodeMs
+        val batches = Counted(feeder.batches(indices, limit))
+        val seeds = LongArray(probes) { probeSeed(runSeed, step.toLong() * probes + it) }
+        val estimate = estimator.measure(state, seeds, batches.all, indices.size)
+        val probeMs = clock.lap() - batches.encodeMs
         requireFinite(estimate, step)
-        val coefficient = optimizer.coefficient(step, estimate.projectedGradient)
-        record(Record(coefficient, estimate.lossPlus, estimate.lossMinus))
+        val coefficients = optimizer.coefficients(step, estimate.projectedGradient, estimate.groups)
+        record(records(estimate, coefficients))
         val journalMs = clock.lap()
-        state.apply(longArrayOf(seed), floatArrayOf(coefficient))
+        optimizer.move(state, seeds, coefficients)
         return StepEvent(
             step + 1,
             estimate,
-            coefficient,
+            coefficients,
             optimizer.rate(step),
-            2 * counts.tokens,
-            counts.tokens - counts.paddingTokens,
-            counts.paddingTokens,
-            counts.prefixTokens - counts.prefixPaddingTokens,
-            counts.prefixPaddingTokens,
-            counts.encodeMs,
+            batches.work,
+            batches.encodeMs,
             probeMs,
             journalMs,
             clock.lap(),
         )
     }
 
+    private fun records(estimate: Estimate, coefficients: FloatArray): List<Record> =
+        (coefficients.indices step estimate.groups).map { first ->
+            fun FloatArray.part() = copyOfRange(first, first + estimate.groups)
+            Record(coefficients.part(), estimate.lossPlus.part(), estimate.lossMinus.part())
+        }
+
     private fun requireFinite(estimate: Estimate, step: Int) {
-        if (estimate.lossPlus.isFinite() && estimate.lossMinus.isFinite()) return
+        val (plus, minus) = estimate.lossPlus to estimate.lossMinus
+        val place = plus.indices.firstOrNull { !plus[it].isFinite() || !minus[it].isFinite() } ?: return
         throw SeedTuneException(
             "the loss of step ${step + 1} is not finite; the run stopped before it, nothing of it was recorded",
-            value = "${estimate.lossPlus} / ${estimate.lossMinus} at learning rate ${optimizer.rate(step)}",
+            value = "${plus[place]} / ${minus[place]} at learning rate ${optimizer.rate(step)}",
             rule = "both losses of a step are finite",
             remedy = "start a new run with a smaller learning rate (a tenth, say); the state before this step is kept",
         )
     }
 
-    private class Counts {
-        var tokens = 0
-        var paddingTokens = 0
-        var prefixTokens = 0
-        var prefixPaddingTokens = 0
+    /** Passes batches on one at a time, as memory wants it, and counts their work and the time they took to make. */
+    private class Counted(batches: Sequence<Batch>) {
+        var work = Work()
+            private set
         var encodeMs = 0.0
+            private set
+
+        val all: Sequence<Batch> = sequence {
+            val each = batches.iterator()
+            while (true) {
+                val making = Clock()
+                val batch = if (each.hasNext()) each.next() else null
+                encodeMs += making.lap()
+                if (batch == null) break
+                work += batch.work
+                yield(batch)
+            }
+        }
     }
 
     /** Milliseconds since the last lap. */

@@ -1,0 +1,78 @@
+package org.seedtune.engine.bundle
+
+import kotlinx.serialization.ExperimentalSerializationApi
+import kotlinx.serialization.SerialName
+import kotlinx.serialization.Serializable
+import kotlinx.serialization.json.JsonClassDiscriminator
+import org.seedtune.engine.task.Task
+
+/**
+ * What the graphs of a bundle compute a loss of: a closed union, named by the key "kind" of the manifest's `objective`. A manifest
+ * that names another kind is refused.
+ */
+@OptIn(ExperimentalSerializationApi::class)
+@Serializable
+@JsonClassDiscriminator(Objective.KIND)
+sealed interface Objective {
+    companion object {
+        internal const val KIND = "kind"
+
+        /** Those that this version knows. */
+        internal val KINDS = listOf(LanguageModel.KIND)
+    }
+}
+
+/**
+ * A language model that chooses label words or completes texts.
+ *
+ * @property labelWordIds the token of each label's word; empty in a completion task.
+ * @property prefix null where the state acts at every token (scope "all").
+ */
+@Serializable
+@SerialName(LanguageModel.KIND)
+data class LanguageModel(
+    val model: Model,
+    val task: Task,
+    @SerialName("label_word_ids") val labelWordIds: List<Int>,
+    val prefix: PrefixLayout? = null,
+) : Objective {
+    /** Where the state acts: "suffix", at the last tokens of a row, or "all". */
+    val scope: String get() = if (prefix == null) "all" else "suffix"
+
+    internal companion object {
+        internal const val KIND = "language_model"
+    }
+}
+
+/** What was exported, and what a tokenised row must keep to. */
+@Serializable
+data class Model(
+    val source: String,
+    val architecture: String,
+    val family: String,
+    val parameters: Long,
+    @SerialName("hidden_size") val hiddenSize: Int,
+    @SerialName("vocabulary_size") val vocabularySize: Int,
+    @SerialName("max_positions") val maxPositions: Int,
+    @SerialName("padding_id") val paddingId: Long,
+    @SerialName("mask_token") val maskToken: String?,
+    @SerialName("unknown_token") val unknownToken: String?,
+    @SerialName("end_token") val endToken: String? = null,
+)
+
+/** Keys and values of a prefix of P tokens: twice [layers, keyHeads, P, headSize], and for int8 twice float16 scales. */
+@Serializable
+data class PrefixLayout(
+    val layers: Int,
+    @SerialName("key_heads") val keyHeads: Int,
+    @SerialName("head_size") val headSize: Int,
+    val storage: String,
+) {
+    /** Bytes of one token of a prefix. */
+    val bytesPerToken: Int
+        get() = 2 * layers * keyHeads * when (storage) {
+            "fp32" -> 4 * headSize
+            "fp16" -> 2 * headSize
+            else -> headSize + 2
+        }
+}

@@ -1,0 +1,41 @@
+package org.seedtune.engine.tuning.estimator
+
+import kotlinx.serialization.json.JsonPrimitive
+import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.graph.Graphs
+import org.seedtune.engine.tuning.Recorded
+
+/** How a run measures the slope of the loss: a closed union, of which files name one by its [kind], and can name no other. */
+sealed class EstimatorSettings {
+    /** The name in files. */
+    abstract val kind: String
+
+    /** K, the probes of a step. */
+    internal abstract val probes: Int
+
+    /** The estimator over the graphs that [graphs] opens; the caller closes it. */
+    internal abstract fun build(graphs: Graphs): Estimator
+
+    /** The estimate that recorded losses [K, groups] stand for; the same when measured and when read back. */
+    internal abstract fun estimate(lossPlus: FloatArray, lossMinus: FloatArray, groups: Int): Estimate
+
+    /** Name -> value in the order of files, [kind] left out. */
+    internal abstract fun values(): Map<String, JsonPrimitive>
+
+    /** @throws SeedTuneException for a value that no run can have. */
+    internal abstract fun check()
+
+    companion object {
+        internal const val WORD = "estimator"
+
+        // Functions that name a method when they are called: its class needs this one to be made first.
+        private val READERS = mapOf<String, (Recorded) -> EstimatorSettings>(TwoSidedSettings.KIND to { TwoSidedSettings.of(it) })
+
+        /**
+         * The settings in a journal's header.
+         *
+         * @throws SeedTuneException they are not settings of this version.
+         */
+        internal fun of(recorded: Recorded): EstimatorSettings = READERS.getValue(recorded.kind(READERS.keys))(recorded)
+    }
+}

@@ -1,0 +1,102 @@
+package org.seedtune.engine
+
+import java.io.File
+import kotlinx.serialization.json.JsonPrimitive
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.seedtune.engine.json.JsonText
+import org.seedtune.engine.run.Settings
+import org.seedtune.engine.tuning.estimator.TwoSidedSettings
+import org.seedtune.engine.tuning.optimizer.MomentumSettings
+import org.seedtune.engine.tuning.optimizer.NormalisedSettings
+import org.seedtune.engine.tuning.optimizer.OptimizerSettings
+
+class SettingsTest {
+    private val momentum = Settings(
+        steps = 9,
+        batchSize = 4,
+        seed = 4_294_967_295,
+        evalEvery = 3,
+        rowsPerCall = 200,
+        estimator = TwoSidedSettings(epsilon = 0.5),
+        optimizer = MomentumSettings(0.25, "cosine", 0.75, 2.0, 0.5),
+    )
+
+    @Test
+    fun `settings are flat in files, in the order of the format`() {
+        assertEquals(
+            """{"steps":300,"batch_size":32,"seed":0,"eval_every":50,"rows_per_call":0,"estimator.kind":"two_sided","estimator.epsilon":0.01,""" +
+                """"optimizer.kind":"normalised","optimizer.learning_rate":0.03,"optimizer.schedule":"linear","optimizer.rms_decay":0.98,"optimizer.clip":3.0}""",
+            JsonText.encode(Settings().asMap()),
+        )
+        assertEquals(
+            """{"steps":9,"batch_size":4,"seed":4294967295,"eval_every":3,"rows_per_call":200,"estimator.kind":"two_sided","estimator.epsilon":0.5,""" +
+                """"optimizer.kind":"momentum","optimizer.learning_rate":0.25,"optimizer.schedule":"cosine","optimizer.rms_decay":0.75,""" +
+                """"optimizer.clip":2.0,"optimizer.momentum":0.5}""",
+            JsonText.encode(momentum.asMap()),
+        )
+        for (settings in listOf(Settings(), momentum)) assertEquals(settings, Settings.of(settings.asMap()))
+    }
+
+    @Test
+    fun `a kind that is not known is refused by name`() {
+        val known = mapOf("estimator.kind" to listOf("two_sided"), "optimizer.kind" to listOf("normalised", "momentum"))
+        for ((key, kinds) in known) {
+            val error = refused { Settings.of(momentum.asMap() + (key to JsonPrimitive("nesterov")), File("journal.bin")) }
+            assertTrue(error.what, key in error.what)
+            assertEquals("nesterov", error.value)
+            assertEquals(kinds.joinToString(), error.rule)
+            assertEquals("journal.bin", error.file)
+            assertTrue(error.remedy!!.isNotEmpty())
+        }
+        assertEquals("adam", refused { OptimizerSettings.named("adam") }.value)
+    }
+
+    @Test
+    fun `a kind is known by its name`() {
+        assertEquals(NormalisedSettings(), OptimizerSettings.named("normalised"))
+        assertEquals(MomentumSettings(momentum = 0.9), OptimizerSettings.named("momentum"))
+    }
+
+    @Test
+    fun `one setting too few, one too many or one that is no number is refused by name`() {
+        for (key in momentum.asMap().keys) {
+            assertTrue(key, key in refused { Settings.of(momentum.asMap() - key) }.message!!)
+        }
+        val more = refused { Settings.of(Settings().asMap() + ("optimizer.momentum" to JsonPrimitive(0.9))) }
+        assertEquals("optimizer.momentum", more.value)
+        for (key in momentum.asMap().keys.filterNot { it.endsWith("kind") }) {
+            val error = refused { Settings.of(momentum.asMap() + (key to JsonPrimitive("many"))) }
+            assertTrue(key, key in error.what)
+            assertEquals("many", error.value)
+        }
+        for (number in listOf("1.5", "3000000000")) refused { Settings.of(momentum.asMap() + ("steps" to JsonPrimitive(number))) }
+    }
+
+    @Test
+    fun `values beyond their bounds are refused, those at them are not`() {
+        fun normalised(change: (NormalisedSettings) -> NormalisedSettings) = Settings(optimizer = change(NormalisedSettings()))
+        val beyond = mapOf(
+            "steps" to listOf(Settings(steps = 0)),
+            "batch_size" to listOf(Settings(batchSize = 0)),
+            "eval_every" to listOf(Settings(evalEvery = 0)),
+            "rows_per_call" to listOf(Settings(rowsPerCall = -1)),
+            "seed" to listOf(Settings(seed = -1), Settings(seed = 1L shl 32)),
+            "estimator.epsilon" to listOf(0.0, -1.0, Double.NaN, Double.POSITIVE_INFINITY).map { Settings(estimator = TwoSidedSettings(it)) },
+            "optimizer.learning_rate" to listOf(0.0, Double.NaN, Double.POSITIVE_INFINITY).map { rate -> normalised { it.copy(learningRate = rate) } },
+            "optimizer.clip" to listOf(0.0, Double.NaN).map { clip -> normalised { it.copy(clip = clip) } },
+            "optimizer.rms_decay" to listOf(0.0, 1.0, Double.NaN).map { decay -> normalised { it.copy(rmsDecay = decay) } },
+            "optimizer.schedule" to listOf(normalised { it.copy(schedule = "quadratic") }, Settings(optimizer = MomentumSettings(schedule = ""))),
+            "optimizer.momentum" to listOf(-0.1, 1.0, Double.NaN).map { Settings(optimizer = MomentumSettings(momentum = it)) },
+        )
+        for ((name, all) in beyond) {
+            for (settings in all) {
+                assertEquals("$name is out of range", refused { settings.check() }.what)
+                assertThrows(name, SeedTuneException::class.java) { Settings.of(settings.asMap()) }
+            }
+        }
+        Settings(steps = 1, batchSize = 1, evalEvery = 1, seed = (1L shl 32) - 1, optimizer = MomentumSettings(momentum = 0.0)).check()
+    }
+}
