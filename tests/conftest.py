@@ -16,11 +16,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from tiers import require_tracing
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+pytest_plugins = ["tiers"]
 SEED = 20_240_229
 NEGATIVE = ("awful", "boring", "dull", "bad")
 POSITIVE = ("lovely", "great", "bright", "good")
@@ -89,8 +91,9 @@ def randomised(model: PreTrainedModel) -> PreTrainedModel:
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two layers with random weights and the tokenizer beside it."""
+    require_tracing(request)
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = byte_level_tokenizer()
@@ -116,8 +119,9 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_masked_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_masked_checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A RoBERTa of two layers with random weights; its tokenizer also has ``</s>`` behind a text, and ``<mask>``."""
+    require_tracing(request)
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
 
     tokenizer = byte_level_tokenizer()

@@ -14,6 +14,8 @@ import torch
 from seedtune.exporter.checkpoint import embedded, open_checkpoint, remove_embedded, wheel
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 CONTENT = b"GGUF" + bytes(range(256)) * 40
 
 

@@ -9,6 +9,8 @@ from seedtune.exporter.checkpoint.family import family_of
 from seedtune.exporter.checkpoint.limits import UNLIMITED, usable_positions
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 
 def config(kind: str, **values: object) -> PretrainedConfig:
     """transformers' default configuration of a model type, with ``values`` set."""

@@ -12,6 +12,8 @@ from tiny_models import MAKERS, fill, make_model, outputs, save_bin, save_folder
 
 from seedtune.exporter.checkpoint import open_checkpoint
 
+pytestmark = pytest.mark.traced
+
 
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_filled_skeleton_equals_reference(saved: Callable[[str], Path], name: str) -> None:

@@ -16,6 +16,8 @@ from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.checkpoint.gguf.header import read_header
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 KINDS = [
     GGMLQuantizationType.F32,
     GGMLQuantizationType.F16,

@@ -20,10 +20,13 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from seedtune.exporter.checkpoint import open_checkpoint
 
 MIB = 1 << 20
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux") or not hasattr(ctypes.CDLL(None), "malloc_trim"),
-    reason="RssAnon is Linux's, malloc_trim glibc's",
-)
+pytestmark = [
+    pytest.mark.traced,
+    pytest.mark.skipif(
+        not sys.platform.startswith("linux") or not hasattr(ctypes.CDLL(None), "malloc_trim"),
+        reason="RssAnon is Linux's, malloc_trim glibc's",
+    ),
+]
 
 
 def anonymous_bytes() -> int:

@@ -16,6 +16,8 @@ from transformers import BertModel, LlamaModel
 from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 Give = Callable[[str], Path]
 
 

@@ -16,6 +16,8 @@ from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, Reposit
 from seedtune.exporter.checkpoint import embedded_models, hub, open_checkpoint
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 
 def refusal(source: str) -> str:
     """The message that ``source`` ends in."""

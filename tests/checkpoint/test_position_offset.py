@@ -8,6 +8,8 @@ from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedModel
 
 from seedtune.exporter.checkpoint.limits import OFFSET_BY_PADDING, position_offset, usable_positions
 
+pytestmark = pytest.mark.traced
+
 SHAPE = {
     "vocab_size": 60,
     "hidden_size": 16,

@@ -11,6 +11,8 @@ from seedtune.exporter.storage import encodings
 from seedtune.exporter.storage.encodings import INT4_BLOCK, Encoding, decoded
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 GENERATOR = np.random.default_rng(3)
 INT8 = [Encoding("int8"), Encoding("int8", 0, True), Encoding("int8", 1)]
 

@@ -18,6 +18,8 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.session import open_session
 
+pytestmark = pytest.mark.traced
+
 SHAPE = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,

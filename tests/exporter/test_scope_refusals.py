@@ -13,6 +13,8 @@ from seedtune.exporter.trace.attention import UnsupportedAttention
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 # Rows of the task have up to 24 tokens.
 MODELS = {
     "attention of its own": (transformers.BloomConfig, SPECIAL | {"hidden_size": 32, "n_layer": 1, "n_head": 4}),

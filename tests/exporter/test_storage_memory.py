@@ -14,7 +14,10 @@ from transformers import OPTConfig
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.runtime.bundle.manifest import WEIGHTS
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RssAnon is Linux's")
+pytestmark = [
+    pytest.mark.traced,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RssAnon is Linux's"),
+]
 LAYERS = 6
 WIDE = {"hidden_size": 768, "ffn_dim": 3072, "word_embed_proj_dim": 768, "num_attention_heads": 8}
 PROBE = """

@@ -14,6 +14,8 @@ from seedtune.exporter.storage.encodings import Encoding, decoded
 from seedtune.exporter.targets import lora_a_values
 from seedtune.runtime.bundle.manifest import StateLayout, Target
 
+pytestmark = pytest.mark.traced
+
 
 @pytest.fixture(params=[*sorted(MAKERS), "gpt2"])
 def checkpoint(request: pytest.FixtureRequest, tmp_path: Path) -> Checkpoint:

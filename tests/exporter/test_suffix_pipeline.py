@@ -26,6 +26,8 @@ from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.model.feeders import open_feeder
 
+pytestmark = pytest.mark.traced
+
 GRAPH_TYPES = {"float32": "tensor(float)", "float16": "tensor(float16)", "int8": "tensor(int8)"}
 
 

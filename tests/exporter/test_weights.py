@@ -11,6 +11,8 @@ from safetensors.numpy import load_file
 from seedtune.exporter.storage.weights import PAGE_BYTES, WeightsFile
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 FLOAT, HALF, INT64 = ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.INT64
 NEEDED = {
     "half": (HALF, (3, 5)),

@@ -108,6 +108,7 @@ def test_a_completion_task_has_nothing_to_predict_and_says_what_to_do(completion
     assert found.loss > 0
 
 
+@pytest.mark.traced
 @pytest.mark.parametrize("fixture", ["tiny_bundle", "suffix_bundle"])
 def test_a_list_of_rows_is_evaluated_as_their_file(
     request: pytest.FixtureRequest, fixture: str, tiny_data: SimpleNamespace, labelled: list[dict[str, str]]

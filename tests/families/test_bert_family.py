@@ -4,6 +4,8 @@ import pytest
 from export_lab import VOCABULARY, check_against_transformers, export_in_memory, random_model
 from transformers import BertConfig, PretrainedConfig, RobertaConfig
 
+pytestmark = pytest.mark.traced
+
 BASE = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,

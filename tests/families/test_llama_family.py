@@ -6,6 +6,8 @@ from transformers import LlamaConfig
 
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 BASE = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,

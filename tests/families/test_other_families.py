@@ -8,6 +8,8 @@ from export_lab import VOCABULARY, check_against_transformers, export_in_memory,
 
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 BASE = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,

@@ -11,6 +11,8 @@ from suffix_rows_lab import PADDING, SplitGraphs, SplitRow, split_rows
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.noise import rademacher
 
+pytestmark = pytest.mark.traced
+
 ALLOWED = 1e-4
 SEED, EPSILON = 77, 5e-2
 

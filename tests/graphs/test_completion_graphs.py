@@ -19,6 +19,8 @@ from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import rademacher
 
+pytestmark = pytest.mark.traced
+
 SIZES = ((6, 3), (2, 5), (0, 4))
 SEED, EPSILON = 77, 5e-2
 # Not a divisor of the vocabulary of 160 words: the last part is smaller.

@@ -14,6 +14,8 @@ from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.prefix_storage import TYPES
 from seedtune.runtime.bundle.objective import PrefixLayout
 
+pytestmark = pytest.mark.traced
+
 EMBEDDINGS = {"llama": ("model.embed_tokens.weight",), "roberta": ("roberta.embeddings.word_embeddings.weight",)}
 # All of the last layer that keys and values are made of, besides what stands before it.
 LAST_LAYER = {

@@ -10,6 +10,8 @@ from graph_lab import op_types
 from seedtune.exporter.targets import lora_a_values
 from seedtune.runtime.noise import rademacher
 
+pytestmark = pytest.mark.traced
+
 EPSILON, SEED = 1e-2, 4_000_000_007
 # Both graphs compute in float32, with other kernel shapes.
 ROUNDING = 1e-5

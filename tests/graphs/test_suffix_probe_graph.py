@@ -11,6 +11,8 @@ from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.prefix_storage import TYPES
 from seedtune.runtime.noise import rademacher
 
+pytestmark = pytest.mark.traced
+
 EPSILON, SEED = 1e-2, 4_000_000_007
 # Both graphs compute in float32, with other kernel shapes.
 ROUNDING = 1e-5

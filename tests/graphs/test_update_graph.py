@@ -10,6 +10,8 @@ from seedtune.runtime.bundle.manifest import StateLayout, Target
 from seedtune.runtime.graphs.state import PROBES_PER_CALL, State
 from seedtune.runtime.noise import rademacher
 
+pytestmark = pytest.mark.traced
+
 PARAMETERS = 1056
 LAYOUT = StateLayout(PARAMETERS, 4, 0, (Target("a", "a.lora_A.weight", 0, 264, 8, 4),))
 

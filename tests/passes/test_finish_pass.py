@@ -13,6 +13,8 @@ from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.storage.weights import WeightsFile
 from seedtune.runtime.errors import SeedTuneError
 
+pytestmark = pytest.mark.traced
+
 TENSORS = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "bias": np.array([1, -1], np.float32)}
 FEEDS = {"x": np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float32)}
 

@@ -6,12 +6,15 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxruntime
+import pytest
 from graph_lab import FLOAT, INT64, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.storage import store
 from seedtune.runtime.graphs.session import CONFIG
+
+pytestmark = pytest.mark.traced
 
 ROWS, WIDE, IDS = 12, 16, 20
 GENERATOR = np.random.default_rng(9)

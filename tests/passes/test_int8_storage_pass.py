@@ -17,6 +17,8 @@ from seedtune.exporter.passes.storage import store
 from seedtune.exporter.storage.encodings import Encoding, decoded
 from seedtune.runtime.graphs.session import CONFIG
 
+pytestmark = pytest.mark.traced
+
 IN, OUT, IDS = 64, 40, 9
 GENERATOR = np.random.default_rng(21)
 exact_products = pytest.mark.skipif(

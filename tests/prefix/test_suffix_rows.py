@@ -11,12 +11,12 @@ import pytest
 from prefix_lab import block_alone, encoded_rows, without_prefix
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data import suffix_rows
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.evaluation import Evaluation, evaluate
 from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.noise import rademacher
+from seedtune.runtime.prefix import suffix_rows
 from seedtune.runtime.prefix.prefixes import Prefixes
 from seedtune.runtime.prefix.suffix_rows import SuffixRows
 from seedtune.runtime.task.example import Example

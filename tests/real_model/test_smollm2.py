@@ -12,6 +12,8 @@ import pytest
 from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.telemetry.records import JOURNAL_FILE
 
+pytestmark = pytest.mark.traced
+
 SEEDTUNE = Path(sys.executable).with_name("seedtune")
 REVIEWS = (
     ("A wonderful, warm and very funny film that I would gladly see again.", "1"),

@@ -15,6 +15,8 @@ from seedtune.runtime.cli.main import app
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.telemetry.records import RunResult
 
+pytestmark = pytest.mark.traced
+
 TASK = """\
 name = "opinion"
 kind = "completion"

@@ -1,0 +1,61 @@
+"""Tiers of tests: ``--fast`` without tracing, the default without what is marked slow, ``--slow`` with everything.
+
+A plugin of pytest, loaded by `tests/conftest.py`. A test is *traced* when its fixtures have a model traced, which they
+tell, or when its file says so because it imports torch; it is *slow* when it, its file or its fixtures say so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+# Whoever asks for one of these has a model traced, or an emulator started.
+TRACED_FIXTURES = {"tiny_checkpoint", "tiny_masked_checkpoint", "bundle_of"}
+SLOW_FIXTURES = {"arm64"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The two options."""
+    tiers = parser.getgroup("tiers")
+    tiers.addoption("--fast", action="store_true", help="only tests for which no model is traced")
+    tiers.addoption("--slow", action="store_true", help="also the tests that are marked slow")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files that import torch themselves, and folders of nothing else, are not even imported by ``--fast``."""
+    if not config.getoption("--fast"):
+        return None
+    files = sorted(collection_path.rglob("test_*.py")) if collection_path.is_dir() else [collection_path]
+    return True if files and all(map(_imports_torch, files)) else None
+
+
+def _imports_torch(file: Path) -> bool:
+    """Whether the file as a whole is marked."""
+    return any(
+        "pytest.mark.traced" in statement and statement.startswith("pytestmark")
+        for statement in file.read_text("utf-8").split("\n\n")
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what the fixtures of a test tell, and leaves out what the tier leaves out."""
+    left_out = ({"traced"} if config.getoption("--fast") else set()) | (
+        set() if config.getoption("--slow") else {"slow"}
+    )
+    chosen, others = [], []
+    for item in items:
+        needed = set(getattr(item, "fixturenames", ()))
+        for name, fixtures in (("traced", TRACED_FIXTURES), ("slow", SLOW_FIXTURES)):
+            if needed & fixtures:
+                item.add_marker(name)
+        (others if left_out & {mark.name for mark in item.iter_markers()} else chosen).append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = chosen
+
+
+def require_tracing(request: pytest.FixtureRequest) -> None:
+    """Fails a test of the fast tier that asks for a model by a name that its arguments do not tell."""
+    if request.config.getoption("--fast"):
+        pytest.fail("a model is to be traced in the fast tier: mark this test traced, or name the fixture")
