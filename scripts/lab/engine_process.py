@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-ENGINE = Path(__file__).parents[1] / "android_app"
+ENGINE = Path(__file__).parents[2] / "android_app"
 MAIN = "org.seedtune.engine.TuneProcessKt"
 CLASSPATH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
 # A small heap and one compiler, or the JVM takes 70 MB more for garbage and code. Buffers outside the heap are bounded
