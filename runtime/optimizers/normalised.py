@@ -80,7 +80,8 @@ class Normalised(Optimizer):
         """``factor_of_step`` times the normalised gradient, [K, G] float32."""
         # Products rather than powers: they have the same bits in every language.
         self._forgotten *= self.rms_decay
-        square = (projected_gradient * projected_gradient).mean(axis=0)
+        # One after the other, as any language can add.
+        square = np.cumsum(projected_gradient * projected_gradient, axis=0)[-1] / len(projected_gradient)
         self._mean_square = self.rms_decay * self._mean_square + (1.0 - self.rms_decay) * square
         root = np.sqrt(self._mean_square / (1.0 - self._forgotten))
         normalised = np.divide(projected_gradient, root, out=np.zeros_like(projected_gradient), where=root != 0.0)
