@@ -16,7 +16,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from tiers import require_tracing
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 if TYPE_CHECKING:
@@ -91,9 +90,8 @@ def randomised(model: PreTrainedModel) -> PreTrainedModel:
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_checkpoint(tracing: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two layers with random weights and the tokenizer beside it."""
-    require_tracing(request)
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = byte_level_tokenizer()
@@ -119,9 +117,8 @@ def tiny_checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="session")
-def tiny_masked_checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_masked_checkpoint(tracing: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A RoBERTa of two layers with random weights; its tokenizer also has ``</s>`` behind a text, and ``<mask>``."""
-    require_tracing(request)
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
 
     tokenizer = byte_level_tokenizer()
@@ -158,7 +155,7 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle_of(
-    request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
+    tracing: None, request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Path]:
     """``bundle_of(family, scope, prefix_storage, storage)``: a tiny bundle, exported when first asked for."""
     made: dict[tuple[str, ...], Path] = {}

@@ -28,14 +28,14 @@ CASES = {
     "test_fixture.py": "def test_fixture(tiny_bundle): pass\n\n\n" + PASSES,
     "test_slow.py": "import pytest\n\n\n@pytest.mark.slow\ndef test_slow(): pass\n",
     "folder/conftest.py": "import no_such_library\n",
-    "folder/test_file.py": "import pytest\n\npytestmark = pytest.mark.traced\n\n" + PASSES,
+    "folder/test_inner.py": "import pytest\n\npytestmark = pytest.mark.traced\n\n" + PASSES,
 }
 FAKE_CONFTEST = """
 import pytest
 pytest_plugins = ["tiers"]
 
 @pytest.fixture
-def bundle_of(): pass
+def bundle_of(tracing): pass
 
 @pytest.fixture
 def tiny_bundle(bundle_of): pass
@@ -98,8 +98,7 @@ def test_the_fast_tier_of_these_tests_imports_no_torch_and_has_most_rooms(tmp_pa
 
 def test_asking_for_a_model_by_the_back_door_fails_in_the_fast_tier(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
-        "import pytest\nfrom tiers import require_tracing\npytest_plugins = ['tiers']\n\n\n"
-        "@pytest.fixture\ndef bundle_of(request): require_tracing(request)\n"
+        "import pytest\npytest_plugins = ['tiers']\n\n\n@pytest.fixture\ndef bundle_of(tracing): pass\n"
     )
     (tmp_path / "test_it.py").write_text("def test_it(request): request.getfixturevalue('bundle_of')\n")
     for arguments, code in ((("--fast",), 1), ((), 0)):

@@ -6,12 +6,13 @@ tell, or when its file says so because it imports torch; it is *slow* when it, i
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
-# Whoever asks for one of these has a model traced, or an emulator started.
-TRACED_FIXTURES = {"tiny_checkpoint", "tiny_masked_checkpoint", "bundle_of"}
+# Whoever asks for one of these, however far away, has a model traced, or starts an emulator.
+TRACED_FIXTURES = {"tracing"}
 SLOW_FIXTURES = {"arm64"}
 
 
@@ -26,15 +27,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Files that import torch themselves, and folders of nothing else, are not even imported by ``--fast``."""
     if not config.getoption("--fast"):
         return None
-    files = sorted(collection_path.rglob("test_*.py")) if collection_path.is_dir() else [collection_path]
+    files = list(collection_path.rglob("test_*.py")) if collection_path.is_dir() else [collection_path]
+    files = [file for file in files if file.suffix == ".py"]
     return True if files and all(map(_imports_torch, files)) else None
 
 
 def _imports_torch(file: Path) -> bool:
     """Whether the file as a whole is marked."""
-    return any(
-        "pytest.mark.traced" in statement and statement.startswith("pytestmark")
-        for statement in file.read_text("utf-8").split("\n\n")
+    text = file.read_text("utf-8")
+    return "pytest.mark.traced" in text and any(
+        isinstance(statement, ast.Assign)
+        and ast.unparse(statement.targets[0]) == "pytestmark"
+        and "pytest.mark.traced" in ast.unparse(statement.value)
+        for statement in ast.parse(text).body
     )
 
 
@@ -55,7 +60,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = chosen
 
 
-def require_tracing(request: pytest.FixtureRequest) -> None:
-    """Fails a test of the fast tier that asks for a model by a name that its arguments do not tell."""
+@pytest.fixture(scope="session")
+def tracing(request: pytest.FixtureRequest) -> None:
+    """What fixtures ask for that have a model traced; fails a test of the fast tier that comes to them unannounced."""
     if request.config.getoption("--fast"):
         pytest.fail("a model is to be traced in the fast tier: mark this test traced, or name the fixture")
