@@ -24,6 +24,7 @@ from seedtune.runtime.cli.options import (
 )
 from seedtune.runtime.cli.settings_options import with_settings
 from seedtune.runtime.run.config_file import read_config
+from seedtune.runtime.run.options import without_other_kinds
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult
 
@@ -65,7 +66,7 @@ def run_command(
 
         seedtune run bundle --train train.jsonl --out run --config run.toml --optimizer momentum
     """
-    given = (read_config(config) if config else {}) | settings
+    given = without_other_kinds(read_config(config) if config else {}, settings) | settings
     with seedtune.open(bundle, memory_limit=memory_limit, threads=threads) as model:
         tuning = model.tune(train, held_out, out=out, resume=resume, cache=cache, cache_limit=cache_limit, **given)
         with _clean_stop() as wanted, RunProgress() as progress:

@@ -73,7 +73,7 @@ def _rows(records: Iterable[tuple[int, Mapping[str, Any]]], source: str, task: T
     labels = _label_names(task)
     rows = [_row(record, line, source, task, labels, require_label) for line, record in records]
     if not rows:
-        raise SeedTuneError("there are no rows", file=source, rule="at least one row", remedy="check the path")
+        raise SeedTuneError("there are no rows", file=source, rule="at least one row", remedy="give some rows")
     return rows
 
 

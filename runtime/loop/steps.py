@@ -79,7 +79,8 @@ def tune(
         first_step: steps already in ``state``.
         steps: where to end.
         limit: units of one side (``feeder.unit``) that a call of the graph may have; bounds memory.
-        stopped: which groups have arrived, [G]: their coefficients are 0, and their states stay.
+        stopped: which groups have arrived, [G]: their coefficients are 0, so that their states stay (an optimizer with
+            momentum lets them roll out).
 
     Raises:
         DivergedError: a loss is not finite.

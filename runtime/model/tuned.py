@@ -52,6 +52,14 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
         SeedTuneError: neither kind of folder, files damaged, bundle moved or exchanged, no such step.
     """
     if (path / MANIFEST).is_file():
+        if step:
+            raise SeedTuneError(
+                "a bundle has no steps",
+                file=path,
+                value=step,
+                rule="a RUN folder",
+                remedy="give the run, or leave the step out",
+            )
         return Tuned(Bundle.open(path))
     if not (path / RUN_FILE).is_file():
         raise SeedTuneError(

@@ -171,6 +171,15 @@ def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:
     return msgspec.structs.replace(settings, **changes, **given)
 
 
+def without_other_kinds(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """``settings`` of a file without what they say of kinds that ``given`` options replace by others."""
+    kept = dict(settings)
+    for part in (part for part in PARTS if part in given):
+        fields = {f"{part}.{name}" for name in _kind(part, given[part]).__struct_fields__}
+        kept = {name: value for name, value in kept.items() if not name.startswith(f"{part}.") or name in fields}
+    return kept
+
+
 def _plain(name: str) -> str:
     """The option that a dotted name of run.json stands for: ``optimizer.kind`` is ``optimizer``; others as they are."""
     return _dotted().get(name, name)
