@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seedtune.exporter.checkpoint import embedded, open_checkpoint, remove_embedded, wheel
+from seedtune.exporter.checkpoint import open_checkpoint, remove_embedded
+from seedtune.exporter.checkpoint.fetch import embedded, wheel
 from seedtune.runtime.errors import SeedTuneError
 
 pytestmark = pytest.mark.traced

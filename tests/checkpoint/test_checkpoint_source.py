@@ -13,7 +13,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 
-from seedtune.exporter.checkpoint import embedded_models, hub, open_checkpoint
+from seedtune.exporter.checkpoint import embedded_models, open_checkpoint
+from seedtune.exporter.checkpoint.fetch import hub
 from seedtune.runtime.errors import SeedTuneError
 
 pytestmark = pytest.mark.traced

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from export_lab import VOCABULARY, random_model, save_folder
+from graph_lab import products_saturate
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, RobertaConfig
 
@@ -76,6 +77,8 @@ def test_a_masked_model_exports_checked(tmp_path: Path, storage: str, scope: str
 def test_a_stored_model_is_smaller_and_computes_what_its_stored_weights_stand_for(
     llama: Path, bundle: Path, tmp_path: Path, storage: str, scope: str
 ) -> None:
+    if storage == "int8" and products_saturate():
+        pytest.skip("this processor's 8-bit products overflow (x86 without VNNI): docs/reference/limits.md")
     manifest = export(llama, tmp_path / "out", storage=storage, scope=scope, targets="all", prefix_storage="fp32")
     # The reference of the check holds the rounded weights, so what is left is float32, and int8 inputs of layers.
     allowed = 2e-3 if storage == "int8" else 1e-5

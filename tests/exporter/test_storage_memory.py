@@ -26,6 +26,8 @@ from pathlib import Path
 import numpy as np
 from seedtune.exporter.reference.check import random_rows
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.graphs.mapped import MappedGraphs
+from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
 

@@ -187,7 +187,8 @@ def test_the_check_sees_an_altered_prefix_graph(
 def test_the_rows_of_the_check_split_everywhere(llama_bundle: Path, family: str) -> None:
     manifest = Bundle.open(llama_bundle).manifest
     model = msgspec.structs.replace(manifest.objective.model, family=family)
-    rows = random_rows(msgspec.structs.replace(manifest, model=model))
+    objective = msgspec.structs.replace(manifest.objective, model=model)
+    rows = random_rows(msgspec.structs.replace(manifest, objective=objective))
     assert len({len(row.suffix) for row in rows}) > 1
     for row in rows:
         assert row.position in row.suffix

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFValueType
@@ -188,10 +189,10 @@ class _Cursor:
             raise ValueError("an array of arrays")
         return None
 
-    def _scalar(self, spelling: str) -> int:
+    def _scalar(self, spelling: str) -> Any:
         (value,) = struct.unpack_from(spelling, self._bytes, self._at)
         self._at += struct.calcsize(spelling)
-        return int(value)
+        return value
 
     def _text(self) -> str:
         length = self._scalar("<Q")
