@@ -25,7 +25,7 @@ KILLS = int(os.environ.get("SEEDTUNE_KILLS", "6"))
 MAIN = "org.seedtune.engine.TuneProcessKt"
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
 Maven = Callable[..., "subprocess.CompletedProcess[str]"]
-# Maven builds, tests and packs within the set-up of the first test, which takes minutes where others use the processors.
+# Maven builds, tests and packs within the set-up of the first test, for minutes where others use the processors too.
 pytestmark = pytest.mark.timeout(1500)
 
 
