@@ -166,7 +166,7 @@ def test_the_slope_changes_by_rounding_only_with_the_split_into_calls(
     estimator = TwoSided(MappedGraphs(bundle, 1).open("probe"), 1e-2)
     state = 0.05 * rademacher(1, bundle.manifest.state.parameters)
     for seed in range(4):
-        whole, parts = (estimator.measure(state, seed, feeder.batches(range(20), limit)) for limit in (10**6, 12))
+        whole, parts = (estimator.measure(state, [seed], feeder.batches(range(20), limit)) for limit in (10**6, 12))
         assert parts.loss == pytest.approx(whole.loss, rel=1e-5)
         # A float32 loss has 24 bits: the difference of two cannot be surer than a few ulp over its own size.
         ulp = 2.0**-23 * whole.loss / 0.02
