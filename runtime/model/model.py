@@ -176,8 +176,9 @@ class Model:
         return self._eval_graph
 
     def close(self) -> None:
-        """Frees the graphs and the state; the model cannot be used after that."""
+        """Frees the graphs and the state; whoever asks again has them opened and replayed again."""
         self._eval_graph = None
+        # A copy without the state that the other has cached.
         self._tuned = dataclasses.replace(self._tuned)
         self.__dict__.pop("_task", None)
 

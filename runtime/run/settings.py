@@ -17,6 +17,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.settings import EstimatorSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.kinds import part_of
+from seedtune.runtime.model.model import ROWS_PER_CALL
 from seedtune.runtime.optimizers.normalised import NormalisedSettings
 from seedtune.runtime.optimizers.settings import OptimizerSettings
 from seedtune.runtime.run.options import PARTS, check, chosen
@@ -39,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows_per_call: Annotated[
         int,
         Meta(ge=1, description="Token rows of a call of the probe graph, both sides and padding; bounds memory."),
-    ] = 1024
+    ] = ROWS_PER_CALL
     estimator: EstimatorSettings = TwoSidedSettings()
     optimizer: OptimizerSettings = NormalisedSettings()
 
