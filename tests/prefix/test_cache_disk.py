@@ -131,7 +131,7 @@ def test_a_disk_with_too_little_room_is_refused_with_figures_before_anything_is_
         return SimpleNamespace(total=10**12, used=0, free=needed - 1)
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
-    monkeypatch.setattr(MappedGraphs, "session", lambda *_: pytest.fail("a graph was opened"))
+    monkeypatch.setattr(MappedGraphs, "open", lambda *_: pytest.fail("a graph was opened"))
     with pytest.raises(SeedTuneError, match="the disk has too little room") as caught:
         list(prefixes.build())
     assert asked == [cache_path.parent]
