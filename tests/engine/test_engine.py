@@ -21,7 +21,7 @@ import pytest
 from golden import ENGINE, SETTINGS
 
 # How often a run is killed; SEEDTUNE_KILLS=50 is for a longer look.
-KILLS = int(os.environ.get("SEEDTUNE_KILLS", "6"))
+KILLS = int(os.environ.get("SEEDTUNE_KILLS", "3"))
 MAIN = "org.seedtune.engine.TuneProcessKt"
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
 Maven = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -21,6 +21,13 @@ from seedtune.runtime.graphs.session import open_session
 
 pytestmark = pytest.mark.traced
 
+# Ways to store weights, and scopes; by default each way once, and the one that multiplies in 8 bits in both scopes.
+FORMS = [
+    *(pytest.param(storage, "suffix") for storage in ("fp32", "fp16", "int8", "int4")),
+    pytest.param("int8", "all"),
+    pytest.param("bf16", "suffix", marks=pytest.mark.slow),
+    *(pytest.param(storage, "all", marks=pytest.mark.slow) for storage in ("fp32", "fp16", "bf16", "int4")),
+]
 SHAPE = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
@@ -61,8 +68,7 @@ def test_a_bundle_is_complete_and_opens(bundle: Path) -> None:
     assert {path.name for path in bundle.parent.iterdir()} == {"llama"}
 
 
-@pytest.mark.parametrize("scope", ["all", "suffix"])
-@pytest.mark.parametrize("storage", ["fp32", "fp16", "bf16", "int8", "int4"])
+@pytest.mark.parametrize(("storage", "scope"), FORMS)
 def test_a_masked_model_exports_checked(tmp_path: Path, storage: str, scope: str) -> None:
     model = random_model(RobertaConfig(**SHAPE, type_vocab_size=1, pad_token_id=1), "masked")
     folder = save_folder(tmp_path / "model", model)
@@ -72,8 +78,7 @@ def test_a_masked_model_exports_checked(tmp_path: Path, storage: str, scope: str
     Bundle.open(tmp_path / "out")
 
 
-@pytest.mark.parametrize("scope", ["all", "suffix"])
-@pytest.mark.parametrize("storage", ["fp16", "bf16", "int8", "int4"])
+@pytest.mark.parametrize(("storage", "scope"), [form for form in FORMS if form.values[0] != "fp32"])
 def test_a_stored_model_is_smaller_and_computes_what_its_stored_weights_stand_for(
     llama: Path, bundle: Path, tmp_path: Path, storage: str, scope: str
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.telemetry.records import JOURNAL_FILE
 
-pytestmark = pytest.mark.traced
+pytestmark = [pytest.mark.traced, pytest.mark.slow]
 
 SEEDTUNE = Path(sys.executable).with_name("seedtune")
 REVIEWS = (
