@@ -24,6 +24,7 @@ from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.storage.mapped_pages import mapped_pages_limited
 from seedtune.exporter.storage.weights import WeightsFile
 from seedtune.exporter.targets import lora_a_values
+from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.traced_model import TracedModel, trace_model
 from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
@@ -59,6 +60,7 @@ def export_bundle(
     rank: int = 8,
     adapter_seed: int = 0,
     scope: Scope | None = None,
+    layers: int | None = None,
     prefix_storage: PrefixStorage = "fp16",
     check: bool = True,
     overwrite: bool = False,
@@ -75,8 +77,9 @@ def export_bundle(
         targets: see `targets.select`.
         rank: r, the columns of every B.
         adapter_seed: the seed of every A.
-        scope: "suffix": the state acts behind the text of a row, whose keys and values can be kept; "all": at every
-            token. None for "suffix" where task and model allow it.
+        scope: "suffix": the state acts behind the text of a row, whose keys and values can be kept; "last": at the one
+            token whose output is scored; "all": at every token. None for "suffix" where task and model allow it.
+        layers: the state acts in this many layers from the top, and what enters them is kept as well; None for all.
         prefix_storage: how keys and values of a prefix are stored.
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
@@ -88,11 +91,19 @@ def export_bundle(
     """
     if rank < 1:
         raise SeedTuneError("the rank is too small", value=rank, rule="rank >= 1", remedy="use --rank 4 to 16")
+    if layers is not None and scope == "all":
+        raise SeedTuneError(
+            "with scope all nothing of a row is kept, so there is nothing to gain in fewer layers",
+            value=f"--layers {layers}",
+            rule="--layers with scope suffix or last",
+            remedy="leave --layers out, or use --scope last",
+        )
     refuse_existing(out, overwrite)
     phase("opening the checkpoint")
     opened = open_source(source, task_name, scope, notice)
     phase("tracing the model")
-    model = trace_model(opened.checkpoint, opened.task, scope, prefix_storage, targets, rank, adapter_seed, notice)
+    reach = Reach(scope, layers)
+    model = trace_model(opened.checkpoint, opened.task, reach, prefix_storage, targets, rank, adapter_seed, notice)
     phase("building the graphs")
     built = build_graphs(model, opened.task.label_word_ids, storage)
     with staged(out) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, folder / WEIGHTS]):
@@ -155,10 +166,13 @@ def store_bundle(
         ir.save(graph, folder / name)
     write_durably(folder / STAGES, encode_plan(built.plan))
     write_durably(folder / TOKENIZER, opened.checkpoint.tokenizer.to_str().encode())
+    scope = opened.task.scope if model.traced.prefix else "all"
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         seedtune_version=metadata.version("seedtune"),
-        objective=LanguageModel(model.facts, opened.task.task, tuple(opened.task.label_word_ids), model.traced.prefix),
+        objective=LanguageModel(
+            model.facts, opened.task.task, tuple(opened.task.label_word_ids), scope, model.traced.prefix
+        ),
         storage=storage,
         state=model.layout,
         files={file.name: describe(file) for file in sorted(folder.iterdir())},

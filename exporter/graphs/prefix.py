@@ -1,8 +1,9 @@
 """The prefix graph: keys and values of whole rows by the untouched model, as they are stored.
 
 Inputs   ids, mask [B, P] int64
-Outputs  keys, values [layers, B, key heads, P, head size] as stored; for int8 also key_scales, value_scales
-         [layers, B, key heads, P, 1] float16
+Outputs  keys, values [layers, B, key heads, P, head size] as stored, of the layers with state; for int8 also
+         key_scales, value_scales [layers, B, key heads, P, 1] float16; and where lower layers carry no state,
+         entering [B, P, H] float32, the hidden states that enter the first one that does
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def build_prefix(traced: Traced) -> ir.Model:
     """The prefix graph over a clone of the suffix trunk, which is given no prefix of its own."""
     layout = traced.prefix
     assert layout is not None
-    model = traced.model.clone()
+    assert traced.whole is not None
+    model = traced.whole.clone()
     graph = model.graph
     normalise_linears(graph)
     present_suffix(graph, traced.family, 1, with_prefix=False)
@@ -38,6 +40,9 @@ def build_prefix(traced: Traced) -> ir.Model:
         if scales is not None:
             outputs[name.removesuffix("s") + "_scales"] = (scales, ir.DataType.FLOAT16, [*shape[:-1], 1])
     emit.append()
+    for value in graph.outputs:
+        if value.name == "entering":
+            outputs["entering"] = (value, ir.DataType.FLOAT, ["batch", "tokens", layout.entering])
     set_outputs(graph, outputs)
     # What follows the last layer's keys is not read by anyone; nor is the place of a label.
     common.RemoveUnusedNodesPass()(model)

@@ -1,4 +1,4 @@
-"""The two scopes of a graph: state at every token of a row ("all"), or at its last tokens only ("suffix").
+"""The two kinds of graph: state at every token of a row (scope "all"), or at some of them with a prefix in a cache.
 
 A graph builder asks here for its inputs and its scores, and is otherwise the same for both.
 """
@@ -31,13 +31,13 @@ def two_sides(graph: ir.Graph, traced: Traced, epsilon: ir.Value, *, every_token
         epsilon: half the distance between the sides, [1] float32.
         every_token: score every token of the suffix, not one; for scope "suffix" only.
     """
-    ids = next(value for value in graph.inputs if value.name == "ids")
     if traced.prefix is None:
+        ids = _input(graph, "ids")
         double_rows(graph)
         return signs_of_doubled_rows(graph, ids, epsilon)
     present_suffix(graph, traced.family, 2, every_token=every_token)
     load(graph, traced.prefix)
-    return signs_of_doubled_tokens(graph, ids, epsilon)
+    return signs_of_doubled_tokens(graph, _input(graph, "mask"), epsilon)
 
 
 def by_side(graph: ir.Graph, traced: Traced, scored: ir.Value, width: int) -> ir.Value:
@@ -55,7 +55,11 @@ def pair_shape(graph: ir.Graph, traced: Traced) -> ir.Value:
     emit = Emitter(graph)
     if traced.prefix is None:
         return emit.integers(1, 2, -1)
-    ids = next(value for value in graph.inputs if value.name == "ids")
-    shape = emit.op("Concat", emit.integers(-1, 2), emit.op("Shape", ids, start=1, end=2), axis=0)
+    tokens = emit.op("Shape", _input(graph, "mask"), start=1, end=2)
+    shape = emit.op("Concat", emit.integers(-1, 2), tokens, axis=0)
     emit.prepend()
     return shape
+
+
+def _input(graph: ir.Graph, name: str) -> ir.Value:
+    return next(value for value in graph.inputs if value.name == name)

@@ -30,16 +30,16 @@ def signs_of_doubled_rows(graph: ir.Graph, ids: ir.Value, epsilon: ir.Value) -> 
     return signs
 
 
-def signs_of_doubled_tokens(graph: ir.Graph, ids: ir.Value, epsilon: ir.Value) -> ir.Value:
+def signs_of_doubled_tokens(graph: ir.Graph, mask: ir.Value, epsilon: ir.Value) -> ir.Value:
     """The same where sides are tokens: of the 2*S tokens of each row the first S are the plus side.
 
     Args:
         graph: the two-sided graph; the nodes go in front of it.
-        ids: the input token ids of one side, [B, S] int64.
+        mask: of the tokens of one side, [B, S] int64; its shape is all that matters.
         epsilon: half the distance between the sides, [1] float32.
     """
     emit = Emitter(graph)
-    plus = emit.op("Expand", epsilon, emit.op("Shape", ids))
+    plus = emit.op("Expand", epsilon, emit.op("Shape", mask))
     both = emit.op("Concat", plus, emit.op("Neg", plus), axis=1)
     signs = emit.op("Reshape", both, emit.integers(-1, 1))
     emit.prepend()

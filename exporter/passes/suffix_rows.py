@@ -3,9 +3,9 @@
 The two sides of a perturbation run as twice as many tokens of the same row, not as twice as many rows: side by side,
 invisible to each other, and both looking at one prefix. So keys and values of a prefix exist once for both.
 
-Before  positions, position [B, K], prefix_mask [B, P], self_mask [B, S, S] as `suffix_trunk` has them
-After   ids, mask, positions [B, S] int64 (mask 1 = token, 0 = padding on the right), position [B] int64 (the scored
-        token among the S), prefix_length [B] int64 (how many of the P are not padding)
+Before  ids or entering, positions, position [B, K], prefix_mask [B, P], self_mask [B, S, S] as `suffix_trunk` has them
+After   ids or entering, and mask, positions [B, S] int64 (mask 1 = token, 0 = padding on the right), position [B] int64
+        (the scored token among the S), prefix_length [B] int64 (how many of the P are not padding)
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ def present_suffix(
     values = {value.name: value for value in graph.inputs}
     emit = Emitter(graph)
     mask = add_input(graph, "mask", ir.DataType.INT64, ["batch", "tokens"])
-    tokens = emit.op("Shape", values["ids"], start=1, end=2)
+    tokens = emit.op("Shape", mask, start=1, end=2)
 
-    _replace(values["ids"], _side_by_side(emit, values["ids"], sides))
+    of_tokens = values["entering" if "entering" in values else "ids"]
+    _replace(of_tokens, _side_by_side(emit, of_tokens, sides))
     _replace(values["positions"], _side_by_side(emit, values["positions"], sides))
     _replace(values["self_mask"], _self_mask(emit, _side_by_side(emit, mask, sides), tokens, family, sides))
     _drop(graph, values["self_mask"])
@@ -44,7 +45,7 @@ def present_suffix(
     _drop(graph, position)
     if every_token:
         every = _range(emit, emit.op("Mul", tokens, emit.integers(sides)))
-        size = emit.op("Concat", emit.op("Shape", values["ids"], start=0, end=1), emit.op("Shape", every), axis=0)
+        size = emit.op("Concat", emit.op("Shape", mask, start=0, end=1), emit.op("Shape", every), axis=0)
         _replace(position, emit.op("Expand", every, size))
     else:
         scored = add_input(graph, "position_of_row", ir.DataType.INT64, ["batch"])

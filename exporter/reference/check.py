@@ -99,7 +99,9 @@ def random_rows(manifest: Manifest) -> list[Example]:
         ids = generator.choice(np.setdiff1d(drawn, [manifest.objective.model.padding_id]), length)
         position = length - 1 if causal else generator.integers(0, length)
         suffix = None
-        if manifest.objective.scope == "suffix":
+        if manifest.objective.scope == "last":
+            suffix = np.array([position], np.int64)
+        elif manifest.objective.scope == "suffix":
             count = generator.integers(1, max(2, length // 2))
             # Of a masked row any place may be in the suffix.
             places = np.arange(length - count, length) if causal else generator.choice(length, count, replace=False)
@@ -125,7 +127,7 @@ def _reference(
     ids = pad_sequence([torch.from_numpy(row.ids) for row in rows], True, manifest.objective.model.padding_id)
     mask = pad_sequence([torch.ones(len(row.ids), dtype=torch.int64) for row in rows], True)
     with torch.no_grad():
-        if state is not None and manifest.objective.scope == "suffix":
+        if state is not None and manifest.objective.scope != "all":
             suffix = torch.zeros(ids.shape, dtype=torch.bool)
             for place, row in enumerate(rows):
                 suffix[place, row.suffix] = True

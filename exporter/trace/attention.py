@@ -31,10 +31,11 @@ class Prefix:
     """What one forward pass attends to, and what it leaves behind.
 
     Attributes:
-        keys: of the prefix, [layers, B, key heads, P, head size]; layers beyond those given have no prefix.
+        keys: of the prefix, [layers, B, key heads, P, head size], from ``first_layer`` on; others have no prefix.
         values: likewise.
         prefix_mask: added to the scores, [B, P].
         self_mask: added to the scores among the tokens at hand, [B, S, S].
+        first_layer: the first one that attends to the prefix.
         new_keys: of the tokens at hand, one [B, key heads, S, head size] a layer, in the order of the layers.
         new_values: likewise.
         window: the fewest tokens that a layer with a sliding window reaches back to; None if all see everything.
@@ -44,6 +45,7 @@ class Prefix:
     values: torch.Tensor
     prefix_mask: torch.Tensor
     self_mask: torch.Tensor
+    first_layer: int = 0
     new_keys: list[torch.Tensor] = field(default_factory=list)
     new_values: list[torch.Tensor] = field(default_factory=list)
     window: int | None = None
@@ -114,7 +116,7 @@ def attend(
     window = options.get("sliding_window")
     if isinstance(window, int):
         prefix.window = window if prefix.window is None else min(window, prefix.window)
-    layer = len(prefix.new_keys)
+    layer = len(prefix.new_keys) - prefix.first_layer
     prefix.new_keys.append(key)
     prefix.new_values.append(value)
     batch, heads, tokens, size = query.shape
@@ -125,7 +127,7 @@ def attend(
     to_self = _capped(torch.matmul(rows, key.transpose(2, 3)), softcap)
     to_self = to_self.reshape(batch, key_heads, group, tokens, tokens) + prefix.self_mask[:, None, None]
     to_self = to_self.reshape(batch, key_heads, group * tokens, tokens)
-    if layer < prefix.keys.shape[0]:
+    if 0 <= layer < prefix.keys.shape[0]:
         to_prefix = _capped(torch.matmul(rows, prefix.keys[layer].transpose(2, 3)), softcap)
         to_prefix = to_prefix + prefix.prefix_mask[:, None, None, :]
         weights = torch.softmax(torch.cat([to_prefix, to_self], dim=-1), dim=-1)

@@ -1,16 +1,19 @@
 """torch.export of a language model that reads the last tokens of a row and finds the others in a cache.
 
 One trace serves three graphs: with a cache as input it is what a probe and an evaluation run; without one, its own
-keys and values are what the cache is made of.
+keys and values are what the cache is made of. Where the state acts in the upper layers only, the cache is theirs alone,
+and the hidden states that enter the first of them are an output, at which `passes/first_layer.py` cuts the graph.
 
 Inputs   ids, positions [B, S] int64 (S tokens of each row and their places in it), position [B, K] int64 (which of the
          S are scored), prefix_mask [B, P] and self_mask [B, S, S] float32 (added to attention scores), keys, values
          [layers, B, key heads, P, head size] float32
-Outputs  logits [B, K, V], hidden [B, K, H] float32; new_keys, new_values [layers, B, key heads, S, head size] float32
+Outputs  logits [B, K, V], hidden [B, K, H] float32; new_keys, new_values [layers, B, key heads, S, head size] float32;
+         entering [B, S, H] float32 where the first layer with a cache is not the model's first
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -33,33 +36,45 @@ INPUTS = ("ids", "positions", "position", "prefix_mask", "self_mask", "keys", "v
 
 @dataclass(frozen=True)
 class SuffixTrunk:
-    """The traced model and the shape of its cache: ``layers`` x ``key_heads`` x tokens x ``head_size``."""
+    """The traced model and the shape of its cache: ``layers`` x ``key_heads`` x tokens x ``head_size``.
+
+    ``entering`` is the width H of the hidden states that enter the first layer with a cache; 0 for the model's first.
+    """
 
     model: ir.Model
     layers: int
     key_heads: int
     head_size: int
+    entering: int = 0
 
 
 class SuffixScores(torch.nn.Module):
     """``model`` as a function of `INPUTS`; see the module docstring for shapes."""
 
-    def __init__(self, model: torch.nn.Module, family: str) -> None:
+    def __init__(self, model: torch.nn.Module, family: str, first_layer: int = 0) -> None:
         super().__init__()
         self.model = model
+        self.first_layer = first_layer
         self.options = {"use_cache": False} if family == "causal" else {}
         config = model.config
         assert isinstance(config, PretrainedConfig)
         self.config = config.get_text_config()
         self.offset = position_offset(self.config)
-        self.seen = SimpleNamespace(position=None, hidden=None, window=None)
-        self.hook = head_of(model).register_forward_pre_hook(self._narrow)
+        self.seen = SimpleNamespace(position=None, hidden=None, window=None, entering=None)
+        self.hooks = []
+        if first_layer:
+            layer = layers_of(model, self.config.num_hidden_layers)[first_layer]
+            self.hooks.append(layer.register_forward_pre_hook(self._enter, with_kwargs=True))
+        self.hooks.append(head_of(model).register_forward_pre_hook(self._narrow))
 
     def _narrow(self, _head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         hidden = inputs[0]
         index = self.seen.position[:, :, None].expand(-1, -1, hidden.shape[-1])
         self.seen.hidden = torch.gather(hidden, 1, index)
         return (self.seen.hidden, *inputs[1:])
+
+    def _enter(self, _layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...], named: dict[str, torch.Tensor]) -> None:
+        self.seen.entering = inputs[0] if inputs else named["hidden_states"]
 
     def forward(
         self,
@@ -70,10 +85,10 @@ class SuffixScores(torch.nn.Module):
         self_mask: torch.Tensor,
         keys: torch.Tensor,
         values: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """logits [B, K, V], hidden [B, K, H], new keys and new values [layers, B, key heads, S, head size]."""
+    ) -> tuple[torch.Tensor, ...]:
+        """The outputs; see the module docstring."""
         self.seen.position = position
-        prefix = Prefix(keys, values, prefix_mask, self_mask)
+        prefix = Prefix(keys, values, prefix_mask, self_mask, self.first_layer)
         with attending_to(self.model, prefix):
             logits = self.model(
                 input_ids=ids, position_ids=positions + self.offset, return_dict=True, **self.options
@@ -85,29 +100,44 @@ class SuffixScores(torch.nn.Module):
         layers = self.config.num_hidden_layers
         if len(prefix.new_keys) != layers or any(isinstance(part, torch.nn.Conv1d) for part in self.model.modules()):
             raise UnsupportedAttention("its tokens reach each other by other ways than attention")
-        if len({(key.shape[1], key.shape[3]) for key in (*prefix.new_keys, *prefix.new_values)}) > 1:
+        new_keys, new_values = (made[self.first_layer :] for made in (prefix.new_keys, prefix.new_values))
+        if len({(key.shape[1], key.shape[3]) for key in (*new_keys, *new_values)}) > 1:
             raise UnsupportedAttention("its keys and values do not have one shape in all layers")
         self.seen.window = prefix.window
-        return logits, self.seen.hidden, torch.stack(prefix.new_keys), torch.stack(prefix.new_values)
+        entering = (self.seen.entering,) if self.first_layer else ()
+        return logits, self.seen.hidden, torch.stack(new_keys), torch.stack(new_values), *entering
 
 
-def trace_suffix(model: torch.nn.Module, family: str, longest_tokens: int) -> SuffixTrunk:
+def layers_of(model: torch.nn.Module, count: int) -> torch.nn.ModuleList:
+    """The ``count`` layers of ``model``, in order.
+
+    Raises:
+        UnsupportedAttention: they do not stand in one list, each once.
+    """
+    lists = [part for part in model.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == count]
+    if len(lists) != 1:
+        raise UnsupportedAttention("its layers do not stand in one list, each once")
+    return lists[0]
+
+
+def trace_suffix(model: torch.nn.Module, family: str, longest_tokens: int, first_layer: int = 0) -> SuffixTrunk:
     """``model`` (float32, eval) as ONNX, simplified, parameters named as in ``model.state_dict()`` and never read.
 
     Args:
         model: a transformers model; its parameters are not read.
         family: "causal" or "masked".
         longest_tokens: tokens that a row may have.
+        first_layer: the first layer with state.
 
     Raises:
         UnsupportedAttention: the attention of this model cannot be split, or reaches back less than a row.
         SeedTuneError: torch.export or the ONNX conversion cannot follow the model.
     """
-    wrapper = SuffixScores(model, family)
+    wrapper = SuffixScores(model, family, first_layer)
     grid = {0: DYNAMIC, 1: DYNAMIC}
     cache = {1: DYNAMIC, 3: DYNAMIC}
     try:
-        shape = _cache_shape(wrapper)
+        *shape, width = _cache_shape(wrapper)
         window = wrapper.seen.window
         if window is not None and window < longest_tokens:
             raise UnsupportedAttention(
@@ -118,14 +148,15 @@ def trace_suffix(model: torch.nn.Module, family: str, longest_tokens: int) -> Su
             _example(shape),
             (grid, grid, grid, grid, grid | {2: DYNAMIC}, cache, cache),
             INPUTS,
-            ("logits", "hidden", "new_keys", "new_values"),
+            ("logits", "hidden", "new_keys", "new_values", *(("entering",) if width else ())),
         )
     finally:
-        wrapper.hook.remove()
-    return SuffixTrunk(_described(traced, shape), *shape)
+        for hook in wrapper.hooks:
+            hook.remove()
+    return SuffixTrunk(_described(traced, shape, width), *shape, width)
 
 
-def _example(shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, ...]:
+def _example(shape: Sequence[int] | None) -> tuple[torch.Tensor, ...]:
     ids = torch.arange(BATCH * SUFFIX).reshape(BATCH, SUFFIX) % 50 + 5
     positions = torch.arange(PREFIX, PREFIX + SUFFIX).expand(BATCH, -1).contiguous()
     position = torch.tensor([[SUFFIX - 2, SUFFIX - 1]] * BATCH)
@@ -135,21 +166,21 @@ def _example(shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, ...]:
     return (ids, positions, position, *masks, cache[0].clone(), cache[1].clone())
 
 
-def _cache_shape(wrapper: SuffixScores) -> tuple[int, int, int]:
-    """Layers, key heads and head size, from a forward pass that computes shapes only."""
+def _cache_shape(wrapper: SuffixScores) -> tuple[int, int, int, int]:
+    """Layers, key heads, head size and the width of what enters, from a forward pass that computes shapes only."""
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-            _, _, keys, _ = wrapper(*_example(None))
+            _, _, keys, _, *entering = wrapper(*_example(None))
     except UnsupportedAttention:
         raise
     except Exception as error:
         # Typically a model that computes with the mask it was not given.
         raise UnsupportedAttention(f"its forward pass stops with {type(error).__name__} when it is") from error
     layers, _, heads, _, size = keys.shape
-    return int(layers), int(heads), int(size)
+    return int(layers), int(heads), int(size), sum(int(hidden.shape[-1]) for hidden in entering)
 
 
-def _described(traced: ir.Model, shape: tuple[int, int, int]) -> ir.Model:
+def _described(traced: ir.Model, shape: Sequence[int], width: int) -> ir.Model:
     graph = traced.graph
     layers, heads, size = shape
     cache: list[int | str] = [layers, "batch", heads, "prefix", size]
@@ -167,7 +198,8 @@ def _described(traced: ir.Model, shape: tuple[int, int, int]) -> ir.Model:
             "values": (floats, cache),
         },
     )
-    logits, hidden, new_keys, new_values = graph.outputs
+    logits, hidden, new_keys, new_values, *entering = graph.outputs
+    of_entering: list[int | str] = ["batch", "tokens", width]
     set_outputs(
         graph,
         {
@@ -175,6 +207,7 @@ def _described(traced: ir.Model, shape: tuple[int, int, int]) -> ir.Model:
             "hidden": (hidden, floats, ["batch", "scored", last_dimension(hidden, "hidden")]),
             "new_keys": (new_keys, floats, new),
             "new_values": (new_values, floats, new),
+            **({"entering": (entering[0], floats, of_entering)} if entering else {}),
         },
     )
     return simplify(traced)

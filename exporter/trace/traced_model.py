@@ -9,9 +9,11 @@ import onnx_ir as ir
 import torch
 
 from seedtune.exporter.checkpoint import Checkpoint
+from seedtune.exporter.passes.first_layer import start_at_first_layer
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.targets import lay_out, select
 from seedtune.exporter.trace.attention import UnsupportedAttention
+from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
@@ -19,34 +21,59 @@ from seedtune.runtime.bundle.manifest import StateLayout
 from seedtune.runtime.bundle.objective import Model, PrefixLayout, PrefixStorage
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.compile import CompiledTask
-from seedtune.runtime.task.structure import Scope
+from seedtune.runtime.task.structure import Family
 
 
 def trace_in_scope(
     skeleton: torch.nn.Module,
     checkpoint: Checkpoint,
     compiled: CompiledTask,
-    scope: Scope | None,
+    reach: Reach,
     storage: PrefixStorage,
     notice: Callable[[str], None],
 ) -> Traced:
-    """The model in the scope that was asked for; with no scope given, "all" where the attention cannot be split."""
-    if compiled.scope == "suffix":
+    """The model within the reach that was asked for; what nobody asked for gives way to what the model cannot do."""
+    if compiled.scope == "all":
+        return Traced(trace(skeleton, checkpoint.family), checkpoint.family)
+    name = type(skeleton).__name__
+    first_layer = reach.first_layer(checkpoint.config.get_text_config().num_hidden_layers)
+    if first_layer:
         try:
-            trunk = trace_suffix(skeleton, checkpoint.family, compiled.task.max_tokens)
+            return _trace_suffix(skeleton, checkpoint.family, compiled, first_layer, storage)
         except UnsupportedAttention as error:
-            if scope == "suffix" or compiled.task.kind == "completion":
+            if reach.layers is not None:
                 raise SeedTuneError(
-                    f"{type(skeleton).__name__} cannot be tuned at the suffix of rows only: {error}",
-                    value=scope,
-                    rule="attention whose keys and values can be cached",
-                    remedy="choose another model" if compiled.task.kind == "completion" else "use --scope all",
+                    f"{name} cannot be tuned in its upper layers only: {error}",
+                    value=f"--layers {reach.layers}",
+                    rule="upper layers that read nothing but what the layer below gives them",
+                    remedy="leave --layers out",
                 ) from error
-            notice(f"scope all: {type(skeleton).__name__} cannot be split, because {error}")
-        else:
-            layout = PrefixLayout(trunk.layers, trunk.key_heads, trunk.head_size, storage)
-            return Traced(trunk.model, checkpoint.family, layout)
+            notice(f"every layer: {name} cannot be tuned in its upper layers only, because {error}")
+    try:
+        return _trace_suffix(skeleton, checkpoint.family, compiled, 0, storage)
+    except UnsupportedAttention as error:
+        if reach.scope is not None or compiled.task.kind == "completion":
+            raise SeedTuneError(
+                f"{name} cannot be tuned at some tokens of rows only: {error}",
+                value=reach.scope,
+                rule="attention whose keys and values can be cached",
+                remedy="choose another model" if compiled.task.kind == "completion" else "use --scope all",
+            ) from error
+        notice(f"scope all: {name} cannot be split, because {error}")
     return Traced(trace(skeleton, checkpoint.family), checkpoint.family)
+
+
+def _trace_suffix(
+    skeleton: torch.nn.Module, family: Family, compiled: CompiledTask, first_layer: int, storage: PrefixStorage
+) -> Traced:
+    trunk = trace_suffix(skeleton, family, compiled.task.max_tokens, first_layer)
+    layout = PrefixLayout(trunk.layers, trunk.key_heads, trunk.head_size, storage, trunk.entering)
+    upper = trunk.model
+    if first_layer:
+        upper = trunk.model.clone()
+        if not start_at_first_layer(upper):
+            raise UnsupportedAttention("they read the embeddings of the tokens again")
+    return Traced(upper, family, layout, trunk.model)
 
 
 def state_layout(
@@ -91,16 +118,16 @@ class TracedModel:
 def trace_model(
     checkpoint: Checkpoint,
     task: CompiledTask,
-    scope: Scope | None,
+    reach: Reach,
     prefix_storage: PrefixStorage,
     targets: str,
     rank: int,
     adapter_seed: int,
     notice: Callable[[str], None],
 ) -> TracedModel:
-    """Traces the model in its scope and lays out its state; arguments as of `pipeline.export_bundle`."""
+    """Traces the model within its reach and lays out its state; arguments as of `pipeline.export_bundle`."""
     skeleton = checkpoint.skeleton()
-    traced = trace_in_scope(skeleton, checkpoint, task, scope, prefix_storage, notice)
+    traced = trace_in_scope(skeleton, checkpoint, task, reach, prefix_storage, notice)
     layout = state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed)
     return TracedModel(traced, skeleton, layout, _model_of(checkpoint, skeleton))
 

@@ -21,21 +21,33 @@ PREFIX_TYPES: dict[PrefixStorage, str] = {"fp32": "float32", "fp16": "float16", 
 
 
 class PrefixLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the keys and values of one prefix of P tokens are: twice [layers, key_heads, P, head_size], as stored.
+    """What is kept of a row of P tokens before those where the state acts, and S tokens where it does.
 
-    ``storage`` int8 adds twice [layers, key_heads, P] float16 scales.
+    Twice [layers, key_heads, P, head_size], the keys and values of the layers with state, as stored; ``storage`` int8
+    adds twice [layers, key_heads, P] float16 scales. Where lower layers carry no state, [S, entering] float32 as well:
+    the hidden states that enter the first layer that does; ``entering`` is 0 where every layer carries state.
     """
 
     layers: int
     key_heads: int
     head_size: int
     storage: PrefixStorage
+    entering: int = 0
 
     @property
     def bytes_per_token(self) -> int:
         """Bytes of one token of a prefix."""
         of_head = self.head_size * np.dtype(PREFIX_TYPES[self.storage]).itemsize + (2 if self.storage == "int8" else 0)
         return 2 * self.layers * self.key_heads * of_head
+
+    @property
+    def bytes_per_suffix_token(self) -> int:
+        """Bytes of what is kept of a token where the state acts."""
+        return 4 * self.entering
+
+    def bytes_of(self, prefix_tokens: int, suffix_tokens: int) -> int:
+        """Bytes of what is kept of a row."""
+        return prefix_tokens * self.bytes_per_token + suffix_tokens * self.bytes_per_suffix_token
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,19 +69,15 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="language_model"):
     """A language model that is asked a task.
 
-    ``label_word_ids`` are those of the label words, in the order of the labels; none for a completion task. ``prefix``
-    is None where the state acts at every token (scope "all").
+    ``label_word_ids`` are those of the label words, in the order of the labels; none for a completion task. ``scope``
+    says at which tokens the state acts, and ``prefix`` what is kept of the others; it is None for scope "all".
     """
 
     model: Model
     task: Task
     label_word_ids: tuple[int, ...]
+    scope: Scope = "all"
     prefix: PrefixLayout | None = None
-
-    @property
-    def scope(self) -> Scope:
-        """Where the state acts: at the last tokens of a row, its suffix, or at all of them."""
-        return "all" if self.prefix is None else "suffix"
 
     @property
     def scores(self) -> Literal["log_probabilities", "token_accuracy"]:
@@ -113,16 +121,24 @@ def require_known_objective(raw: bytes, path: Path) -> None:
 
 
 def check_objective(objective: Objective, path: Path) -> None:
-    """Raises SeedTuneError where the prefix layout of ``objective`` is out of range; ``path`` is the manifest's."""
+    """Raises SeedTuneError where the prefix layout of ``objective`` cannot be; ``path`` is the manifest's."""
     layout = objective.prefix
+    if (layout is None) != (objective.scope == "all"):
+        raise SeedTuneError(
+            "the scope and the prefix layout do not belong together",
+            file=path,
+            value=objective.scope,
+            rule="a prefix layout for every scope but all",
+            remedy="export the bundle again",
+        )
     if layout is None:
         return
-    sizes = (layout.layers, layout.key_heads, layout.head_size)
+    sizes = (layout.layers, layout.key_heads, layout.head_size, max(1, layout.entering))
     if not all(0 < size <= MAX_PREFIX_DIMENSION for size in sizes):
         raise SeedTuneError(
             "the prefix layout is out of range",
             file=path,
             value=sizes,
-            rule=f"layers, key heads and head size from 1 to {MAX_PREFIX_DIMENSION}",
+            rule=f"layers, key heads, head size and width from 1 to {MAX_PREFIX_DIMENSION}",
             remedy="export the bundle again",
         )

@@ -30,8 +30,16 @@ def export_command(
     scope: Annotated[
         Scope | None,
         typer.Option(
-            help="Where the state acts: at the suffix of a row (the template's end, the mask), so that the keys and "
-            "values of its text are computed once; or at all tokens. Default: suffix where task and model allow it.",
+            help="Where the state acts: at the suffix of a row (the template's end, the mask), or at the last of its "
+            "tokens, so that the keys and values of its text are computed once; or at all tokens. Default: suffix "
+            "where task and model allow it.",
+            show_default=False,
+        ),
+    ] = None,
+    layers: Annotated[
+        int | None,
+        typer.Option(
+            help="Layers from the top in which the state acts; what enters them is computed once a row. Default: all.",
             show_default=False,
         ),
     ] = None,
@@ -75,6 +83,7 @@ def export_command(
             rank=rank,
             adapter_seed=adapter_seed,
             scope=scope,
+            layers=layers,
             prefix_storage=prefix_storage,
             check=check,
             overwrite=overwrite,
@@ -107,6 +116,7 @@ def export_command(
                 "state_parameters": manifest.state.parameters,
                 "targets": len(manifest.state.targets),
                 "scope": objective.scope,
+                "layers": objective.prefix.layers if objective.prefix else None,
                 "prefix_bytes_per_token": objective.prefix.bytes_per_token if objective.prefix else None,
                 "size_bytes": total_bytes,
                 "seconds": seconds,

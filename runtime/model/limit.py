@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.prefix.maker import prefix_places, read_ids
+from seedtune.runtime.prefix.maker import prefix_places, read_ids, reads_prefix_alone
 from seedtune.runtime.stages.memory_limit import Shape, choose
 from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.task.example import Example
@@ -56,11 +56,11 @@ def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int,
     if manifest.objective.prefix is None:
         longest, prefix, read = max(len(example.ids) for example in examples), 0, 0
     else:
-        causal = manifest.objective.model.family == "causal"
+        alone = reads_prefix_alone(manifest.objective)
         longest = max(0 if example.suffix is None else len(example.suffix) for example in examples)
         prefix = max(len(prefix_places(example)) for example in examples)
-        read = max(len(read_ids(example, causal)) for example in examples)
-    prefix_bytes = prefix * manifest.objective.prefix.bytes_per_token if manifest.objective.prefix else 0
+        read = max(len(read_ids(example, alone)) for example in examples)
+    prefix_bytes = manifest.objective.prefix.bytes_of(prefix, longest) if manifest.objective.prefix else 0
     wanted = examples_at_once * longest
     return Shape(longest, prefix, read, wanted, manifest.state.parameters, prefix_bytes, not cached)
 

@@ -1,12 +1,14 @@
-"""Blocks: the keys and values of one row's prefix as stored, apart and side by side in a batch.
+"""Blocks: what is kept of one row as stored, apart and side by side in a batch.
 
-A block of P tokens is, in this order and without gaps, ``keys`` and ``values`` [layers, key heads, P, head size], and
-for int8 ``key_scales`` and ``value_scales`` [layers, key heads, P, 1]; see `bundle.manifest.PrefixLayout`.
+A block of P prefix and S suffix tokens is, in this order and without gaps, ``keys`` and ``values`` [layers, key heads,
+P, head size], for int8 ``key_scales`` and ``value_scales`` [layers, key heads, P, 1], and where lower layers carry no
+state ``entering`` [1, S, H]; see `bundle.objective.PrefixLayout`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,11 +16,12 @@ import numpy.typing as npt
 
 from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout
 
-ORDER = ("keys", "values", "key_scales", "value_scales")
+ENTERING = "entering"
+ORDER = ("keys", "values", "key_scales", "value_scales", ENTERING)
 
 
 class LayeredArray(Protocol):
-    """An array of a block, [layers, key heads, P, ...]: in memory, or in a file."""
+    """An array of a block, [layers, ...]: in memory, or in a file."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -31,7 +34,7 @@ class LayeredArray(Protocol):
         ...
 
     def __getitem__(self, layer: int, /) -> npt.NDArray[Any]:
-        """One layer, [key heads, P, ...]."""
+        """One layer."""
         ...
 
 
@@ -39,18 +42,28 @@ Block = Mapping[str, npt.NDArray[Any]]
 LayeredBlock = Mapping[str, LayeredArray]
 
 
-def block_shapes(layout: PrefixLayout, tokens: int) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+@dataclass(frozen=True, order=True)
+class Tokens:
+    """How many tokens of a row are before those where the state acts, and how many are such."""
+
+    prefix: int
+    suffix: int
+
+
+def block_shapes(layout: PrefixLayout, tokens: Tokens) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
     """Name -> (dtype, shape) of the arrays of a block, in their order."""
-    shape = (layout.layers, layout.key_heads, tokens)
+    shape = (layout.layers, layout.key_heads, tokens.prefix)
     whole = np.dtype(PREFIX_TYPES[layout.storage]), (*shape, layout.head_size)
     arrays: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {"keys": whole, "values": whole}
     if layout.storage == "int8":
         arrays |= dict.fromkeys(("key_scales", "value_scales"), (np.dtype("float16"), (*shape, 1)))
+    if layout.entering:
+        arrays[ENTERING] = np.dtype("float32"), (1, tokens.suffix, layout.entering)
     return arrays
 
 
-def parse_block(raw: memoryview | bytes, layout: PrefixLayout, tokens: int) -> Block:
-    """Views of the arrays of a block of ``tokens`` tokens; nothing is copied."""
+def parse_block(raw: memoryview | bytes, layout: PrefixLayout, tokens: Tokens) -> Block:
+    """Views of the arrays of a block of ``tokens``; nothing is copied."""
     block, offset = {}, 0
     for name, (dtype, shape) in block_shapes(layout, tokens).items():
         count = int(np.prod(shape))
@@ -81,7 +94,7 @@ class SideBySide:
     def __init__(self, blocks: Sequence[LayeredBlock], layout: PrefixLayout, name: str) -> None:
         self._arrays = [block[name] for block in blocks]
         longest = max(1, *(array.shape[2] for array in self._arrays))
-        self.dtype, self._of_row = block_shapes(layout, longest)[name]
+        self.dtype, self._of_row = block_shapes(layout, Tokens(longest, 0))[name]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -106,5 +119,14 @@ class SideBySide:
 
 
 def side_by_side(blocks: Sequence[LayeredBlock], layout: PrefixLayout) -> dict[str, SideBySide]:
-    """The inputs of a graph for ``blocks``, by name."""
-    return {name: SideBySide(blocks, layout, name) for name in block_shapes(layout, 1)}
+    """The keys and values of ``blocks`` as inputs of a graph, by name."""
+    return {name: SideBySide(blocks, layout, name) for name in block_shapes(layout, Tokens(1, 1)) if name != ENTERING}
+
+
+def entering_states(blocks: Sequence[LayeredBlock]) -> npt.NDArray[np.float32]:
+    """What enters the first layer with state, of all ``blocks``: [B, S, H], padded with zeros on the right."""
+    states = [block[ENTERING][0] for block in blocks]
+    whole = np.zeros((len(states), max(map(len, states)), states[0].shape[1]), np.float32)
+    for row, of_row in enumerate(states):
+        whole[row, : len(of_row)] = of_row
+    return whole

@@ -1,17 +1,18 @@
-"""The file of a prefix cache, format version 1. All numbers little-endian; docs/reference/run-folder.md says the same.
+"""The file of a prefix cache, format version 2. All numbers little-endian; docs/reference/run-folder.md says the same.
 
     offset  size  what
     0       8     magic "SEEDPREF"
-    8       4     format version (uint32) = 1
+    8       4     format version (uint32) = 2
     12      4     length h of the header (uint32)
     16      h     header, UTF-8 JSON, see :class:`CacheHeader`
     16+h    4     CRC-32 of everything before it
     then entries, each at a multiple of 64 bytes:
     0       32    key: SHA-256 of the row, see maker.py
     32      8     tokens P of the prefix (uint64)
-    40      4     CRC-32 of the block (uint32)
-    44      4     CRC-32 of the 44 bytes before it (uint32)
-    48      16    zero
+    40      8     tokens S of the suffix of which something is kept (uint64)
+    48      4     CRC-32 of the block (uint32)
+    52      4     CRC-32 of the 52 bytes before it (uint32)
+    56      8     zero
     64      n     the block, see blocks.py
 
 Entries are only ever appended. A file that was cut short in the middle of one loses that one.
@@ -30,7 +31,7 @@ from types import TracebackType
 
 from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.prefix.blocks import Block, LayeredBlock, parse_block, raw_arrays
+from seedtune.runtime.prefix.blocks import Block, LayeredBlock, Tokens, parse_block, raw_arrays
 from seedtune.runtime.prefix.cache_header import (
     CHECKSUM,
     MAX_HEADER_BYTES,
@@ -42,7 +43,7 @@ from seedtune.runtime.prefix.cache_header import (
 )
 from seedtune.runtime.prefix.stored_block import checksum_of, stored_block
 
-ENTRY = struct.Struct("<32sQI")
+ENTRY = struct.Struct("<32sQQI")
 ALIGNMENT = 64
 
 
@@ -56,7 +57,7 @@ class CacheFile:
             memory limit nothing but that layer is held.
 
     Attributes:
-        tokens: key -> tokens of the prefix, of every whole entry.
+        tokens: key -> tokens of which something is kept, of every whole entry.
 
     Raises:
         SeedTuneError: it belongs to another bundle, is no cache file, has been altered, or cannot be read or made.
@@ -66,7 +67,7 @@ class CacheFile:
         self.path = path
         self._mapped = mapped
         self.header = header
-        self.tokens: dict[bytes, int] = {}
+        self.tokens: dict[bytes, Tokens] = {}
         self._places: dict[bytes, tuple[int, int]] = {}
         self._verified: set[bytes] = set()
         self._map: mmap.mmap | None = None
@@ -109,11 +110,11 @@ class CacheFile:
     def __contains__(self, key: bytes) -> bool:
         return key in self._places
 
-    def entry_bytes(self, tokens: int) -> int:
-        """Bytes that an entry of ``tokens`` tokens takes."""
+    def entry_bytes(self, tokens: Tokens) -> int:
+        """Bytes that an entry of ``tokens`` takes."""
         return entry_bytes(self.header.layout, tokens)
 
-    def append(self, key: bytes, tokens: int, block: Block) -> None:
+    def append(self, key: bytes, tokens: Tokens, block: Block) -> None:
         """Adds an entry.
 
         Raises:
@@ -124,13 +125,13 @@ class CacheFile:
             checksum = zlib.crc32(raw, checksum)
             # One copy at a time: a block is as large as a layer of weights.
             del raw
-        entry = ENTRY.pack(key, tokens, checksum)
+        entry = ENTRY.pack(key, tokens.prefix, tokens.suffix, checksum)
         head = (entry + CHECKSUM.pack(zlib.crc32(entry))).ljust(ALIGNMENT, b"\0")
         self._write(self._end, itertools.chain([head], raw_arrays(block)))
         self._places[key] = (self._end + ALIGNMENT, checksum)
         self.tokens[key] = tokens
         self._verified.add(key)
-        self._end = _padded(self._end + ALIGNMENT + tokens * self.header.layout.bytes_per_token)
+        self._end += self.entry_bytes(tokens)
 
     def block(self, key: bytes) -> LayeredBlock:
         """The block of ``key``, as views of the mapped file, or read at each use where it is not to be mapped.
@@ -141,7 +142,7 @@ class CacheFile:
         """
         offset, _ = self._places[key]
         tokens = self.tokens[key]
-        size = tokens * self.header.layout.bytes_per_token
+        size = self.header.layout.bytes_of(tokens.prefix, tokens.suffix)
         if not self._mapped:
             self._verify(key, lambda: checksum_of(self._file.fileno(), offset, size))
             return stored_block(self._file.fileno(), offset, self.header.layout, tokens)
@@ -171,7 +172,7 @@ class CacheFile:
         while self._end + ALIGNMENT <= size:
             self._file.seek(self._end)
             head = self._file.read(ALIGNMENT)
-            key, tokens, checksum = ENTRY.unpack_from(head)
+            key, prefix, suffix, checksum = ENTRY.unpack_from(head)
             (of_head,) = CHECKSUM.unpack_from(head, ENTRY.size)
             if zlib.crc32(head[: ENTRY.size]) != of_head:
                 raise SeedTuneError(
@@ -181,11 +182,11 @@ class CacheFile:
                     rule="entries as they were appended",
                     remedy=REMEDY,
                 )
-            after = self._end + ALIGNMENT + tokens * self.header.layout.bytes_per_token
+            after = self._end + ALIGNMENT + self.header.layout.bytes_of(prefix, suffix)
             if after > size:
                 return
             self._places[key] = (self._end + ALIGNMENT, checksum)
-            self.tokens[key] = tokens
+            self.tokens[key] = Tokens(prefix, suffix)
             self._end = _padded(after)
 
     def _write(self, offset: int, parts: Iterable[bytes | memoryview]) -> None:
@@ -203,9 +204,9 @@ class CacheFile:
             raise _unusable(self.path, error) from error
 
 
-def entry_bytes(layout: PrefixLayout, tokens: int) -> int:
-    """Bytes that an entry of ``tokens`` tokens takes in a file."""
-    return _padded(ALIGNMENT + tokens * layout.bytes_per_token)
+def entry_bytes(layout: PrefixLayout, tokens: Tokens) -> int:
+    """Bytes that an entry of ``tokens`` takes in a file."""
+    return _padded(ALIGNMENT + layout.bytes_of(tokens.prefix, tokens.suffix))
 
 
 def _padded(offset: int) -> int:

@@ -12,7 +12,7 @@ from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.errors import SeedTuneError
 
 MAGIC = b"SEEDPREF"
-VERSION = 1
+VERSION = 2
 START = struct.Struct("<8sII")
 CHECKSUM = struct.Struct("<I")
 MAX_HEADER_BYTES = 1 << 16

@@ -1,7 +1,8 @@
 """Computes the blocks of examples with the prefix graph.
 
-A causal model reads the prefix alone. A masked one reads the whole row, because its text sees the mask as well; the
-keys and values of the suffix, which it computes on the way, are dropped.
+A causal model reads the prefix alone, where nothing else of the row is kept. A masked one reads the whole row, because
+its text sees the mask as well, and so does every model of which the hidden states that enter the first layer with
+state are kept. The keys and values of the suffix, which are computed on the way, are dropped.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 from seedtune.runtime.batches.token_rows import grouped, padded
 from seedtune.runtime.batches.types import Batch, Integers, Work
 from seedtune.runtime.bundle.manifest import Manifest
+from seedtune.runtime.bundle.objective import Objective, PrefixLayout
 from seedtune.runtime.graphs.types import Graph
-from seedtune.runtime.prefix.blocks import Block
+from seedtune.runtime.prefix.blocks import ENTERING, Block, Tokens
 from seedtune.runtime.task.example import Example
 
 # Tokens of a call; bounds memory, together with what a call returns: this many tokens' keys and values.
@@ -29,20 +31,27 @@ class PrefixMaker:
     def __init__(self, graph: Graph, manifest: Manifest, tokens_per_call: int | None = None) -> None:
         assert manifest.objective.prefix is not None
         self._graph = graph
-        self._causal = manifest.objective.model.family == "causal"
+        self._prefix_alone = reads_prefix_alone(manifest.objective)
         self._padding_id = manifest.objective.model.padding_id
-        returned = RETURNED_BYTES // manifest.objective.prefix.bytes_per_token
+        layout = manifest.objective.prefix
+        returned = RETURNED_BYTES // (layout.bytes_per_token + layout.bytes_per_suffix_token)
         self._limit = tokens_per_call or max(1, min(TOKENS_PER_CALL, returned))
 
     def make(self, examples: Sequence[Example]) -> Iterator[tuple[int, Block]]:
-        """The place and the block of each example with a prefix, those of similar length together."""
-        read = [read_ids(example, self._causal) for example in examples]
-        places = [place for place, example in enumerate(examples) if len(prefix_places(example))]
+        """The place and the block of each example of which something is read, those of similar length together."""
+        read = [read_ids(example, self._prefix_alone) for example in examples]
+        places = [place for place, ids in enumerate(read) if len(ids)]
         names = list(self._graph.outputs)
         for index, found in self._graph.run(names, self._batches(read, places), {}):
             for row, place in enumerate(index.tolist()):
-                kept = _as_slice(prefix_places(examples[place]))
-                yield place, {name: array[:, row][:, :, kept] for name, array in zip(names, found, strict=True)}
+                kept, suffix = _as_slice(prefix_places(examples[place])), examples[place].suffix
+                yield (
+                    place,
+                    {
+                        name: array[row][None, suffix] if name == ENTERING else array[:, row][:, :, kept]
+                        for name, array in zip(names, found, strict=True)
+                    },
+                )
             # Else it would take its memory while the next one is made.
             del found
 
@@ -55,7 +64,7 @@ class PrefixMaker:
 
 def _as_slice(places: Integers) -> Integers | slice:
     """The first tokens of a row as a slice, which copies nothing."""
-    return slice(0, len(places)) if places[-1] == len(places) - 1 else places
+    return slice(0, len(places)) if not len(places) or places[-1] == len(places) - 1 else places
 
 
 def prefix_places(example: Example) -> Integers:
@@ -64,16 +73,27 @@ def prefix_places(example: Example) -> Integers:
     return np.setdiff1d(np.arange(len(example.ids)), example.suffix)
 
 
-def read_ids(example: Example, causal: bool) -> Integers:
+def kept_tokens(example: Example, layout: PrefixLayout) -> Tokens:
+    """Of how many tokens of ``example`` something is kept."""
+    assert example.suffix is not None
+    return Tokens(len(prefix_places(example)), len(example.suffix) if layout.entering else 0)
+
+
+def reads_prefix_alone(objective: Objective) -> bool:
+    """Whether what is kept of a row follows from its prefix alone, so that rows that begin alike share it."""
+    return objective.model.family == "causal" and not (objective.prefix and objective.prefix.entering)
+
+
+def read_ids(example: Example, prefix_alone: bool) -> Integers:
     """The tokens that the prefix graph reads for ``example``."""
     # Of a causal row the suffix follows the prefix; of a masked one it may stand anywhere.
-    return example.ids[prefix_places(example)] if causal else example.ids
+    return example.ids[prefix_places(example)] if prefix_alone else example.ids
 
 
-def prefix_key(example: Example, causal: bool) -> bytes:
+def prefix_key(example: Example, prefix_alone: bool) -> bytes:
     """SHA-256 of all that the block of ``example`` depends on besides the bundle: tokens read, and places kept."""
     digest = hashlib.sha256()
-    for part in (read_ids(example, causal), prefix_places(example)):
+    for part in (read_ids(example, prefix_alone), prefix_places(example)):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part.astype("<i8").tobytes())
     return digest.digest()

@@ -15,12 +15,14 @@ from filelock import FileLock
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import Graphs
-from seedtune.runtime.prefix.blocks import Block, LayeredBlock, block_bytes, parse_block
+from seedtune.runtime.prefix.blocks import Block, LayeredBlock, Tokens, block_bytes, parse_block
 from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
 from seedtune.runtime.prefix.cache_header import CacheHeader
-from seedtune.runtime.prefix.maker import PrefixMaker, prefix_key, prefix_places
+from seedtune.runtime.prefix.maker import PrefixMaker, kept_tokens, prefix_key, reads_prefix_alone
 from seedtune.runtime.task.example import Example
 
+# A row of which nothing is kept.
+NONE = Tokens(0, 0)
 # Left free on the disk, for the journal and logs of the run.
 RESERVED_BYTES = 16 << 20
 
@@ -52,7 +54,7 @@ class Prefixes:
     """See the module docstring. Call :meth:`close` when done, or leave it to the end of the process.
 
     Args:
-        graphs: of a bundle of scope "suffix".
+        graphs: of a bundle whose scope is not "all".
         examples: the rows of the split.
         cache: the cache file, made if need be; None computes every prefix anew.
         limit_bytes: of the cache; rows beyond it are computed anew whenever they are needed. None for all.
@@ -77,10 +79,10 @@ class Prefixes:
         self._examples = examples
         self._header = CacheHeader(bundle.sha256, layout)
         self._file = CacheFile(cache, self._header, graphs.choice is None) if cache is not None else None
-        causal = bundle.manifest.objective.model.family == "causal"
-        self._keys = [prefix_key(example, causal) for example in examples]
-        self.lengths = [len(prefix_places(example)) for example in examples]
-        self._first = {key: place for place, key in reversed(list(enumerate(self._keys))) if self.lengths[place]}
+        alone = reads_prefix_alone(bundle.manifest.objective)
+        self._keys = [prefix_key(example, alone) for example in examples]
+        self.tokens = [kept_tokens(example, layout) for example in examples]
+        self._first = {key: place for place, key in reversed(list(enumerate(self._keys))) if self.tokens[place] != NONE}
         self._kept = self._within(limit_bytes)
         self._maker: PrefixMaker | None = None
 
@@ -92,11 +94,11 @@ class Prefixes:
 
     def plan(self) -> CachePlan:
         """What the cache comes to, and what of it is missing."""
-        sizes = {key: entry_bytes(self.layout, self.lengths[place]) for key, place in self._first.items()}
+        sizes = {key: entry_bytes(self.layout, self.tokens[place]) for key, place in self._first.items()}
         missing = self._missing()
         return CachePlan(
             rows=len(sizes),
-            tokens=sum(self.lengths[place] for place in self._first.values()),
+            tokens=sum(self.tokens[place].prefix for place in self._first.values()),
             total_bytes=sum(sizes.values()),
             kept_rows=len(self._kept),
             kept_bytes=sum(sizes[key] for key in self._kept),
@@ -125,7 +127,7 @@ class Prefixes:
             missing = self._missing()
             for done, (place, block) in enumerate(self._make(missing), 1):
                 index = missing[place]
-                self._file.append(self._keys[index], self.lengths[index], block)
+                self._file.append(self._keys[index], self.tokens[index], block)
                 # A view of what the call returned, which would stay through the next call.
                 del block
                 yield done
@@ -139,9 +141,9 @@ class Prefixes:
             SeedTuneError: a block of the cache has been altered.
         """
         found: dict[int, LayeredBlock] = {}
-        empty = parse_block(b"", self.layout, 0)
+        empty = parse_block(b"", self.layout, NONE)
         for index in indices:
-            if not self.lengths[index]:
+            if self.tokens[index] == NONE:
                 found[index] = empty
             elif self._file is not None and self._keys[index] in self._file:
                 found[index] = self._file.block(self._keys[index])
@@ -149,7 +151,7 @@ class Prefixes:
         for place, block in self._make(absent):
             # A view would keep all that the call returned.
             index = absent[place]
-            found[index] = parse_block(block_bytes(block), self.layout, self.lengths[index])
+            found[index] = parse_block(block_bytes(block), self.layout, self.tokens[index])
             del block
         return [found[index] for index in indices]
 
@@ -169,7 +171,7 @@ class Prefixes:
         kept: set[bytes] = set()
         used = 0
         for key in sorted(self._first, key=lambda key: (not self._has(key), self._first[key])):
-            size = entry_bytes(self.layout, self.lengths[self._first[key]])
+            size = entry_bytes(self.layout, self.tokens[self._first[key]])
             if limit_bytes is None or used + size <= limit_bytes:
                 kept.add(key)
                 used += size

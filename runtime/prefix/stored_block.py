@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.bundle.objective import PrefixLayout
-from seedtune.runtime.prefix.blocks import LayeredArray, LayeredBlock, block_shapes
+from seedtune.runtime.prefix.blocks import LayeredArray, LayeredBlock, Tokens, block_shapes
 
 READ_BYTES = 1 << 20
 
@@ -45,8 +45,8 @@ class StoredArray:
         return array
 
 
-def stored_block(descriptor: int, offset: int, layout: PrefixLayout, tokens: int) -> LayeredBlock:
-    """The arrays of the block of ``tokens`` tokens at ``offset`` of an open file."""
+def stored_block(descriptor: int, offset: int, layout: PrefixLayout, tokens: Tokens) -> LayeredBlock:
+    """The arrays of the block of ``tokens`` at ``offset`` of an open file."""
     block: dict[str, LayeredArray] = {}
     for name, (dtype, shape) in block_shapes(layout, tokens).items():
         block[name] = StoredArray(descriptor, offset, dtype, shape)

@@ -1,4 +1,4 @@
-"""What graphs of scope "suffix" are fed: the last tokens of rows, and the keys and values of the tokens before them."""
+"""What graphs of scope "suffix" and "last" are fed: the last tokens of rows, and what is kept of the tokens before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from seedtune.runtime.batches.token_rows import grouped, padded
 from seedtune.runtime.batches.types import Batch, Integers, Work
-from seedtune.runtime.prefix.blocks import side_by_side
+from seedtune.runtime.prefix.blocks import ENTERING, entering_states, side_by_side
 from seedtune.runtime.prefix.prefixes import Prefixes
 from seedtune.runtime.task.example import Example
 
@@ -39,17 +39,18 @@ class SuffixRows:
     def batches(self, indices: Sequence[int] | Integers, limit: int) -> Iterator[Batch]:
         """See :class:`~seedtune.runtime.data.batches.Feeder`; shortest prefix first."""
         wanted = [int(index) for index in indices]
-        sizes = [(self.prefixes.lengths[index], len(_suffix(self.examples[index]))) for index in wanted]
+        sizes = [(self.prefixes.tokens[index].prefix, len(_suffix(self.examples[index]))) for index in wanted]
         for group in grouped(sizes, (self._prefix_limit, limit)):
             chosen = [wanted[place] for place in group]
             rows = [self.examples[index] for index in chosen]
             ids, mask = padded([row.ids[_suffix(row)] for row in rows], self.padding_id)
             positions, _ = padded([_suffix(row) for row in rows], 0)
-            cached = side_by_side(self.prefixes.blocks(chosen), self.prefixes.layout)
-            lengths = np.array([self.prefixes.lengths[index] for index in chosen], np.int64)
+            blocks = self.prefixes.blocks(chosen)
+            cached = side_by_side(blocks, self.prefixes.layout)
+            lengths = np.array([self.prefixes.tokens[index].prefix for index in chosen], np.int64)
             prefix_tokens = len(chosen) * cached["keys"].shape[3]
             arrays = {
-                "ids": ids,
+                **({ENTERING: entering_states(blocks)} if self.prefixes.layout.entering else {"ids": ids}),
                 "mask": mask,
                 "positions": positions,
                 **_what_is_right(rows),
@@ -58,7 +59,7 @@ class SuffixRows:
             work = Work(int(ids.size), int(ids.size - mask.sum()), prefix_tokens, int(prefix_tokens - lengths.sum()))
             yield Batch(arrays, group, work, cached)
             # Held here too, the last batch would still take its memory while the next one is made.
-            del cached
+            del cached, blocks
 
 
 def _what_is_right(rows: Sequence[Example]) -> dict[str, Integers]:

@@ -29,7 +29,7 @@ class CompiledTask:
         mask_token: the mask token's text, for a masked language model.
         unknown_token: the unknown token's text, if there is one.
         max_positions: tokens that the model can take.
-        scope: "suffix" also splits every row.
+        scope: "suffix" and "last" also split every row.
         end_token: the end-of-text token's text, which a response ends with, if there is one.
 
     Attributes:
@@ -66,7 +66,7 @@ class CompiledTask:
                 remedy=f"set max_tokens = {max_positions} or less in the task file",
             )
         completes = task.kind == "completion"
-        if completes and scope == "all":
+        if completes and scope != "suffix":
             raise SeedTuneError(
                 "a completion task is tuned at its responses only",
                 value=scope,
@@ -78,7 +78,7 @@ class CompiledTask:
                 "the template ends with a field, so there is no suffix for the state to act at",
                 value=self.task.template,
                 rule="fixed text after the last field, or a {mask}",
-                remedy="add some to the template, or export with --scope all",
+                remedy="add some to the template, or export with --scope last or all",
             )
         mask = mask_token if family == "masked" else None
         self._encoder = Encoder(self.task.template, tokenizer, mask, self.task.response)
@@ -125,7 +125,9 @@ class CompiledTask:
         if self.task.kind == "completion":
             return self._completion(fields, ids, whole - len(ids))
         suffix = None
-        if self.scope == "suffix":
+        if self.scope == "last":
+            suffix = np.array([position], np.int64)
+        elif self.scope == "suffix":
             border = self._agreement(ids, self._encoder.render(fields, to_last_field=True))
             suffix = np.union1d(np.arange(border, len(ids)), [position]).astype(np.int64)
         return Example(np.array(ids, np.int64), position, label, suffix, truncated_tokens=whole - len(ids))

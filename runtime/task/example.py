@@ -19,8 +19,8 @@ class Example:
         position: the token whose hidden state says the label word: the last one of a causal row, the mask of a
             masked one.
         label: its place in the task's labels; 0 where there is none.
-        suffix: [S] int64, the places where a state of scope "suffix" acts, ascending, ``position`` among them; None for
-            scope "all".
+        suffix: [S] int64, the places where a state of scope "suffix" or "last" acts, ascending, ``position`` among
+            them; None for scope "all".
         targets: [S] int64, the token that each of the suffix's tokens is to be followed by, in a completion task; else
             None.
         truncated_tokens: how many tokens truncation cost, 0 if the row fitted.

@@ -15,7 +15,8 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.template import count_masks, template_fields
 
 Family = Literal["causal", "masked"]
-Scope = Literal["suffix", "all"]
+# Which tokens of a row the state acts at: those behind its text, the one whose output is scored, or all.
+Scope = Literal["suffix", "last", "all"]
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,38 @@
+"""What was asked for of the reach: at which tokens and in which layers the state acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.structure import Scope
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Tokens times layers, as the user named them.
+
+    Attributes:
+        scope: the tokens; None for what task and model allow.
+        layers: how many, counted from the top; None for the default.
+    """
+
+    scope: Scope | None = None
+    layers: int | None = None
+
+    def first_layer(self, count: int) -> int:
+        """The place of the first layer with state among ``count``, from 0.
+
+        Raises:
+            SeedTuneError: there are fewer layers, or none was asked for.
+        """
+        if self.layers is None:
+            return 0
+        if not 1 <= self.layers <= count:
+            raise SeedTuneError(
+                "the model has not so many layers" if self.layers > count else "a state needs a layer to act in",
+                value=f"--layers {self.layers}",
+                rule=f"1 to {count}, the layers of this model",
+                remedy=f"use --layers {-(-count // 3)} for its top third, or leave it out for all",
+            )
+        return count - self.layers
