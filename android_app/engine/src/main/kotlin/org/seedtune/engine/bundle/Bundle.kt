@@ -13,7 +13,7 @@ import org.seedtune.engine.tokenizer.Tokenizer
  * @property sha256 of its manifest, which lists the hash of every other file: it identifies the bundle.
  */
 class Bundle private constructor(val folder: File, val manifest: Manifest, val sha256: String) {
-    /** The file of the graph "probe", "eval", "update", or "prefix" in a bundle of scope "suffix". */
+    /** The file of the graph "probe", "eval", "update", or "prefix" where the scope is not "all". */
     internal fun graph(name: String) = File(folder, "$name.onnx")
 
     /**
@@ -30,7 +30,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             Tokenizer.open(file),
             model.family == "masked",
             model.maskToken,
-            objective.scope == "suffix",
+            objective.scope,
             model.endToken,
         )
         if (task.labelWordIds != objective.labelWordIds) {

@@ -26,7 +26,8 @@ sealed interface Objective {
  * A language model that chooses label words or completes texts.
  *
  * @property labelWordIds the token of each label's word; empty in a completion task.
- * @property prefix null where the state acts at every token (scope "all").
+ * @property scope at which tokens the state acts: "suffix", those behind the text of a row, "last", the one that is scored, or "all".
+ * @property prefix what is kept of the others; null for scope "all".
  */
 @Serializable
 @SerialName(LanguageModel.KIND)
@@ -34,11 +35,9 @@ data class LanguageModel(
     val model: Model,
     val task: Task,
     @SerialName("label_word_ids") val labelWordIds: List<Int>,
+    val scope: String = "all",
     val prefix: PrefixLayout? = null,
 ) : Objective {
-    /** Where the state acts: "suffix", at the last tokens of a row, or "all". */
-    val scope: String get() = if (prefix == null) "all" else "suffix"
-
     internal companion object {
         internal const val KIND = "language_model"
     }
@@ -60,13 +59,19 @@ data class Model(
     @SerialName("end_token") val endToken: String? = null,
 )
 
-/** Keys and values of a prefix of P tokens: twice [layers, keyHeads, P, headSize], and for int8 twice float16 scales. */
+/**
+ * What is kept of a row of P tokens before those where the state acts, and S where it does: keys and values of the layers with state,
+ * twice [layers, keyHeads, P, headSize], for int8 twice float16 scales, and where lower layers carry no state [S, entering] float32.
+ *
+ * @property entering width of the hidden states that enter the first layer with state; 0 where every layer carries state.
+ */
 @Serializable
 data class PrefixLayout(
     val layers: Int,
     @SerialName("key_heads") val keyHeads: Int,
     @SerialName("head_size") val headSize: Int,
     val storage: String,
+    val entering: Int = 0,
 ) {
     /** Bytes of one token of a prefix. */
     val bytesPerToken: Int
@@ -75,4 +80,10 @@ data class PrefixLayout(
             "fp16" -> 2 * headSize
             else -> headSize + 2
         }
+
+    /** Bytes of what is kept of a token where the state acts. */
+    val bytesPerSuffixToken: Int get() = Float.SIZE_BYTES * entering
+
+    /** Bytes of what is kept of a row. */
+    fun bytesOf(prefixTokens: Long, suffixTokens: Long): Long = prefixTokens * bytesPerToken + suffixTokens * bytesPerSuffixToken
 }

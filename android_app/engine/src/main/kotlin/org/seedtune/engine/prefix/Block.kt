@@ -5,13 +5,20 @@ import java.nio.ByteBuffer
 import org.seedtune.engine.bundle.PrefixLayout
 import org.seedtune.engine.graph.LayeredInput
 
+/** Of how many tokens of a row something is kept: before those where the state acts, and of such. */
+internal data class Tokens(val prefix: Int, val suffix: Int) {
+    companion object {
+        val NONE = Tokens(0, 0)
+    }
+}
+
 /** One of the arrays of a block, [layers, keyHeads, P, width] values of [itemBytes] each. */
 internal class ArrayKind(val name: String, val type: OnnxJavaType, val itemBytes: Int, val width: Int) {
     /** Of one place of one head. */
     val placeBytes: Int get() = itemBytes * width
 }
 
-/** The arrays of a block in their order; see [PrefixLayout]. */
+/** The keys and values of a block in their order; see [PrefixLayout]. */
 internal fun arrayKinds(layout: PrefixLayout): List<ArrayKind> {
     val (type, size) = when (layout.storage) {
         "fp32" -> OnnxJavaType.FLOAT to 4
@@ -24,18 +31,18 @@ internal fun arrayKinds(layout: PrefixLayout): List<ArrayKind> {
 }
 
 /**
- * The keys and values of one row's prefix as stored: the arrays of [arrayKinds] without gaps, each [layers, keyHeads, tokens, width].
- * The same bytes as the Python runtime's, in memory or in a file.
+ * What is kept of one row as stored: the arrays of [arrayKinds] without gaps, each [layers, keyHeads, tokens, width], and behind them
+ * what enters the first layer with state, [tokens, entering] float32. The same bytes as the Python runtime's, in memory or in a file.
  */
 internal interface Block {
-    val tokens: Int
+    val tokens: Tokens
 
     /** Fills [into] with the bytes from [offset] on. */
     fun read(offset: Int, into: ByteArray)
 }
 
 /** A [Block] in memory. */
-internal class MemoryBlock(override val tokens: Int, val bytes: ByteArray) : Block {
+internal class MemoryBlock(override val tokens: Tokens, val bytes: ByteArray) : Block {
     override fun read(offset: Int, into: ByteArray) {
         bytes.copyInto(into, 0, offset, offset + into.size)
     }
@@ -63,9 +70,9 @@ internal class SideBySide(
     override fun fill(layer: Int, into: ByteBuffer) {
         val padding = ByteArray(longest * kind.placeBytes)
         for (block in blocks) {
-            val headBytes = block.tokens * kind.placeBytes
+            val headBytes = block.tokens.prefix * kind.placeBytes
             val raw = ByteArray(layout.keyHeads * headBytes)
-            block.read(before * block.tokens + layer * raw.size, raw)
+            block.read(before * block.tokens.prefix + layer * raw.size, raw)
             for (head in 0 until layout.keyHeads) {
                 into.put(raw, head * headBytes, headBytes)
                 into.put(padding, 0, padding.size - headBytes)
@@ -84,4 +91,16 @@ internal class SideBySide(
             }
         }
     }
+}
+
+/** What enters the first layer with state, of all [blocks]: [B, S, entering], padded with zeros on the right, in a direct buffer. */
+internal fun enteringStates(blocks: List<Block>, layout: PrefixLayout): ByteBuffer {
+    val longest = blocks.maxOf { it.tokens.suffix } * layout.bytesPerSuffixToken
+    val whole = ByteBuffer.allocateDirect(blocks.size * longest)
+    for (block in blocks) {
+        val raw = ByteArray(block.tokens.suffix * layout.bytesPerSuffixToken)
+        block.read(block.tokens.prefix * layout.bytesPerToken, raw)
+        whole.put(raw).put(ByteArray(longest - raw.size))
+    }
+    return whole.flip() as ByteBuffer
 }

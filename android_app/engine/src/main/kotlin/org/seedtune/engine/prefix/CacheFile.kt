@@ -15,13 +15,13 @@ import org.seedtune.engine.files.hexadecimal
 import org.seedtune.engine.json.JsonText
 
 /**
- * The file of a prefix cache, format version 1; the same bytes as the Python runtime's (docs/reference/run-folder.md). Entries are only
+ * The file of a prefix cache, format version 2; the same bytes as the Python runtime's (docs/reference/run-folder.md). Entries are only
  * ever appended; a file that was cut short in the middle of one loses that one.
  *
  * @throws SeedTuneException it belongs to another bundle, is no cache file, has been altered, or cannot be read or made.
  */
 internal class CacheFile(private val path: File, bundleSha256: String, private val layout: PrefixLayout) : Closeable {
-    private class Entry(val offset: Long, val tokens: Int, val checksum: Int) {
+    private class Entry(val offset: Long, val tokens: Tokens, val checksum: Int) {
         var verified = false
     }
 
@@ -57,7 +57,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
     fun append(key: ByteArray, block: MemoryBlock) {
         val checksum = Crc32.of(block.bytes)
         val head = ByteBuffer.allocate(ALIGNMENT).order(ByteOrder.LITTLE_ENDIAN)
-        head.put(key).putLong(block.tokens.toLong()).putInt(checksum)
+        head.put(key).putLong(block.tokens.prefix.toLong()).putLong(block.tokens.suffix.toLong()).putInt(checksum)
         head.putInt(Crc32.of(head.array(), 0, HEAD_BYTES))
         try {
             write(end, listOf(head.array(), block.bytes))
@@ -81,23 +81,26 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
     }
 
     private inner class StoredBlock(private val entry: Entry) : Block {
-        override val tokens: Int get() = entry.tokens
+        override val tokens: Tokens get() = entry.tokens
 
         override fun read(offset: Int, into: ByteArray) = readFully(entry.offset + offset, into)
     }
 
     private fun checksumOf(entry: Entry): Int {
         val digest = CRC32()
-        var left = entry.tokens * layout.bytesPerToken
+        val end = entry.offset + sizeOf(entry.tokens)
+        var left = sizeOf(entry.tokens).toInt()
         val piece = ByteArray(minOf(left, READ_BYTES))
         while (left > 0) {
             val part = if (left < piece.size) ByteArray(left) else piece
-            readFully(entry.offset + entry.tokens * layout.bytesPerToken - left, part)
+            readFully(end - left, part)
             digest.update(part)
             left -= part.size
         }
         return digest.value.toInt()
     }
+
+    private fun sizeOf(tokens: Tokens): Long = layout.bytesOf(tokens.prefix.toLong(), tokens.suffix.toLong())
 
     private fun readFully(offset: Long, into: ByteArray) {
         try {
@@ -135,10 +138,12 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
             if (Crc32.of(head, 0, HEAD_BYTES) != fields.getInt(HEAD_BYTES)) {
                 throw SeedTuneException("the prefix cache has been altered", path.path, "an entry's checksum at offset $end", remedy = REMEDY)
             }
-            val tokens = fields.getLong(KEY_BYTES)
-            val after = end + ALIGNMENT + tokens * layout.bytesPerToken
+            val prefix = fields.getLong(KEY_BYTES)
+            val suffix = fields.getLong(KEY_BYTES + Long.SIZE_BYTES)
+            val after = end + ALIGNMENT + layout.bytesOf(prefix, suffix)
             if (after > size) return
-            entries[hexadecimal(head.copyOf(KEY_BYTES))] = Entry(end + ALIGNMENT, tokens.toInt(), fields.getInt(KEY_BYTES + Long.SIZE_BYTES))
+            val checksum = fields.getInt(KEY_BYTES + 2 * Long.SIZE_BYTES)
+            entries[hexadecimal(head.copyOf(KEY_BYTES))] = Entry(end + ALIGNMENT, Tokens(prefix.toInt(), suffix.toInt()), checksum)
             end = padded(after)
         }
     }
@@ -156,8 +161,8 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
     companion object {
         private const val ALIGNMENT = 64
         private const val KEY_BYTES = 32
-        private const val HEAD_BYTES = 44
-        private const val VERSION = 1
+        private const val HEAD_BYTES = 52
+        private const val VERSION = 2
         private const val READ_BYTES = 1 shl 20
         private const val REMEDY = "delete the file; it is made again from the rows"
         private val MAGIC = "SEEDPREF".toByteArray(Charsets.US_ASCII)
@@ -172,6 +177,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
                     "key_heads" to layout.keyHeads,
                     "head_size" to layout.headSize,
                     "storage" to layout.storage,
+                    "entering" to layout.entering,
                 ),
             )
             val text = JsonText.encode(header).toByteArray()

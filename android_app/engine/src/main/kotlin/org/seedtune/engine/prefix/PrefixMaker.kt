@@ -18,29 +18,36 @@ internal fun prefixPlaces(example: Example): IntArray {
     return example.ids.indices.filterNot { it in suffix }.toIntArray()
 }
 
-/** The tokens that the prefix graph reads for [example]: of a causal row those before the suffix, else all. */
-internal fun readIds(example: Example, causal: Boolean): LongArray {
-    if (!causal) return example.ids
+/** Whether what is kept of a row follows from its prefix alone, so that rows that begin alike share it. */
+internal fun readsPrefixAlone(objective: LanguageModel): Boolean = objective.model.family == "causal" && objective.prefix?.entering == 0
+
+/** Of how many tokens of [example] something is kept. */
+internal fun keptTokens(example: Example, layout: PrefixLayout) =
+    Tokens(prefixPlaces(example).size, if (layout.entering > 0) example.suffix!!.size else 0)
+
+/** The tokens that the prefix graph reads for [example]: those before the suffix where the rest does not matter, else all. */
+internal fun readIds(example: Example, prefixAlone: Boolean): LongArray {
+    if (!prefixAlone) return example.ids
     val kept = prefixPlaces(example)
     return LongArray(kept.size) { example.ids[kept[it]] }
 }
 
 /**
- * Computes the blocks of examples with the prefix graph. A causal model reads the prefix alone. A masked one reads the whole
- * row, because its text sees the mask as well; the keys and values of the suffix are dropped.
+ * Computes the blocks of examples with the prefix graph. A causal model reads the prefix alone, where nothing else of the row is
+ * kept. A masked one reads the whole row, because its text sees the mask as well; the keys and values of the suffix are dropped.
  */
 internal class PrefixMaker(private val graph: Graph, objective: LanguageModel, tokensPerCall: Int?) : Closeable by graph {
     private val layout: PrefixLayout = requireNotNull(objective.prefix) { "a bundle of scope \"all\" has no prefixes" }
     private val kinds = arrayKinds(layout)
-    private val causal = objective.model.family == "causal"
+    private val prefixAlone = readsPrefixAlone(objective)
     private val paddingId = objective.model.paddingId
-    private val limit = tokensPerCall ?: maxOf(1, minOf(TOKENS_PER_CALL, RETURNED_BYTES / layout.bytesPerToken))
+    private val limit = tokensPerCall ?: maxOf(1, minOf(TOKENS_PER_CALL, RETURNED_BYTES / (layout.bytesPerToken + layout.bytesPerSuffixToken)))
 
-    /** Gives the place and the block of each example with a prefix to [use], those of similar length together. */
+    /** Gives the place and the block of each example of which something is read to [use], those of similar length together. */
     fun make(examples: List<Example>, use: (Int, MemoryBlock) -> Unit) {
         val kept = examples.map(::prefixPlaces)
-        val read = examples.map { readIds(it, causal) }
-        val places = examples.indices.filter { kept[it].isNotEmpty() }
+        val read = examples.map { readIds(it, prefixAlone) }
+        val places = examples.indices.filter { read[it].isNotEmpty() }
         val batches = grouped(places.map { intArrayOf(read[it].size) }, intArrayOf(limit)).asSequence().map { group ->
             val (ids, mask) = padded(group.map { read[places[it]] }, paddingId)
             val feeds = Feeds()
@@ -48,22 +55,25 @@ internal class PrefixMaker(private val graph: Graph, objective: LanguageModel, t
             feeds.numbers("mask", mask)
             Batch(feeds, group, Work(ids.values.size, ids.values.size - mask.values.sum().toInt()))
         }
-        graph.run(kinds.map { it.name }.toSet(), batches, emptyMap()) { batch, found ->
-            val arrays = kinds.map { found.getValue(it.name).byteBuffer }
+        val names = kinds.map { it.name } + if (layout.entering > 0) listOf(ENTERING) else emptyList()
+        graph.run(names.toSet(), batches, emptyMap()) { batch, found ->
+            val arrays = names.map { found.getValue(it).byteBuffer }
             val rows = batch.index.size
             batch.index.forEachIndexed { row, at ->
                 val place = places[at]
-                use(place, cut(arrays, rows, batch.work.computed / rows, row, kept[place]))
+                use(place, cut(arrays, rows, batch.work.computed / rows, row, kept[place], examples[place]))
             }
         }
     }
 
-    /** The kept places of one row of arrays [layers, rows, keyHeads, columns, width]. */
-    private fun cut(arrays: List<ByteBuffer>, rows: Int, columns: Int, row: Int, kept: IntArray): MemoryBlock {
-        val out = ByteArray(layout.bytesPerToken * kept.size)
+    /** The kept places of one row of arrays [layers, rows, keyHeads, columns, width], and of what enters, [rows, columns, entering]. */
+    private fun cut(arrays: List<ByteBuffer>, rows: Int, columns: Int, row: Int, kept: IntArray, example: Example): MemoryBlock {
+        val tokens = keptTokens(example, layout)
+        val out = ByteArray(layout.bytesOf(tokens.prefix.toLong(), tokens.suffix.toLong()).toInt())
         var place = 0
-        arrays.forEachIndexed { index, array ->
-            val bytes = kinds[index].placeBytes
+        kinds.forEachIndexed { index, kind ->
+            val array = arrays[index]
+            val bytes = kind.placeBytes
             for (layer in 0 until layout.layers) {
                 for (head in 0 until layout.keyHeads) {
                     val start = ((layer * rows + row) * layout.keyHeads + head) * columns
@@ -75,12 +85,23 @@ internal class PrefixMaker(private val graph: Graph, objective: LanguageModel, t
                 }
             }
         }
-        return MemoryBlock(kept.size, out)
+        if (tokens.suffix > 0) {
+            val bytes = layout.bytesPerSuffixToken
+            for (token in example.suffix!!) {
+                arrays.last().position((row * columns + token) * bytes)
+                arrays.last().get(out, place, bytes)
+                place += bytes
+            }
+        }
+        return MemoryBlock(tokens, out)
     }
 
-    private companion object {
+    internal companion object {
+        /** The name of what enters the first layer with state, as an output and as an input. */
+        const val ENTERING = "entering"
+
         /** Tokens of a call; bounds memory, together with what a call returns. The same as the Python runtime's. */
-        const val TOKENS_PER_CALL = 512
-        const val RETURNED_BYTES = 32 shl 20
+        private const val TOKENS_PER_CALL = 512
+        private const val RETURNED_BYTES = 32 shl 20
     }
 }

@@ -20,12 +20,12 @@ import org.seedtune.engine.graph.Graphs
 internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cache: File?, graphs: Graphs) : Closeable {
     private val layout = requireNotNull(bundle.manifest.languageModel.prefix) { "a bundle of scope \"all\" has no prefixes" }
     private val maker = lazy { PrefixMaker(graphs.open("prefix"), bundle.manifest.languageModel, graphs.tokensPerPrefixCall) }
-    private val causal = bundle.manifest.languageModel.model.family == "causal"
+    private val prefixAlone = readsPrefixAlone(bundle.manifest.languageModel)
     private val file = cache?.let { CacheFile(it, bundle.sha256, layout) }
     private val folder = cache?.parentFile
 
-    /** Tokens of each row's prefix. */
-    val lengths = IntArray(examples.size) { prefixPlaces(examples[it]).size }
+    /** Of how many tokens of each row something is kept. */
+    val tokens = List(examples.size) { keptTokens(examples[it], layout) }
 
     /** Computes what the cache lacks and appends it; stopped at any time, it goes on from there. [advance] hears of each row. */
     fun build(advance: (done: Int, of: Int) -> Unit = { _, _ -> }) {
@@ -33,10 +33,10 @@ internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cac
         // Equal rows once, in the order in which the Python runtime writes them.
         val first = LinkedHashMap<String, Int>()
         val keys = Array(examples.size) { key(examples[it]) }
-        for (place in examples.indices.reversed()) if (lengths[place] > 0) first[String(keys[place], Charsets.ISO_8859_1)] = place
+        for (place in examples.indices.reversed()) if (tokens[place] != Tokens.NONE) first[String(keys[place], Charsets.ISO_8859_1)] = place
         val missing = first.values.filterNot { keys[it] in cache }
         if (missing.isEmpty()) return
-        requireSpace(missing.sumOf { lengths[it].toLong() * layout.bytesPerToken })
+        requireSpace(missing.sumOf { layout.bytesOf(tokens[it].prefix.toLong(), tokens[it].suffix.toLong()) })
         var done = 0
         maker.value.make(missing.map { examples[it] }) { place, block ->
             cache.append(keys[missing[place]], block)
@@ -48,7 +48,7 @@ internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cac
     fun blocks(indices: List<Int>): List<Block> {
         val found = HashMap<Int, Block>()
         for (index in indices) {
-            val block = if (lengths[index] == 0) EMPTY else file?.block(key(examples[index]))
+            val block = if (tokens[index] == Tokens.NONE) EMPTY else file?.block(key(examples[index]))
             if (block != null) found[index] = block
         }
         val absent = indices.distinct().filterNot { it in found }
@@ -65,7 +65,7 @@ internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cac
     private fun key(example: Example): ByteArray {
         val kept = prefixPlaces(example)
         val digest = MessageDigest.getInstance("SHA-256")
-        val read = readIds(example, causal)
+        val read = readIds(example, prefixAlone)
         for (part in listOf(read, LongArray(kept.size) { kept[it].toLong() })) {
             val raw = ByteBuffer.allocate((part.size + 1) * Long.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
             raw.putLong(part.size.toLong())
@@ -90,6 +90,6 @@ internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cac
     private companion object {
         /** Left free for the journal and logs of the run. */
         const val RESERVED_BYTES = 16L shl 20
-        val EMPTY = MemoryBlock(0, ByteArray(0))
+        val EMPTY = MemoryBlock(Tokens.NONE, ByteArray(0))
     }
 }

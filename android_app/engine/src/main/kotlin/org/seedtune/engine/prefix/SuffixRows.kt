@@ -1,5 +1,6 @@
 package org.seedtune.engine.prefix
 
+import ai.onnxruntime.OnnxJavaType
 import org.seedtune.engine.bundle.PrefixLayout
 import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Example
@@ -9,7 +10,7 @@ import org.seedtune.engine.data.grouped
 import org.seedtune.engine.data.padded
 import org.seedtune.engine.graph.Feeds
 
-/** [Feeder] for graphs that read the suffix and are given the keys and values of the prefix (scope "suffix"). */
+/** [Feeder] for graphs that read the last tokens of rows and are given what is kept of the others (scopes "suffix" and "last"). */
 internal class SuffixRows(
     private val examples: List<Example>,
     private val paddingId: Long,
@@ -17,7 +18,7 @@ internal class SuffixRows(
     private val prefixes: Prefixes,
     prefixTokensPerCall: Int? = null,
 ) : Feeder {
-    private val lengths = prefixes.lengths
+    private val lengths = IntArray(examples.size) { prefixes.tokens[it].prefix }
     private val prefixLimit = prefixTokensPerCall ?: maxOf(1, PREFIX_BYTES_PER_CALL / layout.bytesPerToken)
 
     override val size: Int get() = examples.size
@@ -33,7 +34,13 @@ internal class SuffixRows(
         val (ids, mask) = padded(rows.map { row -> LongArray(row.suffix!!.size) { row.ids[row.suffix[it]] } }, paddingId)
         val (positions, _) = padded(rows.map { row -> LongArray(row.suffix!!.size) { row.suffix[it].toLong() } }, 0)
         val feeds = Feeds()
-        feeds.numbers("ids", ids)
+        val blocks = prefixes.blocks(chosen)
+        if (layout.entering > 0) {
+            val states = enteringStates(blocks, layout)
+            feeds.raw(PrefixMaker.ENTERING, states, OnnxJavaType.FLOAT, rows.size, ids.columns, layout.entering)
+        } else {
+            feeds.numbers("ids", ids)
+        }
         feeds.numbers("mask", mask)
         feeds.numbers("positions", positions)
         if (rows.all { it.targets != null }) {
@@ -53,7 +60,7 @@ internal class SuffixRows(
                 rows.size * longest,
                 rows.size * longest - chosen.sumOf { lengths[it] },
             ),
-            SideBySide.of(prefixes.blocks(chosen), layout, longest),
+            SideBySide.of(blocks, layout, longest),
         )
     }
 

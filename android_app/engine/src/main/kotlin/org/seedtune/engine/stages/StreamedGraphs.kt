@@ -8,6 +8,7 @@ import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.MappedGraph
 import org.seedtune.engine.prefix.prefixPlaces
 import org.seedtune.engine.prefix.readIds
+import org.seedtune.engine.prefix.readsPrefixAlone
 import org.seedtune.engine.telemetry.MemorySample
 
 /** The graphs of [bundle], each in one session over mapped weights. */
@@ -86,11 +87,11 @@ internal class StreamedGraphs private constructor(
                 val longest = examples.maxOf { it.ids.size }
                 return Shape(longest, 0, 0, examplesAtOnce * longest, parameters, computedPrefixes = !cached)
             }
-            val causal = manifest.languageModel.model.family == "causal"
+            val alone = readsPrefixAlone(manifest.languageModel)
             val longest = examples.maxOf { it.suffix?.size ?: 0 }
             val prefix = examples.maxOf { prefixPlaces(it).size }
-            val read = examples.maxOf { readIds(it, causal).size }
-            return Shape(longest, prefix, read, examplesAtOnce * longest, parameters, prefix.toLong() * layout.bytesPerToken, !cached)
+            val read = examples.maxOf { readIds(it, alone).size }
+            return Shape(longest, prefix, read, examplesAtOnce * longest, parameters, layout.bytesOf(prefix.toLong(), longest.toLong()), !cached)
         }
     }
 }

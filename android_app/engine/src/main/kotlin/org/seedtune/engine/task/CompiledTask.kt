@@ -8,7 +8,7 @@ import org.seedtune.engine.tokenizer.Tokenizer
  *
  * @property position the token whose hidden state says the label word.
  * @property truncatedTokens how many tokens truncation cost.
- * @property suffix the places where a state of scope "suffix" acts, ascending, [position] among them; null for scope "all".
+ * @property suffix the places where a state of scope "suffix" or "last" acts, ascending, [position] among them; null for scope "all".
  * @property targets of a completion task: the token that is to follow each token of the suffix.
  */
 internal class Encoded(val ids: LongArray, val position: Int, val truncatedTokens: Int, val suffix: IntArray?, val targets: LongArray?)
@@ -22,7 +22,7 @@ internal class CompiledTask(
     tokenizer: Tokenizer,
     private val masked: Boolean,
     maskToken: String?,
-    private val splits: Boolean,
+    private val scope: String,
     endToken: String?,
 ) {
     private val encoder = Encoder(task.template, tokenizer, if (masked) maskToken else null, task.response)
@@ -62,7 +62,9 @@ internal class CompiledTask(
     private fun classification(fields: Map<String, String>, ids: IntArray, truncated: Int): Encoded {
         val position = if (masked) ids.indexOf(encoder.maskId!!) else ids.size - 1
         var suffix: IntArray? = null
-        if (splits) {
+        if (scope == "last") {
+            suffix = intArrayOf(position)
+        } else if (scope == "suffix") {
             val border = agreement(ids, encoder.render(fields, toLastField = true))
             suffix = ((border until ids.size) + position).distinct().sorted().toIntArray()
         }
