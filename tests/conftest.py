@@ -157,20 +157,23 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_of(
     tracing: None, request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Path]:
-    """``bundle_of(family, scope, prefix_storage, storage)``: a tiny bundle, exported when first asked for."""
-    made: dict[tuple[str, ...], Path] = {}
+    """``bundle_of(family, scope, prefix_storage, storage, layers)``: a tiny bundle, exported when first asked for."""
+    made: dict[tuple[object, ...], Path] = {}
 
-    def give(family: str, scope: str, prefix_storage: str = "fp32", storage: str = "fp32") -> Path:
+    def give(
+        family: str, scope: str, prefix_storage: str = "fp32", storage: str = "fp32", layers: int | None = None
+    ) -> Path:
         from seedtune.exporter.pipeline import export_bundle
 
-        case = (family, scope, prefix_storage, storage)
+        case = (family, scope, prefix_storage, storage, layers)
         if case not in made:
             source = request.getfixturevalue("tiny_checkpoint" if family == "causal" else "tiny_masked_checkpoint")
-            out = tmp_path_factory.mktemp("-".join(case)) / "bundle"
+            out = tmp_path_factory.mktemp("-".join(map(str, case))) / "bundle"
             options = {
                 "targets": "all",
                 "rank": 4,
                 "scope": scope,
+                "layers": layers,
                 "prefix_storage": prefix_storage,
                 "storage": storage,
             }

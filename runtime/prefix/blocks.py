@@ -50,6 +50,11 @@ class Tokens:
     suffix: int
 
 
+def tokens_of(block: LayeredBlock) -> Tokens:
+    """Of how many tokens ``block`` keeps something."""
+    return Tokens(block["keys"].shape[2], block[ENTERING].shape[1] if ENTERING in block else 0)
+
+
 def block_shapes(layout: PrefixLayout, tokens: Tokens) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
     """Name -> (dtype, shape) of the arrays of a block, in their order."""
     shape = (layout.layers, layout.key_heads, tokens.prefix)

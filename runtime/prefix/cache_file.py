@@ -31,7 +31,7 @@ from types import TracebackType
 
 from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.prefix.blocks import Block, LayeredBlock, Tokens, parse_block, raw_arrays
+from seedtune.runtime.prefix.blocks import Block, LayeredBlock, Tokens, parse_block, raw_arrays, tokens_of
 from seedtune.runtime.prefix.cache_header import (
     CHECKSUM,
     MAX_HEADER_BYTES,
@@ -114,13 +114,13 @@ class CacheFile:
         """Bytes that an entry of ``tokens`` takes."""
         return entry_bytes(self.header.layout, tokens)
 
-    def append(self, key: bytes, tokens: Tokens, block: Block) -> None:
+    def append(self, key: bytes, block: Block) -> None:
         """Adds an entry.
 
         Raises:
             SeedTuneError: the disk is full, or the file cannot be written; the entries before are whole.
         """
-        checksum = 0
+        checksum, tokens = 0, tokens_of(block)
         for raw in raw_arrays(block):
             checksum = zlib.crc32(raw, checksum)
             # One copy at a time: a block is as large as a layer of weights.

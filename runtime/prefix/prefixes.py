@@ -127,7 +127,7 @@ class Prefixes:
             missing = self._missing()
             for done, (place, block) in enumerate(self._make(missing), 1):
                 index = missing[place]
-                self._file.append(self._keys[index], self.tokens[index], block)
+                self._file.append(self._keys[index], block)
                 # A view of what the call returned, which would stay through the next call.
                 del block
                 yield done

@@ -107,13 +107,25 @@ def test_a_prefix_layout_that_breaks_its_format_says_where(
 def test_scope_and_files_must_agree(suffix_bundle: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     """A prefix layout without the graph, and the graph without a layout."""
     layout = json.loads((suffix_bundle / "manifest.json").read_text())["objective"]["prefix"]
-    for bundle, prefix in ((tiny_bundle, layout), (suffix_bundle, None)):
+    for bundle, prefix, scope in ((tiny_bundle, layout, "last"), (suffix_bundle, None, "all")):
         spoilt = edited(
-            bundle, tmp_path / bundle.parent.name, lambda manifest, new=prefix: manifest["objective"].update(prefix=new)
+            bundle,
+            tmp_path / bundle.parent.name,
+            lambda manifest, new=prefix, at=scope: manifest["objective"].update(prefix=new, scope=at),
         )
         with pytest.raises(SeedTuneError, match="lists other files") as caught:
             Bundle.open(spoilt)
         assert caught.value.value == ["prefix.onnx"]
+
+
+@pytest.mark.parametrize("scope", ["all", "everywhere"])
+def test_a_scope_that_the_prefixes_contradict_or_that_there_is_not_is_refused(
+    suffix_bundle: Path, tmp_path: Path, scope: str
+) -> None:
+    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: manifest["objective"].update(scope=scope))
+    with pytest.raises(SeedTuneError, match="scope") as caught:
+        Bundle.open(spoilt)
+    assert caught.value.file == str(spoilt / "manifest.json")
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])

@@ -16,12 +16,14 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 import seedtune
 from seedtune.runtime.bundle.reader import Bundle
 
-# family, scope, storage of prefixes, storage of weights
+# family, scope, storage of prefixes, storage of weights, layers
 CASES = (
     ("causal", "all", "fp32", "fp32"),
     ("causal", "suffix", "fp16", "int8"),
     ("masked", "suffix", "int8", "fp32"),
     ("masked", "all", "fp32", "fp16"),
+    ("causal", "last", "fp16", "fp32", 1),
+    ("masked", "last", "int8", "fp32", 1),
 )
 
 
@@ -101,7 +103,7 @@ def golden(
     )
     names = []
     for case in CASES:
-        names.append("-".join(case))
+        names.append("-".join(map(str, case)))
         write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data)
     names.append("momentum")
     write_run(folder / "runs" / names[-1], bundle_of(*CASES[0]), tiny_data, optimizer="momentum")

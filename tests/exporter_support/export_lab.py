@@ -58,13 +58,14 @@ class Export:
     words: tuple[int, ...]
     storage: str = "fp32"
     prefix: PrefixLayout | None = None
+    whole: ir.Model | None = None
 
     def graph(self, name: str) -> ir.Model:
         """The graph "probe", "eval" or "update", not yet finished."""
         if name == "update":
             return build_update(self.layout)
         build = build_probe if name == "probe" else build_eval
-        traced = Traced(self.trunk, self.family, self.prefix)
+        traced = Traced(self.trunk, self.family, self.prefix, self.whole)
         model = build_prefix(traced) if name == "prefix" else build(traced, self.layout, self.words)
         if self.storage != "fp32":
             store([(model.graph, None)], self.storage, keep={target.lora_a for target in self.layout.targets})
@@ -92,10 +93,10 @@ def export_in_memory(
 ) -> Export:
     """The cheap route through the exporter: trace and layout, without files; scope "suffix" with a prefix storage."""
     if prefix_storage is None:
-        trunk, prefix = trace(model, family), None
+        trunk, prefix, whole = trace(model, family), None, None
     else:
         traced = trace_suffix(model, family, 64)
-        trunk = traced.model
+        trunk = whole = traced.model
         prefix = PrefixLayout(traced.layers, traced.key_heads, traced.head_size, prefix_storage)
     head = {id(module) for module in head_of(model).modules()}
     linears = [
@@ -103,7 +104,7 @@ def export_in_memory(
         for linear in normalise_linears(trunk.clone().graph)
         if id(model.get_submodule(linear.name)) not in head and linear.out_features != VOCABULARY
     ]
-    return Export(model, family, trunk, lay_out(select(linears, targets), rank, 7), WORDS, storage, prefix)
+    return Export(model, family, trunk, lay_out(select(linears, targets), rank, 7), WORDS, storage, prefix, whole)
 
 
 def random_rows(

@@ -36,7 +36,7 @@ def filled(cache_path: Path) -> Callable[..., Path]:
     def give(layout: PrefixLayout = LAYOUTS["fp16"], tokens: tuple[int, ...] = TOKENS) -> Path:
         with CacheFile(cache_path, header_for(layout)) as cache:
             for number, count in enumerate(tokens):
-                cache.append(key_of(number), count, made_up_block(layout, count, number))
+                cache.append(key_of(number), made_up_block(layout, count, number))
         return cache_path
 
     return give

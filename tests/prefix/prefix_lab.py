@@ -15,11 +15,13 @@ import numpy as np
 from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.session import open_session
-from seedtune.runtime.prefix.blocks import Block
+from seedtune.runtime.prefix.blocks import Block, Tokens
 from seedtune.runtime.prefix.cache_header import CacheHeader
 from seedtune.runtime.task.example import Example
 
-LAYOUTS = {storage: PrefixLayout(2, 3, 4, storage) for storage in ("fp32", "fp16", "int8")}
+LAYOUTS = {storage: PrefixLayout(2, 3, 4, storage) for storage in ("fp32", "fp16", "int8")} | {
+    "upper layers": PrefixLayout(2, 3, 4, "fp16", entering=5)
+}
 TYPES = {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}
 BUNDLE_SHA256 = "ab" * 32
 
@@ -33,6 +35,11 @@ def key_of(number: int) -> bytes:
     return bytes((number * 37 + place * 11) % 256 for place in range(32))
 
 
+def tokens_for(layout: PrefixLayout, prefix: int) -> Tokens:
+    """Of a made-up row whose prefix has ``prefix`` tokens."""
+    return Tokens(prefix, prefix % 3 + 1 if layout.entering else 0)
+
+
 def made_up_block(layout: PrefixLayout, tokens: int, seed: int) -> dict[str, np.ndarray]:
     """A block of random numbers of the stored type."""
     generator = np.random.default_rng(seed)
@@ -44,6 +51,9 @@ def made_up_block(layout: PrefixLayout, tokens: int, seed: int) -> dict[str, np.
     if layout.storage == "int8":
         for name in ("key_scales", "value_scales"):
             block[name] = generator.normal(size=(*shape[:3], 1)).astype("<f2")
+    if layout.entering:
+        suffix_tokens = tokens_for(layout, tokens).suffix
+        block["entering"] = generator.normal(size=(1, suffix_tokens, layout.entering)).astype("<f4")
     return block
 
 
@@ -64,13 +74,14 @@ class Entry:
     offset: int
     key: bytes
     tokens: int
+    suffix_tokens: int
     block: bytes
 
 
 def read_by_hand(raw: bytes) -> tuple[dict, list[Entry]]:
     """Header and entries of a cache file, with every checksum tested: the format as the module docstring has it."""
     magic, version, length = struct.unpack_from("<8sII", raw, 0)
-    assert (magic, version) == (b"SEEDPREF", 1)
+    assert (magic, version) == (b"SEEDPREF", 2)
     header = msgspec.json.decode(raw[16 : 16 + length])
     assert struct.unpack_from("<I", raw, 16 + length)[0] == zlib.crc32(raw[: 16 + length])
     layout = header["layout"]
@@ -82,13 +93,14 @@ def read_by_hand(raw: bytes) -> tuple[dict, list[Entry]]:
         offset += -offset % 64
         if offset >= len(raw):
             return header, entries
-        key, tokens, of_block, of_head = struct.unpack_from("<32sQII", raw, offset)
-        assert of_head == zlib.crc32(raw[offset : offset + 44])
-        assert raw[offset + 48 : offset + 64] == bytes(16)
-        block = raw[offset + 64 : offset + 64 + tokens * per_token]
-        assert len(block) == tokens * per_token
+        key, tokens, suffix_tokens, of_block, of_head = struct.unpack_from("<32sQQII", raw, offset)
+        assert of_head == zlib.crc32(raw[offset : offset + 52])
+        assert raw[offset + 56 : offset + 64] == bytes(8)
+        size = tokens * per_token + 4 * suffix_tokens * layout["entering"]
+        block = raw[offset + 64 : offset + 64 + size]
+        assert len(block) == size
         assert of_block == zlib.crc32(block)
-        entries.append(Entry(offset, key, tokens, block))
+        entries.append(Entry(offset, key, tokens, suffix_tokens, block))
         offset += 64 + len(block)
 
 
@@ -109,7 +121,10 @@ def block_alone(bundle: Bundle, example: Example) -> dict[str, np.ndarray]:
     session = open_session(bundle.graph_path("prefix"), 1)
     names = [output.name for output in session.get_outputs()]
     kept = [place for place in range(len(example.ids)) if place not in set(example.suffix.tolist())]
-    causal = bundle.manifest.objective.model.family == "causal"
-    ids = (example.ids[kept] if causal else example.ids)[None]
+    alone = bundle.manifest.objective.model.family == "causal" and "entering" not in names
+    ids = (example.ids[kept] if alone else example.ids)[None]
     arrays = session.run(names, {"ids": ids, "mask": np.ones_like(ids)})
-    return {name: array[:, 0][:, :, kept] for name, array in zip(names, arrays, strict=True)}
+    return {
+        name: array[:, example.suffix] if name == "entering" else array[:, 0][:, :, kept]
+        for name, array in zip(names, arrays, strict=True)
+    }

@@ -40,7 +40,7 @@ def test_what_was_cut_is_written_over_by_the_next_entry(filled: Callable[..., Pa
     path.write_bytes(whole[:-lost])
     with CacheFile(path, header_for(LAYOUT)) as cache:
         assert key_of(1) not in cache
-        cache.append(key_of(1), 1, made_up_block(LAYOUT, 1, 1))
+        cache.append(key_of(1), made_up_block(LAYOUT, 1, 1))
     assert path.read_bytes() == whole
 
 
@@ -48,7 +48,7 @@ def test_a_shorter_entry_leaves_nothing_of_the_cut_one(filled: Callable[..., Pat
     path = filled(LAYOUT, (1, 9))
     path.write_bytes(path.read_bytes()[:-1])
     with CacheFile(path, header_for(LAYOUT)) as cache:
-        cache.append(key_of(5), 1, made_up_block(LAYOUT, 1, 5))
+        cache.append(key_of(5), made_up_block(LAYOUT, 1, 5))
     _, entries = read_by_hand(path.read_bytes())
     assert [entry.key for entry in entries] == [key_of(0), key_of(5)]
     assert set(read_all(path)) == {key_of(0), key_of(5)}
@@ -59,7 +59,7 @@ def covered_bytes(raw: bytes) -> list[int]:
     _, entries = read_by_hand(raw)
     places = list(range(16 + int.from_bytes(raw[12:16], "little") + 4))
     for entry in entries:
-        places += range(entry.offset, entry.offset + 48)
+        places += range(entry.offset, entry.offset + 56)
         places += range(entry.offset + 64, entry.offset + 64 + len(entry.block))
     return places
 
@@ -158,7 +158,7 @@ def test_every_cut_of_the_header_is_refused(filled: Callable[..., Path]) -> None
         assert caught.value.remedy
 
 
-@pytest.mark.parametrize("version", [0, 2, 2**32 - 1])
+@pytest.mark.parametrize("version", [0, 1, 3, 2**32 - 1])
 def test_another_version_is_called_so(filled: Callable[..., Path], version: int) -> None:
     path = filled(LAYOUT, TOKENS)
     raw = bytearray(path.read_bytes())

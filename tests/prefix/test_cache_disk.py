@@ -38,7 +38,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 done = 0
 try:
     while True:
-        cache.append(key_of(done), tokens, made_up_block(layout, tokens, done))
+        cache.append(key_of(done), made_up_block(layout, tokens, done))
         done += 1
 except SeedTuneError as error:
     print(error)
@@ -46,7 +46,7 @@ assert set(cache.tokens) == {key_of(number) for number in range(done)}
 assert key_of(done) not in cache
 if sys.argv[5] == "go on":
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    cache.append(key_of(99), 1, made_up_block(layout, 1, 99))
+    cache.append(key_of(99), made_up_block(layout, 1, 99))
 cache.close()
 print("entries:", done)
 """
@@ -79,7 +79,7 @@ def test_a_disk_that_gets_full_leaves_the_entries_before_whole(
         assert set(cache.tokens) == set(expected)
         assert all(same_block(cache.block(key), block) for key, block in expected.items())
         if then == "close":
-            cache.append(key_of(count), tokens, made_up_block(LAYOUT, tokens, count))
+            cache.append(key_of(count), made_up_block(LAYOUT, tokens, count))
     assert len(read_by_hand(path.read_bytes())[1]) == count + 1
 
 
@@ -108,12 +108,12 @@ def test_an_entry_written_in_part_does_not_count(filled: Callable[..., Path], ro
     with CacheFile(path, header_for(LAYOUT)) as cache:
         cache._file = FullFile(cache._file, room)
         with pytest.raises(SeedTuneError, match="No space left on device"):
-            cache.append(key_of(2), 4, made_up_block(LAYOUT, 4, 2))
+            cache.append(key_of(2), made_up_block(LAYOUT, 4, 2))
         assert set(cache.tokens) == {key_of(0), key_of(1)}
         assert same_block(cache.block(key_of(1)), made_up_block(LAYOUT, 1, 1))
     with CacheFile(path, header_for(LAYOUT)) as cache:
         assert set(cache.tokens) == {key_of(0), key_of(1)}
-        cache.append(key_of(2), 1, made_up_block(LAYOUT, 1, 2))
+        cache.append(key_of(2), made_up_block(LAYOUT, 1, 2))
     assert [entry.tokens for entry in read_by_hand(path.read_bytes())[1]] == [3, 1, 1]
 
 

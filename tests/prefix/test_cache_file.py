@@ -10,24 +10,26 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from prefix_lab import BUNDLE_SHA256, LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
+from prefix_lab import BUNDLE_SHA256, LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block, tokens_for
 
 from seedtune.runtime.bundle.objective import PrefixLayout
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.prefix.blocks import block_bytes, parse_block, side_by_side
+from seedtune.runtime.prefix.blocks import Tokens, block_bytes, entering_states, parse_block, side_by_side
 from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
 
 TOKENS = (3, 1, 5)
+ORDER = ("keys", "values", "key_scales", "value_scales", "entering")
 
 
 def raw_block(block: dict[str, np.ndarray]) -> bytes:
-    return b"".join(block[name].tobytes() for name in ("keys", "values", "key_scales", "value_scales") if name in block)
+    return b"".join(block[name].tobytes() for name in ORDER if name in block)
 
 
 def test_the_bytes_are_those_of_the_documented_format(filled: Callable[..., Path], layout: PrefixLayout) -> None:
     header, entries = read_by_hand(filled(layout, TOKENS).read_bytes())
     assert header == {"bundle_sha256": BUNDLE_SHA256, "layout": msgspec.to_builtins(layout)}
     assert [(entry.key, entry.tokens) for entry in entries] == [(key_of(k), tokens) for k, tokens in enumerate(TOKENS)]
+    assert [entry.suffix_tokens for entry in entries] == [tokens_for(layout, tokens).suffix for tokens in TOKENS]
     for number, entry in enumerate(entries):
         assert entry.offset % 64 == 0
         assert entry.block == raw_block(made_up_block(layout, entry.tokens, number))
@@ -35,16 +37,16 @@ def test_the_bytes_are_those_of_the_documented_format(filled: Callable[..., Path
 
 def test_a_file_put_together_by_hand_is_read(cache_path: Path, layout: PrefixLayout) -> None:
     text = msgspec.json.encode(header_for(layout))
-    start = b"SEEDPREF" + struct.pack("<II", 1, len(text)) + text
+    start = b"SEEDPREF" + struct.pack("<II", 2, len(text)) + text
     raw = start + struct.pack("<I", zlib.crc32(start))
     for number, tokens in enumerate(TOKENS):
-        block = raw_block(made_up_block(layout, tokens, number))
-        head = key_of(number) + struct.pack("<QI", tokens, zlib.crc32(block))
-        raw += bytes(-len(raw) % 64) + head + struct.pack("<I", zlib.crc32(head)) + bytes(16) + block
+        block, kept = raw_block(made_up_block(layout, tokens, number)), tokens_for(layout, tokens)
+        head = key_of(number) + struct.pack("<QQI", kept.prefix, kept.suffix, zlib.crc32(block))
+        raw += bytes(-len(raw) % 64) + head + struct.pack("<I", zlib.crc32(head)) + bytes(8) + block
     cache_path.parent.mkdir()
     cache_path.write_bytes(raw)
     with CacheFile(cache_path, header_for(layout)) as cache:
-        assert cache.tokens == {key_of(number): tokens for number, tokens in enumerate(TOKENS)}
+        assert cache.tokens == {key_of(number): tokens_for(layout, tokens) for number, tokens in enumerate(TOKENS)}
         for number, tokens in enumerate(TOKENS):
             assert same_block(cache.block(key_of(number)), made_up_block(layout, tokens, number))
     assert cache_path.read_bytes() == raw
@@ -57,7 +59,7 @@ def test_blocks_come_back_at_once_and_after_reopening(cache_path: Path, layout: 
                 assert same_block(cache.block(key_of(number)), made_up_block(layout, number + 1, number))
             for number in range(2 * opened, 2 * opened + 2):
                 assert key_of(number) not in cache
-                cache.append(key_of(number), number + 1, made_up_block(layout, number + 1, number))
+                cache.append(key_of(number), made_up_block(layout, number + 1, number))
                 assert key_of(number) in cache
                 # Read between appends: the map has to grow with the file.
                 assert same_block(cache.block(key_of(number)), made_up_block(layout, number + 1, number))
@@ -70,7 +72,7 @@ def test_appending_changes_no_byte_that_was_there(filled: Callable[..., Path]) -
     before = path.read_bytes()
     layout = LAYOUTS["fp16"]
     with CacheFile(path, header_for(layout)) as cache:
-        cache.append(key_of(9), 4, made_up_block(layout, 4, 9))
+        cache.append(key_of(9), made_up_block(layout, 4, 9))
     after = path.read_bytes()
     assert after[: len(before)] == before
     assert not any(after[len(before) : len(before) + -len(before) % 64])
@@ -90,7 +92,8 @@ def test_sizes_are_what_the_file_takes(filled: Callable[..., Path], layout: Pref
     with CacheFile(path, header_for(layout)) as cache:
         ends = [*(entry.offset for entry in entries[1:]), cache.size_bytes]
         for entry, end in zip(entries, ends, strict=True):
-            assert entry_bytes(layout, entry.tokens) == cache.entry_bytes(entry.tokens) == end - entry.offset
+            tokens = tokens_for(layout, entry.tokens)
+            assert entry_bytes(layout, tokens) == cache.entry_bytes(tokens) == end - entry.offset
         assert 0 <= cache.size_bytes - path.stat().st_size < 64
 
 
@@ -118,9 +121,10 @@ def test_a_block_survives_its_bytes(layout: PrefixLayout) -> None:
     for tokens in (0, 1, 6):
         block = made_up_block(layout, tokens, tokens)
         raw = block_bytes(block)
+        kept = tokens_for(layout, tokens)
         assert raw == raw_block(block)
-        assert len(raw) == tokens * layout.bytes_per_token
-        assert same_block(parse_block(raw, layout, tokens), block)
+        assert len(raw) == layout.bytes_of(kept.prefix, kept.suffix)
+        assert same_block(parse_block(raw, layout, kept), block)
 
 
 def test_blocks_stand_side_by_side_with_zeros_on_the_right(layout: PrefixLayout) -> None:
@@ -138,8 +142,18 @@ def test_blocks_stand_side_by_side_with_zeros_on_the_right(layout: PrefixLayout)
         assert all(np.array_equal(whole[layer], expected[layer]) for layer in range(layout.layers))
 
 
+def test_what_enters_stands_side_by_side_with_zeros_on_the_right() -> None:
+    layout = LAYOUTS["upper layers"]
+    blocks = [made_up_block(layout, tokens, tokens) for tokens in (2, 0, 5)]
+    expected = np.zeros((3, 3, 5), np.float32)
+    for row, block in enumerate(blocks):
+        for token, state in enumerate(block["entering"][0]):
+            expected[row, token] = state
+    np.testing.assert_array_equal(entering_states(blocks), expected)
+
+
 def test_rows_without_any_prefix_have_one_place_of_zeros(layout: PrefixLayout) -> None:
-    for whole in side_by_side([parse_block(b"", layout, 0)] * 2, layout).values():
+    for whole in side_by_side([parse_block(b"", layout, Tokens(0, 0))] * 2, layout).values():
         assert whole.shape[1:4] == (2, layout.key_heads, 1)
         assert not whole.whole().any()
 

@@ -134,13 +134,13 @@ def test_entries_of_a_process_that_made_the_file_at_the_same_moment_are_kept(
         if not others:
             others.append(None)
             others[0] = CacheFile(shared, header_for(LAYOUT))
-            others[0].append(key_of(0), 3, made_up_block(LAYOUT, 3, 0))
+            others[0].append(key_of(0), made_up_block(LAYOUT, 3, 0))
         write(self, offset, parts)
 
     with monkeypatch.context() as patch:
         patch.setattr(CacheFile, "_write", late)
         CacheFile(shared, header_for(LAYOUT)).close()
     if others:
-        others[0].append(key_of(1), 2, made_up_block(LAYOUT, 2, 1))
+        others[0].append(key_of(1), made_up_block(LAYOUT, 2, 1))
         others[0].close()
         assert [entry.key for entry in read_by_hand(shared.read_bytes())[1]] == [key_of(0), key_of(1)]

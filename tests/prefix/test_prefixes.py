@@ -13,7 +13,7 @@ from prefix_lab import block_alone, encoded_rows, read_by_hand, same_block, with
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.prefix.blocks import block_bytes
+from seedtune.runtime.prefix.blocks import Tokens, block_bytes
 from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
 from seedtune.runtime.prefix.maker import PrefixMaker, prefix_key
 from seedtune.runtime.prefix.prefixes import Prefixes
@@ -116,7 +116,7 @@ def test_a_limit_keeps_the_first_rows_that_fit(
     kept, used = set(), 0
     for row in rows:
         tokens = len(row.ids) - len(row.suffix)
-        size = entry_bytes(prefixes.layout, tokens)
+        size = entry_bytes(prefixes.layout, Tokens(tokens, 0))
         if tokens and used + size <= limit:
             kept.add(prefix_key(row, True))
             used += size

@@ -18,8 +18,7 @@ from seedtune.runtime.model.splits import load_split
 @pytest.fixture(scope="session", params=GRID, ids=str)
 def case(request: pytest.FixtureRequest, bundle_of: Callable[..., Path], tiny_data: SimpleNamespace) -> Case:
     """A bundle of the grid and tokenised rows of different lengths."""
-    family, scope, prefix_storage, storage = request.param
-    bundle = Bundle.open(bundle_of(family, scope, prefix_storage, storage))
+    bundle = Bundle.open(bundle_of(*request.param))
     return Case(bundle, load_split(tiny_data.eval, bundle.compiled_task()).examples[:11])
 
 

@@ -14,7 +14,7 @@ from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.stages.weights import stage_bytes
 from seedtune.runtime.task.example import Example
 
-# family, scope, storage of prefixes, storage of weights: every value of each, not every combination.
+# family, scope, storage of prefixes, storage of weights, layers: every value of each, not every combination.
 GRID = (
     ("causal", "all", "fp32", "fp32"),
     ("causal", "all", "fp32", "int8"),
@@ -22,6 +22,8 @@ GRID = (
     ("masked", "suffix", "fp16", "int8"),
     ("masked", "all", "fp32", "int4"),
     ("causal", "suffix", "fp32", "fp16"),
+    ("causal", "last", "fp16", "int8", 1),
+    ("masked", "last", "int8", "fp32", 1),
 )
 EPSILON, SEED = 1e-2, 7
 LAYERS = 6

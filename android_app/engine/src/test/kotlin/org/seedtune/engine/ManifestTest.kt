@@ -17,7 +17,7 @@ class ManifestTest {
           "task": {"name": "sentiment", "kind": "classification", "template": "{text} It was", "labels": [{"value": "0", "word": " bad", "name": "negative"}],
            "response": "", "truncate": "text", "max_tokens": 128, "max_characters": 20000, "label_field": "label", "masked": null},
           "label_word_ids": [7, 9],
-          "prefix": {"layers": 2, "key_heads": 1, "head_size": 8, "storage": "int8"}},
+          "scope": "last", "prefix": {"layers": 2, "key_heads": 1, "head_size": 8, "storage": "int8", "entering": 16}},
          "storage": "int8",
          "state": {"parameters": 64, "rank": 1, "adapter_seed": 3, "targets": [
           {"name": "q", "lora_a": "q.a", "offset": 0, "out_features": 32, "in_features": 16, "rank": 1},
@@ -34,10 +34,10 @@ class ManifestTest {
         assertEquals("sentiment", objective.task.name)
         assertEquals(5_000_000_000, objective.model.parameters)
         assertEquals(listOf(7, 9), objective.labelWordIds)
-        assertEquals(PrefixLayout(2, 1, 8, "int8"), objective.prefix)
-        assertEquals("suffix", objective.scope)
+        assertEquals(PrefixLayout(2, 1, 8, "int8", 16), objective.prefix)
+        assertEquals("last", objective.scope)
         assertEquals(2, manifest.state.targets.size)
-        val whole = parse(text.replace(Regex("""\{"layers".*?\}"""), "null"))
+        val whole = parse(text.replace(Regex("""\{"layers".*?\}"""), "null").replace("\"last\"", "\"all\""))
         assertNull(whole.languageModel.prefix)
         assertEquals("all", whole.languageModel.scope)
     }
