@@ -19,7 +19,7 @@ from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.all_graphs import Built, build_graphs
 from seedtune.exporter.passes.finish import bind
 from seedtune.exporter.reference.check import check_bundle
-from seedtune.exporter.storage.destination import place, refuse_existing, require_space, staged
+from seedtune.exporter.storage.destination import destination, put, require_space, staged
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.storage.mapped_pages import mapped_pages_limited
 from seedtune.exporter.storage.weights import WeightsFile
@@ -70,7 +70,7 @@ def export_bundle(
     Args:
         source: an embedded name, a folder, a GGUF file or a hub id.
         task_name: a built-in task or the path of a task file.
-        out: the new folder.
+        out: the new folder; ``~`` and symbolic links are followed.
         storage: how matrices are stored, see `encodings.py`; int8 also multiplies in 8 bits, the others in float32.
         targets: see `targets.select`.
         rank: r, the columns of every B.
@@ -88,23 +88,23 @@ def export_bundle(
     """
     if rank < 1:
         raise SeedTuneError("the rank is too small", value=rank, rule="rank >= 1", remedy="use --rank 4 to 16")
-    refuse_existing(out, overwrite)
+    place = destination(out, overwrite)
     phase("opening the checkpoint")
     opened = open_source(source, task_name, scope, notice)
     phase("tracing the model")
     model = trace_model(opened.checkpoint, opened.task, scope, prefix_storage, targets, rank, adapter_seed, notice)
     phase("building the graphs")
     built = build_graphs(model, opened.task.label_word_ids, storage)
-    with staged(out) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, folder / WEIGHTS]):
+    with staged(place) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, folder / WEIGHTS]):
         phase("writing the weights")
-        manifest = store_bundle(folder, out, opened, model, built, storage)
+        manifest = store_bundle(folder, opened, model, built, storage)
         if check:
             # The skeleton and the graphs would take memory that the comparison needs.
             encodings = built.encodings
             del model, built
             phase("comparing with transformers")
             manifest = check_stored(folder, manifest, opened.checkpoint, encodings)
-        place(folder, out)
+        put(folder, place)
     return manifest
 
 
@@ -136,16 +136,14 @@ def open_source(source: str, task_name: str, scope: Scope | None, notice: Phase)
     return Opened(checkpoint, compiled)
 
 
-def store_bundle(
-    folder: Path, out: Path, opened: Opened, model: TracedModel, built: Built, storage: Storage
-) -> Manifest:
+def store_bundle(folder: Path, opened: Opened, model: TracedModel, built: Built, storage: Storage) -> Manifest:
     """Writes everything into ``folder``, the manifest last.
 
     Raises:
-        SeedTuneError: the disk of ``out`` has too little room.
+        SeedTuneError: the disk of ``folder`` has too little room.
     """
     weights = WeightsFile(folder / WEIGHTS, built.needed, built.encodings, built.plan.streamed)
-    require_space(out.parent, weights.total_bytes)
+    require_space(folder, weights.total_bytes)
     weights.write(_all_tensors(opened.checkpoint, model.layout, built.buffers))
     external = weights.external_tensors()
     for name, graph in built.graphs.items():
