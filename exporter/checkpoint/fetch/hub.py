@@ -91,7 +91,10 @@ def wanted_files(listing: list[str], name: str) -> list[str]:
             if ggufs
             else "choose another model",
         )
-    refuse_adapter_files(listing, whole=True, file=name)
+    try:
+        refuse_adapter_files(listing, whole=True, file=name)
+    except SeedTuneError as error:
+        raise error.at(name, remedy=f"run: hf download {name} --local-dir FOLDER; there, {error.remedy}") from None
     return weights + [file for file in listing if file in SMALL_FILES]
 
 
