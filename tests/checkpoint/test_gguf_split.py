@@ -70,6 +70,39 @@ def test_a_file_without_a_split_is_told_of(tmp_path: Path) -> None:
         open_checkpoint(str(path))
 
 
+@pytest.mark.parametrize(("name", "expected"), [("llama-bpe", ["abc"]), ("qwen2", ["ab", "c"]), ("gpt-2", ["ab", "c"])])
+def test_a_word_that_is_a_token_stays_one_where_the_model_was_trained_so(
+    tmp_path: Path, name: str, expected: list[str]
+) -> None:
+    """No merge leads to "abc"."""
+
+    def also(writer: GGUFWriter) -> None:
+        writer.kv_data[0]["tokenizer.ggml.tokens"].value.append("abc")
+        writer.kv_data[0]["tokenizer.ggml.token_type"].value.append(1)
+
+    path = write_gguf(
+        tmp_path / "t.gguf", make_model("llama_tied"), GGMLQuantizationType.F32, pre_tokenizer=name, also=also
+    )
+    assert open_checkpoint(str(path)).tokenizer.encode("abc", add_special_tokens=False).tokens == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "expected"),
+    [("llama-bpe", None, True), ("llama-bpe", False, False), ("qwen2", None, False), ("qwen2", True, True)],
+)
+def test_a_text_begins_as_the_file_says_and_llama_3_as_it_was_trained(
+    tmp_path: Path, name: str, said: bool | None, expected: bool
+) -> None:
+    def also(writer: GGUFWriter) -> None:
+        if said is not None:
+            writer.add_add_bos_token(said)
+
+    path = write_gguf(
+        tmp_path / "t.gguf", make_model("llama_tied"), GGMLQuantizationType.F32, pre_tokenizer=name, also=also
+    )
+    assert open_checkpoint(str(path)).tokenizer.encode("b").tokens == ["<s>", "b"][not expected :]
+
+
 def sentencepiece(prefix: bool | None) -> object:
     """Makes the vocabulary sentencepiece's, with or without a space in front of a text."""
 

@@ -24,6 +24,7 @@ except ImportError:  # before transformers had this table, it dropped every name
     GGUF_PRE_TOKENIZER_SPLITS = {}
 
 MODEL, PRE = "tokenizer.ggml.model", "tokenizer.ggml.pre"
+ADD_BEGIN = "tokenizer.ggml.add_bos_token"
 PREFIX = "tokenizer.ggml.add_space_prefix"
 # GPT-2's split, which transformers takes anyway.
 LIKE_GPT2 = {
@@ -43,6 +44,12 @@ SAME_AS = {
     "glm4": "llama-bpe",
     "chatglm-bpe": "llama-bpe",
 }
+# A word that is a token stays one, whatever the merges make of it.
+WHOLE_WORDS = {
+    "llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano", "tekken",
+}  # fmt: skip
+# Texts begin with the begin token unless the file says otherwise.
+BEGIN = {"llama3", "llama-v3", "llama-bpe", "pixtral", "tekken"}
 # Known to split otherwise than all of these.
 DIFFERENT = {
     "deepseek-llm", "deepseek-coder", "deepseek-v3", "falcon", "poro-chat", "bloom", "gpt3-finnish", "viking",
@@ -63,7 +70,12 @@ def load_gguf_tokenizer(path: Path, header: GgufHeader) -> PreTrainedTokenizerBa
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if isinstance(backend, Tokenizer):
         if header.text(MODEL) == "gpt2":
-            _set_split(backend, header.text(PRE), path)
+            name = header.text(PRE)
+            _set_split(backend, name, path)
+            if name in WHOLE_WORDS:
+                backend.model.ignore_merges = True
+            if name in BEGIN and ADD_BEGIN not in header.fields and tokenizer.bos_token is not None:
+                tokenizer.add_bos_token = True
         elif header.fields.get(PREFIX) is False:
             _leave_out_prefix(backend, path)
     return tokenizer
