@@ -21,7 +21,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from seedtune.exporter.checkpoint.checkpoint import Checkpoint
 from seedtune.exporter.checkpoint.finite import check_finite
-from seedtune.exporter.checkpoint.foreign import refuse_adapter_files, refuse_mlx, wrapping_prefix
+from seedtune.exporter.checkpoint.foreign import refuse_adapter_files, refuse_mlx, wrappers_of
 from seedtune.exporter.checkpoint.loading import check_ties, load_whole
 from seedtune.exporter.checkpoint.quiet import quiet
 from seedtune.exporter.checkpoint.skeleton import Attention, stored_tensors
@@ -55,9 +55,11 @@ class FolderCheckpoint(Checkpoint):
         refuse_adapter_files(present, whole, folder)
         super().__init__(source or str(folder), read_config(folder))
         self.weight_files: WeightFiles = find_weight_files(folder)
-        self.wrapper = wrapping_prefix(self.weight_files.names)
-        if self.wrapper:
-            warnings.warn(f"{folder}: every weight's name begins with {self.wrapper}, which is left out", stacklevel=2)
+        self.wrappers = wrappers_of(self.weight_files.names)
+        if self.wrappers:
+            wrapped = re.compile("|".join(self.wrappers))
+            example = next(name for name in self.weight_files.names if wrapped.search(name))
+            warnings.warn(f"{folder}: what wraps the names of weights is left out, as in {example}", stacklevel=2)
         self.pretrained_tokenizer  # noqa: B018 - a missing vocabulary is refused now, not after the export
 
     @cached_property
@@ -94,7 +96,7 @@ class FolderCheckpoint(Checkpoint):
             file=first if len(self.weight_files.files) == 1 else self.folder,
             use_safetensors=self.weight_files.kind == "safetensors",
             config=self.config,
-            key_mapping={f"^{re.escape(self.wrapper)}": ""} if self.wrapper else None,
+            key_mapping=self.wrappers or None,
         )
 
     def _checked(self, loaded: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

@@ -20,6 +20,8 @@ ADAPTER_PART = re.compile(
 )
 # torch.compile, DistributedDataParallel, FullyShardedDataParallel and PEFT put theirs in front of every name.
 WRAPPERS = ("_orig_mod.", "module.", "_fsdp_wrapped_module.", "base_model.model.")
+# These stand around single layers too.
+INNER_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 SHARD = re.compile(r"(model|pytorch_model)-(\d+)-of-(\d+)\.(safetensors|bin)")
 MAKE_INDEX = (
     "import glob, json; from safetensors import safe_open; "
@@ -73,16 +75,20 @@ def refuse_adapter_tensors(names: Iterable[str], file: Path) -> None:
         )
 
 
-def wrapping_prefix(names: Iterable[str]) -> str:
-    """What wrappers of a training script put in front of every one of ``names``; empty where they are plain."""
+def wrappers_of(names: Iterable[str]) -> dict[str, str]:
+    """What wrappers of a training script put into ``names``: in front of all, or around some layers.
+
+    Returns:
+        Patterns of names to what they become, as transformers' loader takes them (``key_mapping``); empty where no
+        name is wrapped.
+    """
     rest, prefix = list(names), ""
-    while rest:
-        found = next((wrapper for wrapper in WRAPPERS if all(name.startswith(wrapper) for name in rest)), None)
-        if found is None:
-            return prefix
+    while rest and (found := next((part for part in WRAPPERS if all(name.startswith(part) for name in rest)), "")):
         prefix += found
         rest = [name.removeprefix(found) for name in rest]
-    return prefix
+    mapping = {f"^{re.escape(prefix)}": ""} if prefix else {}
+    inside = [part for part in INNER_WRAPPERS if any(f".{part}" in name for name in rest)]
+    return mapping | {rf"\.{re.escape(part)}": "." for part in inside}
 
 
 def refuse_mlx(stored: dict[str, object], file: Path) -> None:

@@ -87,11 +87,23 @@ def test_what_wraps_every_name_is_left_out(tmp_path: Path, prefix: str, kind: st
         torch.save(state, folder / "pytorch_model.bin")
     else:
         rename(folder, lambda name: prefix + name)
-    with pytest.warns(UserWarning, match=f"begins with {prefix}"):
+    with pytest.warns(UserWarning, match=f"wraps the names of weights is left out, as in {prefix}"):
         checkpoint = open_checkpoint(str(folder))
     filled = fill(checkpoint.skeleton(), dict(checkpoint.tensors()))
     assert torch.equal(outputs(filled), outputs(model))
     assert torch.equal(outputs(checkpoint.reference()), outputs(model))
+
+
+@pytest.mark.parametrize("part", ["_orig_mod.", "_fsdp_wrapped_module._checkpoint_wrapped_module."])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_what_wraps_layers_is_left_out(spoilt: Give, prefix: str, part: str) -> None:
+    """Layers are compiled, sharded and checkpointed one by one."""
+    folder = spoilt("roberta")
+    rename(folder, lambda name: prefix + name.replace(".layer.1.", f".layer.1.{part}"))
+    with pytest.warns(UserWarning, match=rf"wraps the names of weights.*, as in .*{prefix or part}"):
+        checkpoint = open_checkpoint(str(folder))
+    filled = fill(checkpoint.skeleton(), dict(checkpoint.tensors()))
+    assert torch.equal(outputs(filled), outputs(make_model("roberta")))
 
 
 @pytest.mark.parametrize("name", ["llama_untied", "opt"])
