@@ -1,7 +1,8 @@
 """A task and a tokenizer, made into a function from a row's fields to token ids and the label's position.
 
 Fixed text and fields are rendered into one string and tokenised together, so the ids are those that the model would
-see from a user. Text of a row never becomes a special token; see encoder.py. No row has a token that the model's embedding lacks.
+see from a user. Text of a row never becomes a special token; see encoder.py. No row has a token that the model's
+embedding lacks.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ class CompiledTask:
             raise SeedTuneError(
                 f"{whose} has a token that the model's embedding lacks",
                 value=self._encoder.tokens(beyond),
-                rule=f"ids below {self.vocabulary_size}: the tokenizer was given more tokens than the model has rows for",
+                rule=f"ids below {self.vocabulary_size}, the rows of the embedding; the tokenizer was given more tokens",
                 remedy=f"{remedy}, or resize the model's embedding to its tokenizer",
             )
 

@@ -131,7 +131,7 @@ internal class CompiledTask(
         throw SeedTuneException(
             "$whose has a token that the model's embedding lacks",
             value = beyond,
-            rule = "ids below $vocabularySize: the tokenizer was given more tokens than the model has rows for",
+            rule = "ids below $vocabularySize, the rows of the embedding; the tokenizer was given more tokens",
             remedy = "$remedy, or resize the model's embedding to its tokenizer",
         )
     }
