@@ -75,7 +75,7 @@ def _renamed(model: Parts, names: Mapping[str, str]) -> Parts:
 
     What is not looked at stays bytes: vocabularies have hundreds of thousands of entries.
     """
-    if model["vocab"][:1] == b"[":
+    if _value(model, "type") == "Unigram":
         scored = msgspec.json.decode(model["vocab"], type=list[tuple[str, msgspec.Raw]])
         return model | {"vocab": _raw([(names.get(piece, piece), score) for piece, score in scored])}
     vocabulary = msgspec.json.decode(model["vocab"], type=dict[str, int])

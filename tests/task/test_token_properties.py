@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizer_lab import BUILDERS, SPECIALS, compiled, tokenizer_of
 
+from seedtune.runtime.task.plain_text import PRIVATE
+
 MASK, SPECIAL_IDS = 4, {0, 1, 2, 4}
 MASKED, CAUSAL = "{text} It was {mask} .", "It is {text} is great"
 ENDS = (" is great", ".", "s>", "> mask", "\na", "</s>", " xx")
-
-characters = st.text(max_size=12)
-spelled = st.sampled_from([*SPECIALS, "\u2581<mask>", "</s></s>", "<mask>s"])
 PARTS = ["<", ">", "</", "s>", "<ma", "sk>", "/s>", "<s", "pad>", "\u2581", " ", "  ", "\n", "great", " film"]
+
+# Without the character that a row may not have.
+characters = st.text(st.characters(codec="utf-8", exclude_characters=PRIVATE), max_size=12)
+spelled = st.sampled_from([*SPECIALS, "\u2581<mask>", "</s></s>", "<mask>s"])
 parts = st.sampled_from(PARTS)
 folded = spelled.flatmap(lambda text: st.sampled_from([text.upper(), _wide(text), _accented(text)]))
 texts = st.lists(st.one_of(characters, spelled, parts, folded), max_size=8).map("".join).map(lambda text: text[:200])
