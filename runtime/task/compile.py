@@ -195,7 +195,7 @@ class CompiledTask:
             raise SeedTuneError(
                 f"{whose} has a token that the model's embedding lacks",
                 value=self._encoder.tokens(beyond),
-                rule=f"ids below {self.vocabulary_size}, the rows of the embedding; the tokenizer was given more tokens",
+                rule=f"ids below {self.vocabulary_size}, the rows of the embedding; the tokenizer has more",
                 remedy=f"{remedy}, or resize the model's embedding to its tokenizer",
             )
 

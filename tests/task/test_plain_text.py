@@ -120,7 +120,7 @@ def test_a_special_token_of_one_character_is_refused_in_a_row_and_stays_in_a_tem
 
 
 def test_a_refused_row_is_named_by_file_and_line(tmp_path: Path) -> None:
-    pieces = {piece: index for index, piece in enumerate(["!", "is", "film", "bad", "great"])}
+    pieces = {piece: index for index, piece in enumerate(["!", "is", "film", "bad", "great", "something"])}
     tokenizer = Tokenizer(models.WordLevel(pieces, unk_token="<none>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens(["!"])

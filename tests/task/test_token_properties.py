@@ -14,7 +14,7 @@ from seedtune.runtime.task.plain_text import PRIVATE
 
 MASK, SPECIAL_IDS = 4, {0, 1, 2, 4}
 MASKED, CAUSAL = "{text} It was {mask} .", "It is {text} is great"
-ENDS = (" is great", ".", "s>", "> mask", "\na", "</s>", " xx")
+ENDS = (" is great", ".", "s>", "> mask", "\na", " It</s> was", " xx")
 PARTS = ["<", ">", "</", "s>", "<ma", "sk>", "/s>", "<s", "pad>", "\u2581", " ", "  ", "\n", "great", " film"]
 
 # Without the character that a row may not have.
@@ -93,9 +93,7 @@ def test_prefix_and_suffix_are_the_row_and_the_prefix_depends_on_the_text_alone(
 
 @every_model
 @given(text=texts, template=st.sampled_from(["{text} It was {mask} .", "{mask} {text}", "It {mask} {text} was"]))
-def test_the_suffix_of_a_masked_row_has_the_mask_and_what_follows_the_text(
-    name: str, text: str, template: str
-) -> None:
+def test_the_suffix_of_a_masked_row_has_the_mask_and_what_follows_the_text(name: str, text: str, template: str) -> None:
     encoded = compiled(name, template).encode({"text": text})
     assert encoded.ids.tolist() == compiled(name, template, scope="all").encode({"text": text}).ids.tolist()
     suffix = encoded.suffix.tolist()

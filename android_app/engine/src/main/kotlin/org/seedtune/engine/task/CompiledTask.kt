@@ -131,7 +131,7 @@ internal class CompiledTask(
         throw SeedTuneException(
             "$whose has a token that the model's embedding lacks",
             value = beyond,
-            rule = "ids below $vocabularySize, the rows of the embedding; the tokenizer was given more tokens",
+            rule = "ids below $vocabularySize, the rows of the embedding; the tokenizer has more",
             remedy = "$remedy, or resize the model's embedding to its tokenizer",
         )
     }
