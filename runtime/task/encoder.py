@@ -24,7 +24,7 @@ class RowIds:
 
     Attributes:
         ids: all of them.
-        appended: how many of the post-processor's stand at the end.
+        appended: how many of the post-processor's stand at the end; all of them around a text without tokens.
         mask_place: where the token that ``{mask}`` stands for is, or None if there is none.
     """
 

@@ -7,7 +7,7 @@ import org.seedtune.engine.tokenizer.Tokenizer
 /**
  * The tokens of a text with the special tokens around it.
  *
- * @property appended how many of those stand at the end.
+ * @property appended how many of those stand at the end; all of them around a text without tokens.
  * @property maskPlace where the token that `{mask}` stands for is, or null if there is none.
  */
 internal class RowIds(val ids: IntArray, val appended: Int, val maskPlace: Int?)
@@ -59,7 +59,9 @@ internal class Encoder(template: String, tokenizer: Tokenizer, maskToken: String
         }
         val mask = tokens.indexOfFirst { maskText.isNotEmpty() && it.added?.content == maskText }
         val ids = tokenizer.before + tokens.map { it.id } + tokenizer.behind
-        return RowIds(ids.toIntArray(), tokenizer.behind.size, if (mask < 0) null else tokenizer.before.size + mask)
+        // Around nothing, all of them stand at the end: a begin token alone is no prefix.
+        val appended = if (tokens.isEmpty()) ids.size else tokenizer.behind.size
+        return RowIds(ids.toIntArray(), appended, if (mask < 0) null else tokenizer.before.size + mask)
     }
 
     fun plainIds(text: String): IntArray = tokenizer.plainIds(text)
