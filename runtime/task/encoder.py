@@ -54,7 +54,7 @@ class Encoder:
         self._content_of = {index: content for content, (index, _) in plain.special.items()}
         self._id_of_stand_in: dict[int, int] = {}
         self._stand_ins: dict[str, str] = {}
-        self.mask_id = self._special[mask_token][0] if mask_token in self._special else None
+        self.mask_id = self.special_id(mask_token)
         self._mask_text = self._stand_in(mask_token) if self.mask_id is not None and mask_token else ""
         self._parts = self._protected(template)
         self._response = self._protected(response)
@@ -78,7 +78,8 @@ class Encoder:
 
     def special_id(self, token: str | None) -> int | None:
         """The id of the special token ``token``, or None if it is none."""
-        return self._special[token][0] if token in self._special else None
+        found = None if token is None else self._special.get(token)
+        return None if found is None else found[0]
 
     def fixed_ids(self) -> set[int]:
         """Ids that every row has, whatever its fields: of the fixed text, the mask and the special tokens around it."""
