@@ -143,9 +143,10 @@ def _tell_tokens_beyond(checkpoint: Checkpoint, notice: Phase) -> None:
     size = checkpoint.vocabulary_size
     beyond = sorted((index, token) for token, index in checkpoint.tokenizer.get_vocab().items() if index >= size)
     if beyond:
+        counted = f"{len(beyond):,} {'token' if len(beyond) == 1 else 'tokens'}"
         notice(
-            f"the tokenizer has {len(beyond):,} tokens beyond the model's embedding of {size:,}, {beyond[0][1]!r} the "
-            "first: rows with one will be refused"
+            f"the tokenizer has {counted} beyond the model's embedding of {size:,}, {beyond[0][1]!r} the first: rows "
+            "with one will be refused"
         )
 
 
