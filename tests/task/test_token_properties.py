@@ -5,12 +5,16 @@ Texts are made of Unicode's characters, and of special tokens' texts, whole and 
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizer_lab import BUILDERS, SPECIALS, compiled, tokenizer_of
+from tokenizer_lab import BUILDERS, SPECIALS, compiled, compiled_for, tokenizer_of
 
+from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.plain_text import PRIVATE
+from seedtune.runtime.task.structure import Task
 
 MASK, SPECIAL_IDS = 4, {0, 1, 2, 4}
 MASKED, CAUSAL = "{text} It was {mask} .", "It is {text} is great"
@@ -33,6 +37,12 @@ def _wide(text: str) -> str:
 
 def _accented(text: str) -> str:
     return text.replace("s", "s\u0301").replace("a", "\u00e4")
+
+
+@cache
+def completion(name: str) -> CompiledTask:
+    task = Task("test", "completion", "It is {text}", response=" was {answer}", truncate="text", max_tokens=4096)
+    return compiled_for(tokenizer_of(name), task, "suffix")
 
 
 def specials_in(ids: list[int]) -> list[int]:
@@ -101,6 +111,20 @@ def test_the_suffix_of_a_masked_row_has_the_mask_and_what_follows_the_text(name:
     assert {encoded.position, len(encoded.ids) - 1} <= set(suffix)
     behind = [place for place in suffix if place != encoded.position]
     assert behind == list(range(behind[0], len(encoded.ids))) or encoded.position in range(behind[0], len(encoded.ids))
+
+
+@every_model
+@given(prompt=texts, answer=texts)
+def test_a_prompt_and_its_response_are_the_row_and_only_the_end_is_special(name: str, prompt: str, answer: str) -> None:
+    encoded = completion(name).encode({"text": prompt, "answer": answer})
+    border = int(encoded.suffix[0]) + 1
+    row = [*encoded.ids.tolist(), int(encoded.targets[-1])]
+    assert row[border:] == encoded.targets.tolist()
+    assert encoded.suffix.tolist() == list(range(border - 1, len(encoded.ids)))
+    assert specials_in(row) == [0, 2]
+    other = completion(name).encode({"text": prompt, "answer": "great"})
+    common = min(border, int(other.suffix[0]) + 1)
+    assert other.ids[:common].tolist() == row[:common]
 
 
 @every_model
