@@ -81,7 +81,7 @@ def export_bundle(
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
-        notice: told why a scope of None became "all".
+        notice: told why a scope of None became "all", and of tokens that the embedding lacks.
 
     Raises:
         SeedTuneError: anything the user can put right; ``out`` is then as it was.
@@ -119,6 +119,7 @@ class Opened:
 def open_source(source: str, task_name: str, scope: Scope | None, notice: Phase) -> Opened:
     """Opens the checkpoint and holds the task against it; arguments as of :func:`export_bundle`."""
     checkpoint = open_checkpoint(source)
+    _tell_tokens_beyond(checkpoint, notice)
     task = load_task(task_name).for_family(checkpoint.family)
     splits = task.kind == "completion" or has_fixed_end(task.template)
     compiled = CompiledTask(
@@ -130,10 +131,23 @@ def open_source(source: str, task_name: str, scope: Scope | None, notice: Phase)
         checkpoint.max_positions,
         scope or ("suffix" if splits else "all"),
         checkpoint.end_token,
+        vocabulary_size=checkpoint.vocabulary_size,
     )
     if scope is None and not splits:
         notice("scope all: the template ends with a field, so there is no suffix for the state to act at")
     return Opened(checkpoint, compiled)
+
+
+def _tell_tokens_beyond(checkpoint: Checkpoint, notice: Phase) -> None:
+    """Says how many tokens of the tokenizer the embedding lacks, if any."""
+    size = checkpoint.vocabulary_size
+    beyond = sorted((index, token) for token, index in checkpoint.tokenizer.get_vocab().items() if index >= size)
+    if beyond:
+        counted = f"{len(beyond):,} {'token' if len(beyond) == 1 else 'tokens'}"
+        notice(
+            f"the tokenizer has {counted} beyond the model's embedding of {size:,}, {beyond[0][1]!r} the first: rows "
+            "with one will be refused"
+        )
 
 
 def store_bundle(folder: Path, opened: Opened, model: TracedModel, built: Built, storage: Storage) -> Manifest:
