@@ -19,7 +19,7 @@ from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.all_graphs import Built, build_graphs
 from seedtune.exporter.passes.finish import bind
 from seedtune.exporter.reference.check import check_bundle
-from seedtune.exporter.storage.destination import place, refuse_existing, require_space, staged
+from seedtune.exporter.storage.destination import destination, put, require_space, staged
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.storage.mapped_pages import mapped_pages_limited
 from seedtune.exporter.storage.weights import WeightsFile
@@ -72,7 +72,7 @@ def export_bundle(
     Args:
         source: an embedded name, a folder, a GGUF file or a hub id.
         task_name: a built-in task or the path of a task file.
-        out: the new folder.
+        out: the new folder; ``~`` and symbolic links are followed.
         storage: how matrices are stored, see `encodings.py`; int8 also multiplies in 8 bits, the others in float32.
         targets: see `targets.select`.
         rank: r, the columns of every B.
@@ -84,38 +84,31 @@ def export_bundle(
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
-        notice: told why a scope of None became "all".
+        notice: told why a scope of None became "all", and of tokens that the embedding lacks.
 
     Raises:
         SeedTuneError: anything the user can put right; ``out`` is then as it was.
     """
     if rank < 1:
         raise SeedTuneError("the rank is too small", value=rank, rule="rank >= 1", remedy="use --rank 4 to 16")
-    if layers is not None and scope == "all":
-        raise SeedTuneError(
-            "with scope all nothing of a row is kept, so there is nothing to gain in fewer layers",
-            value=f"--layers {layers}",
-            rule="--layers with scope suffix or last",
-            remedy="leave --layers out, or use --scope last",
-        )
-    refuse_existing(out, overwrite)
+    reach = Reach(scope, layers)
+    place = destination(out, overwrite)
     phase("opening the checkpoint")
     opened = open_source(source, task_name, scope, notice)
     phase("tracing the model")
-    reach = Reach(scope, layers)
     model = trace_model(opened.checkpoint, opened.task, reach, prefix_storage, targets, rank, adapter_seed, notice)
     phase("building the graphs")
     built = build_graphs(model, opened.task.label_word_ids, storage)
-    with staged(out) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, folder / WEIGHTS]):
+    with staged(place) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, folder / WEIGHTS]):
         phase("writing the weights")
-        manifest = store_bundle(folder, out, opened, model, built, storage)
+        manifest = store_bundle(folder, opened, model, built, storage)
         if check:
             # The skeleton and the graphs would take memory that the comparison needs.
             encodings = built.encodings
             del model, built
             phase("comparing with transformers")
             manifest = check_stored(folder, manifest, opened.checkpoint, encodings)
-        place(folder, out)
+        put(folder, place)
     return manifest
 
 
@@ -130,6 +123,7 @@ class Opened:
 def open_source(source: str, task_name: str, scope: Scope | None, notice: Phase) -> Opened:
     """Opens the checkpoint and holds the task against it; arguments as of :func:`export_bundle`."""
     checkpoint = open_checkpoint(source)
+    _tell_tokens_beyond(checkpoint, notice)
     task = load_task(task_name).for_family(checkpoint.family)
     splits = task.kind == "completion" or has_fixed_end(task.template)
     compiled = CompiledTask(
@@ -141,22 +135,33 @@ def open_source(source: str, task_name: str, scope: Scope | None, notice: Phase)
         checkpoint.max_positions,
         scope or ("suffix" if splits else "all"),
         checkpoint.end_token,
+        vocabulary_size=checkpoint.vocabulary_size,
     )
     if scope is None and not splits:
         notice("scope all: the template ends with a field, so there is no suffix for the state to act at")
     return Opened(checkpoint, compiled)
 
 
-def store_bundle(
-    folder: Path, out: Path, opened: Opened, model: TracedModel, built: Built, storage: Storage
-) -> Manifest:
+def _tell_tokens_beyond(checkpoint: Checkpoint, notice: Phase) -> None:
+    """Says how many tokens of the tokenizer the embedding lacks, if any."""
+    size = checkpoint.vocabulary_size
+    beyond = sorted((index, token) for token, index in checkpoint.tokenizer.get_vocab().items() if index >= size)
+    if beyond:
+        counted = f"{len(beyond):,} {'token' if len(beyond) == 1 else 'tokens'}"
+        notice(
+            f"the tokenizer has {counted} beyond the model's embedding of {size:,}, {beyond[0][1]!r} the first: rows "
+            "with one will be refused"
+        )
+
+
+def store_bundle(folder: Path, opened: Opened, model: TracedModel, built: Built, storage: Storage) -> Manifest:
     """Writes everything into ``folder``, the manifest last.
 
     Raises:
-        SeedTuneError: the disk of ``out`` has too little room.
+        SeedTuneError: the disk of ``folder`` has too little room.
     """
     weights = WeightsFile(folder / WEIGHTS, built.needed, built.encodings, built.plan.streamed)
-    require_space(out.parent, weights.total_bytes)
+    require_space(folder, weights.total_bytes)
     weights.write(_all_tensors(opened.checkpoint, model.layout, built.buffers))
     external = weights.external_tensors()
     for name, graph in built.graphs.items():

@@ -126,6 +126,11 @@ class Checkpoint(ABC):
         return padding_id_of(self.config, self.pretrained_tokenizer)
 
     @property
+    def vocabulary_size(self) -> int:
+        """Rows of the embedding. The tokenizer may have fewer tokens, or more."""
+        return int(self.config.get_text_config().vocab_size)
+
+    @property
     def max_positions(self) -> int:
         """How many tokens a row may have, or ``limits.UNLIMITED`` where the model declares no limit."""
         return usable_positions(self.config)

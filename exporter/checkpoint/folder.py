@@ -8,6 +8,8 @@ tests/checkpoint/test_checkpoint_memory.py).
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +21,22 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from seedtune.exporter.checkpoint.checkpoint import Checkpoint
 from seedtune.exporter.checkpoint.finite import check_finite
+from seedtune.exporter.checkpoint.foreign import refuse_adapter_files, refuse_mlx, wrappers_of
 from seedtune.exporter.checkpoint.loading import check_ties, load_whole
 from seedtune.exporter.checkpoint.quiet import quiet
 from seedtune.exporter.checkpoint.skeleton import Attention, stored_tensors
 from seedtune.exporter.checkpoint.tokenizer import load_tokenizer
-from seedtune.exporter.checkpoint.weight_files import WeightFiles, find_weight_files
+from seedtune.exporter.checkpoint.weight_files import CANDIDATES, WeightFiles, find_weight_files
 from seedtune.runtime.errors import SeedTuneError
+
+# Entries of config.json that choose kernels or further outputs.
+RUN_SETTINGS = {
+    "_experts_implementation": None,
+    "fusion_config": None,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "return_dict": True,
+}
 
 
 class FolderCheckpoint(Checkpoint):
@@ -38,8 +50,16 @@ class FolderCheckpoint(Checkpoint):
 
     def __init__(self, folder: Path, source: str | None = None) -> None:
         self.folder = folder
+        present = {path.name for path in folder.iterdir()}
+        whole = "config.json" in present and bool(present & {name for name, _ in CANDIDATES})
+        refuse_adapter_files(present, whole, folder)
         super().__init__(source or str(folder), read_config(folder))
         self.weight_files: WeightFiles = find_weight_files(folder)
+        self.wrappers = wrappers_of(self.weight_files.names)
+        if self.wrappers:
+            wrapped = re.compile("|".join(self.wrappers))
+            example = next(name for name in self.weight_files.names if wrapped.search(name))
+            warnings.warn(f"{folder}: what wraps the names of weights is left out, as in {example}", stacklevel=2)
         self.pretrained_tokenizer  # noqa: B018 - a missing vocabulary is refused now, not after the export
 
     @cached_property
@@ -75,6 +95,8 @@ class FolderCheckpoint(Checkpoint):
             attention,
             file=first if len(self.weight_files.files) == 1 else self.folder,
             use_safetensors=self.weight_files.kind == "safetensors",
+            config=self.config,
+            key_mapping=self.wrappers or None,
         )
 
     def _checked(self, loaded: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
@@ -92,14 +114,11 @@ def read_config(folder: Path) -> PretrainedConfig:
     """
     file = folder / "config.json"
     if not file.is_file():
-        adapter = (folder / "adapter_config.json").is_file()
         raise SeedTuneError(
             "the configuration is missing",
             file=file,
             rule="a model folder holds config.json, weights and tokenizer files",
-            remedy="merge the PEFT adapter into its base model first"
-            if adapter
-            else "check that this is the folder you meant",
+            remedy="check that this is the folder you meant",
         )
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
@@ -112,6 +131,7 @@ def read_config(folder: Path) -> PretrainedConfig:
         ) from error
     if not isinstance(stored, dict):
         raise SeedTuneError("the configuration is not a JSON object", file=file, remedy="fetch config.json again")
+    refuse_mlx(stored, file)
     if stored.get("quantization_config"):
         raise SeedTuneError(
             "the weights are quantised in a way that SeedTune does not read",
@@ -125,7 +145,6 @@ def read_config(folder: Path) -> PretrainedConfig:
             config: PretrainedConfig = AutoConfig.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
             )
-            return config
     except (ValueError, TypeError, KeyError, AttributeError, OSError, StrictDataclassError) as error:
         raise SeedTuneError(
             "transformers does not know this configuration",
@@ -136,3 +155,13 @@ def read_config(folder: Path) -> PretrainedConfig:
             remedy="choose another model or upgrade transformers; it said: "
             + (str(error).strip().splitlines() or [""])[0],
         ) from error
+    _forget_how_to_run(config)
+    return config
+
+
+def _forget_how_to_run(config: PretrainedConfig) -> None:
+    """Drops what a configuration says of how to run the model, not of what it computes: both is decided here."""
+    config._attn_implementation = None
+    for name, neutral in RUN_SETTINGS.items():
+        if hasattr(config, name):
+            setattr(config, name, neutral)

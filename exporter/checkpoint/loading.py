@@ -23,6 +23,7 @@ from seedtune.runtime.task.structure import Family
 
 # What transformers, safetensors and torch raise on files and configurations that do not belong together.
 LOADER_ERRORS = (
+    ImportError,
     OSError,
     ValueError,
     KeyError,
@@ -35,6 +36,11 @@ LOADER_ERRORS = (
     pickle.UnpicklingError,
 )
 SHOWN = 8
+RENAME = (
+    'python -c "from safetensors.torch import load_file, save_file; file = {file!r}; '
+    "weights = {{name.removeprefix({prefix!r}): value for name, value in load_file(file).items()}}; "
+    "save_file(weights, file, metadata={{'format': 'pt'}})\""
+)
 NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 
 
@@ -85,7 +91,7 @@ def load_whole(
         ]
         raise mismatched(shapes, file)
     if found["missing_keys"]:
-        raise missing(sorted(found["missing_keys"]), file)
+        raise missing(sorted(found["missing_keys"]), file, found["unexpected_keys"])
     refuse_surplus(found["unexpected_keys"], stored_tensors(model), file)
     ready: nn.Module = model.eval().requires_grad_(False)
     return ready
@@ -137,8 +143,25 @@ def refuse_surplus(surplus: Iterable[str], known: Iterable[str], file: Path) -> 
         warnings.warn(f"{file}: the language model has no place for {names}{_count(others)}", stacklevel=3)
 
 
-def missing(names: list[str], file: Path) -> SeedTuneError:
-    """The error for weights that the model has and its file has not."""
+def missing(names: list[str], file: Path, surplus: Iterable[str] = ()) -> SeedTuneError:
+    """The error for weights that the model has and its file has not.
+
+    Args:
+        names: of the weights, sorted.
+        file: what the error names.
+        surplus: names in the file that the model did not take: the same weights, perhaps, with something in front.
+    """
+    surplus = set(surplus)
+    prefix = _prefix(names, surplus)
+    if prefix:
+        return SeedTuneError(
+            f"the weights have {prefix} in front of the names that transformers gives them",
+            file=file,
+            value=sorted(name for name in surplus if name.startswith(prefix))[:SHOWN],
+            rule="the names that model.save_pretrained() writes",
+            remedy="save the model without what wraps it"
+            + (", or run: " + RENAME.format(file=str(file), prefix=prefix) if file.suffix == ".safetensors" else ""),
+        )
     return SeedTuneError(
         "the checkpoint lacks weights of the language model" + _count(names),
         file=file,
@@ -146,6 +169,15 @@ def missing(names: list[str], file: Path) -> SeedTuneError:
         rule="every parameter is in the file, the language-model head included",
         remedy="use a checkpoint saved with its language-model head (…ForCausalLM or …ForMaskedLM)",
     )
+
+
+def _prefix(names: list[str], surplus: set[str]) -> str:
+    """What stands in front of most of ``names`` among ``surplus``, as tied ones may be in no file; or nothing."""
+    pairs = ((found, name) for name in names for found in sorted(surplus) if found.endswith("." + name))
+    found, name = next(pairs, ("", ""))
+    prefix = found.removesuffix(name)
+    covered = sum(prefix + name in surplus for name in names)
+    return prefix if 2 * covered > len(names) else ""
 
 
 def mismatched(shapes: list[str], file: Path) -> SeedTuneError:

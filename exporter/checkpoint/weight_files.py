@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from safetensors import SafetensorError, safe_open
 
+from seedtune.exporter.checkpoint.foreign import refuse_adapter_tensors, refuse_shards_without_index
 from seedtune.runtime.errors import SeedTuneError
 
 # In transformers' own order of preference.
@@ -50,18 +51,21 @@ class WeightFiles:
         kind: ``"safetensors"``, or ``"pickle"`` for PyTorch's .bin files (opened with weights_only).
         files: in the index's order.
         dtype: the float type that all files share; float32 if they mix types or hold float64.
+        names: of all tensors.
     """
 
     kind: Literal["safetensors", "pickle"]
     files: tuple[Path, ...]
     dtype: torch.dtype
+    names: tuple[str, ...]
 
 
 def find_weight_files(folder: Path) -> WeightFiles:
     """The weight files of ``folder``, every header read.
 
     Raises:
-        SeedTuneError: if there is none, a shard is missing, a file damaged, or a tensor's type unusable.
+        SeedTuneError: if there is none, a shard or an index is missing, a file damaged, a tensor's type unusable,
+            or there are an adapter's tensors among them.
     """
     for name, kind in CANDIDATES:
         if not (folder / name).is_file():
@@ -70,7 +74,9 @@ def find_weight_files(folder: Path) -> WeightFiles:
         types: dict[str, str] = {}
         for file in files:
             types |= _safetensors_types(file) if kind == "safetensors" else _pickle_types(file)
-        return WeightFiles(kind, files, _common_dtype(types, files[0]))
+        refuse_adapter_tensors(types, files[0])
+        return WeightFiles(kind, files, _common_dtype(types, files[0]), tuple(types))
+    refuse_shards_without_index(folder)
     raise _no_weights(folder)
 
 
@@ -165,10 +171,7 @@ def damaged(file: Path, error: BaseException) -> SeedTuneError:
 
 def _no_weights(folder: Path) -> SeedTuneError:
     ggufs = sorted(path.name for path in folder.glob("*.gguf"))
-    adapter = (folder / "adapter_config.json").is_file()
-    if adapter:
-        remedy = "merge the adapter into its base model first: this folder holds a PEFT adapter alone"
-    elif ggufs:
+    if ggufs:
         remedy = f"name the GGUF file itself: {folder / ggufs[0]}"
     else:
         remedy = "fetch the weights, or check that this is the folder you meant"

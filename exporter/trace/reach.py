@@ -14,11 +14,23 @@ class Reach:
 
     Attributes:
         scope: the tokens; None for what task and model allow.
-        layers: how many, counted from the top; None for the default.
+        layers: how many, counted from the top; None for all.
+
+    Raises:
+        SeedTuneError: layers are named where the state acts at every token.
     """
 
     scope: Scope | None = None
     layers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.layers is not None and self.scope == "all":
+            raise SeedTuneError(
+                "with scope all nothing of a row is kept, so there is nothing to gain in fewer layers",
+                value=f"--layers {self.layers}",
+                rule="--layers with scope suffix or last",
+                remedy="leave --layers out, or use --scope last",
+            )
 
     def first_layer(self, count: int) -> int:
         """The place of the first layer with state among ``count``, from 0.

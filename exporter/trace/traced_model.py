@@ -81,7 +81,7 @@ def state_layout(
 ) -> StateLayout:
     """Selects among the linears of the trunk; those of the head see one row a side and are left out."""
     linears = normalise_linears(trunk.clone().graph)
-    vocabulary = checkpoint.config.get_text_config().vocab_size
+    vocabulary = checkpoint.vocabulary_size
     inside_head = head_parameters(skeleton)
     usable = [linear for linear in linears if linear.weight not in inside_head and linear.out_features != vocabulary]
     return lay_out(select(usable, targets), rank, adapter_seed)
@@ -140,7 +140,7 @@ def _model_of(checkpoint: Checkpoint, skeleton: torch.nn.Module) -> Model:
         family=checkpoint.family,
         parameters=sum(parameter.numel() for parameter in skeleton.parameters()),
         hidden_size=config.hidden_size,
-        vocabulary_size=config.vocab_size,
+        vocabulary_size=checkpoint.vocabulary_size,
         max_positions=checkpoint.max_positions,
         padding_id=checkpoint.padding_id,
         mask_token=checkpoint.mask_token,

@@ -114,6 +114,7 @@ class Bundle:
             model.max_positions,
             self.manifest.objective.scope,
             model.end_token,
+            vocabulary_size=model.vocabulary_size,
         )
         if tuple(compiled.label_word_ids) != self.manifest.objective.label_word_ids:
             raise SeedTuneError(

@@ -90,6 +90,7 @@ def export_command(
             phase=phase,
             notice=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
         )
+    out = out.expanduser()
     seconds, objective = time.monotonic() - started, manifest.objective
     total_bytes = sum(entry.size_bytes for entry in manifest.files.values())
     console.print(

@@ -24,7 +24,7 @@ def export(
     Args:
         source: an embedded name (``smollm2-135m-instruct``), a folder, a GGUF file or a hub id.
         task: a built-in task (``sentiment``) or the path of a task file.
-        out: the new folder.
+        out: the new folder; ``~`` and symbolic links are followed.
         phase: told the name of each phase as it starts.
         notice: told what a person should know.
         options: as on the command line: storage, targets, rank, adapter_seed, scope, layers, prefix_storage, check,

@@ -1,12 +1,13 @@
 """A task and a tokenizer, made into a function from a row's fields to token ids and the label's position.
 
 Fixed text and fields are rendered into one string and tokenised together, so the ids are those that the model would
-see from a user. Text of a row never becomes a special token; see encoder.py.
+see from a user. Text of a row never becomes a special token; see encoder.py. No row has a token that the model's
+embedding lacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -31,6 +32,7 @@ class CompiledTask:
         max_positions: tokens that the model can take.
         scope: "suffix" and "last" also split every row.
         end_token: the end-of-text token's text, which a response ends with, if there is one.
+        vocabulary_size: rows of the model's embedding; a tokenizer may have more tokens.
 
     Attributes:
         task: the task.
@@ -40,8 +42,8 @@ class CompiledTask:
 
     Raises:
         SeedTuneError: the template does not suit the family, max_tokens is more than the model takes, the tokenizer
-            has no mask token, a label word is not one token that only this label has, or rows are to be split and the
-            template ends with a field.
+            has no mask token, a label word is not one token that only this label has, template or label words need a
+            token that the embedding lacks, or rows are to be split and the template ends with a field.
     """
 
     def __init__(
@@ -54,8 +56,11 @@ class CompiledTask:
         max_positions: int,
         scope: Scope = "all",
         end_token: str | None = None,
+        *,
+        vocabulary_size: int,
     ) -> None:
         self.task = task.for_family(family)
+        self.vocabulary_size = vocabulary_size
         self.scope = scope
         self.family = family
         if task.max_tokens > max_positions:
@@ -85,9 +90,12 @@ class CompiledTask:
         self._end_id = self._encoder.special_id(end_token) if completes else None
         if family == "masked":
             _require_one_mask(self.task, self._encoder, mask_token)
+        end = set() if self._end_id is None else {self._end_id}
+        self._require_embedded(self._encoder.fixed_ids() | end, "the template", "change the template")
         self.label_word_ids: tuple[int, ...] = ()
         if not completes:
             self.label_word_ids = label_word_ids(self.task, self._encoder, family, unknown_token)
+            self._require_embedded(self.label_word_ids, "a label word", "choose another label word")
 
     def encode(self, fields: Mapping[str, str], label: int = 0) -> Example:
         """Tokenises one row.
@@ -98,7 +106,8 @@ class CompiledTask:
 
         Raises:
             SeedTuneError: a field is missing, or the row is longer than max_tokens even with the truncated field
-                empty, or no token is left to read the label from.
+                empty, or no token is left to read the label from, or a token is special or has no row in the
+                embedding.
         """
         ids, position = self._tokenise(fields)
         whole = len(ids)
@@ -121,6 +130,7 @@ class CompiledTask:
                 rule="at least one token to read the label from",
                 remedy="remove the row, or give the template some fixed text",
             )
+        self._require_embedded(ids, "the row", "remove it from the row")
         fields = {**fields, name: text}
         if self.task.kind == "completion":
             return self._completion(fields, ids, whole - len(ids))
@@ -152,9 +162,9 @@ class CompiledTask:
         A token that holds both the end of ``beginning`` and what follows it belongs to what follows, and the ids
         before it do not depend on what follows.
         """
-        alone, appended = self._encoder.ids(beginning)
+        alone = self._encoder.ids(beginning)
         border = 0
-        for whole, apart in zip(ids, alone[: len(alone) - appended], strict=False):
+        for whole, apart in zip(ids, alone.ids[: len(alone.ids) - alone.appended], strict=False):
             if whole != apart:
                 break
             border += 1
@@ -164,16 +174,32 @@ class CompiledTask:
         """Ids and label position of the row as it is, however long; of a completion task with its response."""
         text = self._encoder.render(fields)
         if self.task.kind == "completion":
-            ids, appended = self._encoder.ids(text + self._encoder.render_response(fields))
-            ids = ids[: len(ids) - appended] + ([self._end_id] if self._end_id is not None else [])
+            row = self._encoder.ids(text + self._encoder.render_response(fields))
+            ids = row.ids[: len(row.ids) - row.appended] + ([self._end_id] if self._end_id is not None else [])
             return ids, len(ids) - 1
-        ids, appended = self._encoder.ids(text)
+        row = self._encoder.ids(text)
         if self.family == "masked":
-            assert self._encoder.mask_id is not None
-            return ids, ids.index(self._encoder.mask_id)
+            if row.mask_place is None:
+                raise SeedTuneError(
+                    "the tokenizer does not read the template's {mask} as a mask here",
+                    value=self.task.template,
+                    rule="a mask token that is matched between words only stands between words",
+                    remedy="put spaces around {mask}",
+                )
+            return row.ids, row.mask_place
         # An appended end-of-text token would stand between the template and the label word.
-        ids = ids[: len(ids) - appended]
+        ids = row.ids[: len(row.ids) - row.appended]
         return ids, len(ids) - 1
+
+    def _require_embedded(self, ids: Iterable[int], whose: str, remedy: str) -> None:
+        beyond = sorted({index for index in ids if index >= self.vocabulary_size})
+        if beyond:
+            raise SeedTuneError(
+                f"{whose} has a token that the model's embedding lacks",
+                value=self._encoder.tokens(beyond),
+                rule=f"ids below {self.vocabulary_size}, the rows of the embedding; the tokenizer has more",
+                remedy=f"{remedy}, or resize the model's embedding to its tokenizer",
+            )
 
 
 def _require_one_mask(task: Task, encoder: Encoder, mask_token: str | None) -> None:

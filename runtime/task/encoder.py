@@ -1,22 +1,36 @@
 """Text to token ids, where text of a row can never become a special token.
 
-A copy of the tokenizer is told to read special tokens as plain text (``encode_special_tokens``). Special tokens that
-the task's own fixed text asks for, ``{mask}`` first of all, go in as stand-ins: added tokens with private contents
-and the same matching flags, whose ids are replaced afterwards. Special tokens around the row (BOS, CLS, SEP) come
-from the post-processor, which the setting leaves alone. For rows without such text the ids are the tokenizer's own.
+A copy of the tokenizer reads everything as plain text; see plain_text.py. Special tokens that the task's own fixed
+text asks for, ``{mask}`` first of all, go in as stand-ins: added tokens with private contents and the same matching
+flags, whose ids are replaced afterwards. Special tokens around the row (BOS, CLS, SEP) come from the post-processor,
+which the copy keeps. For rows without such text the ids are the tokenizer's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Encoding, Tokenizer
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.plain_text import PRIVATE, plain_text
 from seedtune.runtime.task.template import MASK_FIELD, template_parts
 
-# A private-use character (plane 15): no text has it, and where one does, the row is refused.
-STAND_IN = "\U000f5eed"
+
+@dataclass(frozen=True)
+class RowIds:
+    """The tokens of a text with the post-processor's special tokens around it.
+
+    Attributes:
+        ids: all of them.
+        appended: how many of the post-processor's stand at the end; all of them around a text without tokens.
+        mask_place: where the token that ``{mask}`` stands for is, or None if there is none.
+    """
+
+    ids: list[int]
+    appended: int
+    mask_place: int | None
 
 
 class Encoder:
@@ -33,15 +47,14 @@ class Encoder:
     """
 
     def __init__(self, template: str, tokenizer: Tokenizer, mask_token: str | None, response: str = "") -> None:
-        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        added = self._tokenizer.get_added_tokens_decoder()
-        self._special = {token.content: (index, token) for index, token in added.items() if token.special}
-        self._tokenizer.encode_special_tokens = True
+        plain = plain_text(tokenizer)
+        self._tokenizer = plain.tokenizer
+        self._special = plain.special
+        self._refused_ids = plain.refused_ids
+        self._content_of = {index: content for content, (index, _) in plain.special.items()}
         self._id_of_stand_in: dict[int, int] = {}
         self._stand_ins: dict[str, str] = {}
-        self.mask_id = self._special[mask_token][0] if mask_token in self._special else None
+        self.mask_id = self.special_id(mask_token)
         self._mask_text = self._stand_in(mask_token) if self.mask_id is not None and mask_token else ""
         self._parts = self._protected(template)
         self._response = self._protected(response)
@@ -65,7 +78,13 @@ class Encoder:
 
     def special_id(self, token: str | None) -> int | None:
         """The id of the special token ``token``, or None if it is none."""
-        return self._special[token][0] if token in self._special else None
+        found = None if token is None else self._special.get(token)
+        return None if found is None else found[0]
+
+    def fixed_ids(self) -> set[int]:
+        """Ids that every row has, whatever its fields: of the fixed text, the mask and the special tokens around it."""
+        texts = [text for text, _ in (*self._parts, *self._response)]
+        return set(self.ids(self._mask_text).ids).union(*map(self.plain_ids, texts))
 
     def _protected(self, template: str) -> list[tuple[str, str | None]]:
         return [(self._protect(text), name) for text, name in template_parts(template)]
@@ -80,20 +99,34 @@ class Encoder:
                 pieces.append(_field(fields, name))
         return "".join(pieces)
 
-    def ids(self, text: str) -> tuple[list[int], int]:
-        """Token ids of ``text`` with the post-processor's special tokens, and how many of those stand at the end."""
-        encoding = self._tokenizer.encode(text)
+    def ids(self, text: str) -> RowIds:
+        """The tokens of ``text``, as :meth:`render` gave it.
+
+        Raises:
+            SeedTuneError: a field spells a special token that the tokenizer cannot read as text, or the tokenizer
+                cannot encode it.
+        """
+        encoding = self._encode(text)
         marks = encoding.special_tokens_mask
+        for index, mark in zip(encoding.ids, marks, strict=True):
+            if index in self._refused_ids and not mark:
+                raise SeedTuneError(
+                    "the row's text holds a special token of the tokenizer, which has no other spelling for it",
+                    value=self._content_of[index],
+                    rule="special tokens come from the template and the tokenizer only",
+                    remedy="remove it from the row",
+                )
         appended = next((count for count, mark in enumerate(reversed(marks)) if not mark), len(marks))
-        return self._replaced(encoding.ids), appended
+        places = [place for place, index in enumerate(encoding.ids) if self._is_mask(index)]
+        return RowIds(self._replaced(encoding.ids), appended, places[0] if places else None)
 
     def plain_ids(self, text: str) -> list[int]:
         """Token ids of ``text`` alone, without the post-processor's special tokens."""
-        return self._replaced(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return self._replaced(self._encode(text, add_special_tokens=False).ids)
 
     def shortened(self, text: str, excess_tokens: int) -> str:
         """``text`` without its last ``excess_tokens`` tokens and the space before them; never the whole ``text``."""
-        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        offsets = self._encode(text, add_special_tokens=False).offsets
         keep = len(offsets) - excess_tokens
         end = offsets[keep - 1][1] if keep > 0 else 0
         # Several tokens may share one character (the bytes of an emoji): then the cut would change nothing.
@@ -102,11 +135,25 @@ class Encoder:
     def token_id(self, token: str) -> int | None:
         """The id of ``token``, or None."""
         found: int | None = self._tokenizer.token_to_id(token)
-        return found
+        return self._special[token][0] if token in self._special else found
 
-    def tokens(self, ids: list[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         """How the vocabulary spells ``ids``."""
-        return [str(self._tokenizer.id_to_token(index)) for index in ids]
+        return [self._content_of.get(index) or str(self._tokenizer.id_to_token(index)) for index in ids]
+
+    def _encode(self, text: str, add_special_tokens: bool = True) -> Encoding:
+        try:
+            return self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        except Exception as error:  # the tokenizers library raises it bare, where a vocabulary has no unknown token
+            raise SeedTuneError(
+                f"the tokenizer cannot encode this text ({error})",
+                value=text,
+                rule="text that the tokenizer's vocabulary covers",
+                remedy="change the text, or choose another model",
+            ) from error
+
+    def _is_mask(self, raw_id: int) -> bool:
+        return self.mask_id is not None and self._id_of_stand_in.get(raw_id) == self.mask_id
 
     def _replaced(self, ids: list[int]) -> list[int]:
         return [self._id_of_stand_in.get(index, index) for index in ids]
@@ -115,7 +162,7 @@ class Encoder:
         """What to write for the special token ``content``; made at its first use."""
         if content not in self._stand_ins:
             index, token = self._special[content]
-            text = f"{STAND_IN}{index}{STAND_IN}"
+            text = f"{PRIVATE}{index}{PRIVATE}"
             self._tokenizer.add_tokens(
                 [
                     AddedToken(
@@ -153,10 +200,10 @@ def _field(fields: Mapping[str, str], name: str) -> str:
             rule="every field of the template",
             remedy="add the field, or change the task",
         )
-    if STAND_IN in fields[name]:
+    if PRIVATE in fields[name]:
         raise SeedTuneError(
             f"the field {name!r} contains a reserved character",
-            value=STAND_IN,
+            value=PRIVATE,
             rule="no private-use character U+F5EED",
             remedy="remove it from the row",
         )

@@ -55,6 +55,7 @@ def main() -> None:
         checkpoint.mask_token,
         checkpoint.unknown_token,
         checkpoint.max_positions,
+        vocabulary_size=checkpoint.vocabulary_size,
     )
     examples = load_split(smollm2.data()["train"], task).examples[:ROWS]
     trunk = trace(checkpoint.skeleton(), checkpoint.family)

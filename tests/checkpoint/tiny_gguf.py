@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,9 @@ def write_gguf(
     kind: GGMLQuantizationType,
     *,
     without: str | None = None,
-    pre_tokenizer: str = "default",
+    pre_tokenizer: str = "gpt-2",
     parts: int = 1,
+    also: Callable[[GGUFWriter], None] = lambda _writer: None,
 ) -> Path:
     """``model`` in ``path``, its matrices in blocks of ``kind``, its vectors in float32.
 
@@ -42,6 +44,7 @@ def write_gguf(
         without: the GGUF name of a tensor to leave out.
         pre_tokenizer: the value of tokenizer.ggml.pre.
         parts: the value of split.count.
+        also: writes further metadata and tensors.
     """
     config = model.config
     writer = GGUFWriter(path, "llama")
@@ -58,6 +61,7 @@ def write_gguf(
     _add_vocabulary(writer, pre_tokenizer)
     if parts > 1:
         writer.add_uint16("split.count", parts)
+    also(writer)
     for name, value in model.named_parameters():
         stored = _gguf_name(name)
         if stored == without:
@@ -74,6 +78,30 @@ def write_gguf(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def write_metadata(path: Path, architecture: str, metadata: dict[str, object], tensors: tuple[str, ...] = ()) -> Path:
+    """A file of ``architecture`` with ``metadata`` under its name and a vocabulary, but no weights to speak of."""
+    writer = GGUFWriter(path, architecture)
+    for end, value in metadata.items():
+        add_entry(writer, f"{architecture}.{end}", value)
+    _add_vocabulary(writer, "gpt-2")
+    for name in ("token_embd.weight", *tensors):
+        writer.add_tensor(name, np.zeros((1, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def add_entry(writer: GGUFWriter, name: str, value: object) -> None:
+    """Metadata of the type that llama.cpp gives such a value."""
+    if isinstance(value, list):
+        writer.add_array(name, value)
+    else:
+        kinds = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}
+        kinds[type(value)](name, value)
 
 
 def _add_vocabulary(writer: GGUFWriter, pre_tokenizer: str) -> None:

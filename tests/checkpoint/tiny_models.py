@@ -45,11 +45,15 @@ MAKERS: dict[str, Callable[[], PreTrainedModel]] = {
 
 def make_model(name: str) -> PreTrainedModel:
     """The model ``name``, every parameter random: constant biases and norms would hide a mix-up."""
-    model = MAKERS[name]()
+    return randomise(MAKERS[name]())
+
+
+def randomise(model: PreTrainedModel, scale: float = 0.1) -> PreTrainedModel:
+    """``model``, every parameter random around 0, in eval mode."""
     generator = torch.Generator().manual_seed(20_240_229)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
     # The outputs are compared bit for bit, so everybody has to use the same attention.
     model.set_attn_implementation("eager")
     return model.eval()

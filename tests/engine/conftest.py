@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import golden as files
+import golden_tokens
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
@@ -91,7 +92,7 @@ def golden(
     from seedtune.exporter.checkpoint import open_checkpoint
 
     smollm2 = open_checkpoint("smollm2-135m-instruct").tokenizer
-    files.write_tokenizers(
+    golden_tokens.write_tokenizers(
         folder,
         {
             "bytes": tiny_tokenizer,
@@ -101,6 +102,7 @@ def golden(
             "words": word_pieces(),
         },
     )
+    golden_tokens.write_spelled_rows(folder / "spelled")
     names = []
     for case in CASES:
         names.append("-".join(map(str, case)))

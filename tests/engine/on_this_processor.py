@@ -15,6 +15,7 @@ import seedtune
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.noise import derive_seed, noise_words, permutation, rademacher
+from seedtune.runtime.task.plain_text import plain_text
 
 
 def noise_differences(golden: Path) -> list[str]:
@@ -39,10 +40,7 @@ def token_differences(golden: Path) -> list[str]:
     found = []
     for name in json.loads((golden / "tokenizers.json").read_text()):
         folder = golden / "tokenizers" / name
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        tokenizer.encode_special_tokens = True
+        tokenizer = plain_text(Tokenizer.from_file(str(folder / "tokenizer.json"))).tokenizer
         for line in (folder / "texts.jsonl").read_text("utf-8").splitlines():
             record = json.loads(line)
             if tokenizer.encode(record["text"]).ids != record["ids"]:

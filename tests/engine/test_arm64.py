@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from emulator import Emulator, UnavailableError
-from golden import TEXTS
+from golden_tokens import TEXTS
 
 from seedtune.runtime.journal.file import read_journal
 

@@ -50,6 +50,7 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         "JsonTextTest",
         "JournalTest",
         "TokenizerTest",
+        "CompiledTaskTest",
         "TuneTest",
         "StagesTest",
         "SegmentedLogTest",

@@ -175,3 +175,20 @@ def test_a_state_layout_reaches_the_graphs(bundle: Path) -> None:
     inputs = {value.name: value.shape for value in open_session(opened.graph_path("update"), 1).get_inputs()}
     assert inputs["state"] == [layout.parameters]
     assert np.isin([target.name.split(".")[-1] for target in layout.targets], ["q_proj", "up_proj"]).all()
+
+
+def test_a_place_that_cannot_be_is_refused_before_anything_is_opened(llama: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    phases: list[str] = []
+    with pytest.raises(SeedTuneError, match="is a file"):
+        export(llama, tmp_path / "file" / "bundle", phase=phases.append)
+    assert phases == []
+
+
+def test_a_bundle_behind_a_link_is_replaced(llama: Path, bundle: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(bundle, tmp_path / "real"))
+    (tmp_path / "link").symlink_to("real")
+    export(llama, tmp_path / "link", rank=2, overwrite=True, check=False)
+    assert (tmp_path / "link").is_symlink()
+    assert Bundle.open(out).manifest.state.rank == 2
+    assert {path.name for path in out.iterdir()} == {*Bundle.open(out).manifest.files, "manifest.json"}

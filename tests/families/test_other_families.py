@@ -41,16 +41,17 @@ CASES = {
     "Electra": ("masked", {"embedding_size": 16}),
     "Albert": ("masked", {"embedding_size": 16, "num_hidden_layers": 2}),  # both layers share their weights
     "XLMRoberta": ("masked", {}),
+    "XLM": ("masked", {"emb_dim": 32, "n_layers": 1, "n_heads": 4}),
     "ModernBert": ("masked", {"cls_token_id": 0, "sep_token_id": 2}),
 }
 # These have to work; the others may be refused instead.
-SUPPORTED = {"GPT2", "GPTNeoX", "Qwen2", "Gemma2", "Phi", "Mistral", "DistilBert", "XLMRoberta"}
+SUPPORTED = {"GPT2", "GPTNeoX", "Qwen2", "Gemma2", "Phi", "Mistral", "DistilBert", "XLMRoberta", "XLM"}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_architecture_agrees_with_transformers_or_is_refused(name: str) -> None:
     family, options = CASES[name]
-    common = {} if name in ("GPT2", "Bloom", "DistilBert") else BASE
+    common = {} if name in ("GPT2", "Bloom", "DistilBert", "XLM") else BASE
     special = {key: BASE[key] for key in ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")}
     config = getattr(transformers, f"{name}Config")(**(common | special | options))
     if name == "Bloom":

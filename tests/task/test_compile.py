@@ -84,11 +84,11 @@ def masked_task(max_tokens: int = 64, words: tuple[str, ...] = ("terrible", "gre
 
 
 def compile_causal(tokenizer: Tokenizer, task: Task, positions: int = 1000) -> CompiledTask:
-    return CompiledTask(task, tokenizer, "causal", None, "<unk>", positions)
+    return CompiledTask(task, tokenizer, "causal", None, "<unk>", positions, vocabulary_size=10**6)
 
 
 def compile_masked(tokenizer: Tokenizer, task: Task) -> CompiledTask:
-    return CompiledTask(task, tokenizer, "masked", "[MASK]", "[UNK]", 1000)
+    return CompiledTask(task, tokenizer, "masked", "[MASK]", "[UNK]", 1000, vocabulary_size=10**6)
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -235,7 +235,9 @@ def test_rows_longer_than_the_model_takes_are_refused_at_once(causal_tokenizer: 
 def test_a_masked_model_needs_a_mask_token(causal_tokenizer: Tokenizer) -> None:
     for mask in (None, "<mask>"):
         with pytest.raises(SeedTuneError, match="mask token"):
-            CompiledTask(masked_task(64, (" bad", " good")), causal_tokenizer, "masked", mask, None, 100)
+            CompiledTask(
+                masked_task(64, (" bad", " good")), causal_tokenizer, "masked", mask, None, 100, vocabulary_size=10**6
+            )
 
 
 def test_transformers_gives_the_same_ids(causal_tokenizer: Tokenizer) -> None:

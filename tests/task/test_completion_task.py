@@ -33,7 +33,9 @@ def task_of(**changes: object) -> Task:
 
 def compiled(tokenizer: Tokenizer, task: Task | None = None, end: str | None = "</s>") -> CompiledTask:
     """The task for a causal model."""
-    return CompiledTask(task or task_of(), tokenizer, "causal", None, "<unk>", 512, "suffix", end)
+    return CompiledTask(
+        task or task_of(), tokenizer, "causal", None, "<unk>", 512, "suffix", end, vocabulary_size=10**6
+    )
 
 
 def test_every_token_of_the_response_and_the_end_is_foreseen_by_the_one_before_it(causal_tokenizer: Tokenizer) -> None:
@@ -109,4 +111,4 @@ def test_masked_models_and_scope_all_are_refused(causal_tokenizer: Tokenizer) ->
     with pytest.raises(SeedTuneError, match="masked language model cannot"):
         task_of().for_family("masked")
     with pytest.raises(SeedTuneError, match="responses only"):
-        CompiledTask(task_of(), causal_tokenizer, "causal", None, "<unk>", 512, "all", None)
+        CompiledTask(task_of(), causal_tokenizer, "causal", None, "<unk>", 512, "all", None, vocabulary_size=10**6)

@@ -13,12 +13,12 @@ SENTIMENT = load_task("sentiment")
 
 
 def causal(tokenizer: Tokenizer, task: Task = SENTIMENT) -> CompiledTask:
-    return CompiledTask(task.for_family("causal"), tokenizer, "causal", None, "<unk>", 512)
+    return CompiledTask(task.for_family("causal"), tokenizer, "causal", None, "<unk>", 512, vocabulary_size=10**6)
 
 
 def masked(tokenizer: Tokenizer, mask: str = "<mask>", task: Task = SENTIMENT) -> CompiledTask:
     unknown = "<unk>" if mask == "<mask>" else "[UNK]"
-    return CompiledTask(task.for_family("masked"), tokenizer, "masked", mask, unknown, 512)
+    return CompiledTask(task.for_family("masked"), tokenizer, "masked", mask, unknown, 512, vocabulary_size=10**6)
 
 
 def custom(template: str, *words: str, max_tokens: int = 128) -> Task:

@@ -52,7 +52,8 @@ def compiled(
 ) -> CompiledTask:
     head = f'name = "t"\nkind = "classification"\ntemplate = {json.dumps(template)}\nmax_tokens = {max_tokens}\n'
     head += f'truncate = "{truncate}"\n' if truncate else ""
-    return CompiledTask(parse_task(head + LABELS, "test"), tokenizer, "causal", None, None, 1000, scope)
+    task = parse_task(head + LABELS, "test")
+    return CompiledTask(task, tokenizer, "causal", None, None, 1000, scope, vocabulary_size=10**6)
 
 
 def border_of(encoded: Example) -> int:

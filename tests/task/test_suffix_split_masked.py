@@ -36,7 +36,9 @@ def compiled(tokenizer: Tokenizer, template: str, max_tokens: int = 64) -> Compi
     max_tokens = {max_tokens}
     labels = [{{ value = "0", word = "terrible" }}, {{ value = "1", word = "great" }}]
     """
-    return CompiledTask(parse_task(task, "test"), tokenizer, "masked", "[MASK]", "[UNK]", 100, "suffix")
+    return CompiledTask(
+        parse_task(task, "test"), tokenizer, "masked", "[MASK]", "[UNK]", 100, "suffix", vocabulary_size=10**6
+    )
 
 
 # Template -> the words of the row, those of the suffix in angle brackets; the end token always is one of them.

@@ -10,6 +10,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Whoever asks for one of these, however far away, has a model traced, or starts an emulator.
 TRACED_FIXTURES = {"tracing"}
@@ -21,6 +22,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     tiers = parser.getgroup("tiers")
     tiers.addoption("--fast", action="store_true", help="only tests for which no model is traced")
     tiers.addoption("--slow", action="store_true", help="also the tests that are marked slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Properties are tried on a few examples, always the same; with ``--slow`` on many."""
+    settings.register_profile("default", max_examples=50, deadline=None, derandomize=True)
+    settings.register_profile("slow", settings.get_profile("default"), max_examples=2000)
+    settings.load_profile("slow" if config.getoption("--slow") else "default")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -19,6 +19,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
     RepositoryNotFoundError,
 )
 
+from seedtune.exporter.checkpoint.foreign import refuse_adapter_files
 from seedtune.exporter.checkpoint.tokenizer import VOCABULARY_FILES
 from seedtune.runtime.errors import SeedTuneError
 
@@ -76,7 +77,7 @@ def wanted_files(listing: list[str], name: str) -> list[str]:
     """Those of a repository's files that a model folder needs: one weight format, configuration, tokenizer.
 
     Raises:
-        SeedTuneError: if there are no weights in a format that SeedTune reads.
+        SeedTuneError: if there are no weights in a format that SeedTune reads, or an adapter beside them.
     """
     weights = [file for file in listing if SAFETENSORS.fullmatch(file)]
     weights = weights or [file for file in listing if PICKLE.fullmatch(file)]
@@ -90,6 +91,10 @@ def wanted_files(listing: list[str], name: str) -> list[str]:
             if ggufs
             else "choose another model",
         )
+    try:
+        refuse_adapter_files(listing, whole=True, file=name)
+    except SeedTuneError as error:
+        raise error.at(name, remedy=f"run: hf download {name} --local-dir FOLDER; there, {error.remedy}") from None
     return weights + [file for file in listing if file in SMALL_FILES]
 
 

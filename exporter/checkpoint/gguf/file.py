@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import warnings
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from gguf import dequantize
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.modeling_gguf_pytorch_utils import (
@@ -27,39 +28,40 @@ from transformers.modeling_gguf_pytorch_utils import (
 from seedtune.exporter.checkpoint.checkpoint import Checkpoint
 from seedtune.exporter.checkpoint.finite import check_finite
 from seedtune.exporter.checkpoint.gguf.header import GgufHeader, read_header
+from seedtune.exporter.checkpoint.gguf.keys import settle_keys
 from seedtune.exporter.checkpoint.gguf.shared_reader import shared_reader
 from seedtune.exporter.checkpoint.gguf.tokenizer import load_gguf_tokenizer
-from seedtune.exporter.checkpoint.loading import load_whole, mismatched, missing, refuse_surplus
+from seedtune.exporter.checkpoint.loading import SHOWN, load_whole, mismatched, missing
 from seedtune.exporter.checkpoint.quiet import quiet
 from seedtune.exporter.checkpoint.skeleton import Attention, first_names, stored_tensors
 from seedtune.runtime.errors import SeedTuneError
+
+# Frequencies of rotary positions: the configuration says the same, or the file was refused (keys.py).
+ROTARY = re.compile(r"rope_(freqs|factors_\w+)\.weight|(blk\.\d+\.)?attn_rot_embd(\.weight)?")
 
 
 class GgufCheckpoint(Checkpoint):
     """One GGUF file.
 
     Raises:
-        SeedTuneError: if the file is damaged, split, or of an architecture that transformers cannot convert.
+        SeedTuneError: if the file is damaged, split, of an architecture that transformers cannot convert, or says
+            something of its model that transformers would ignore.
     """
 
     def __init__(self, path: Path, source: str | None = None) -> None:
         self.path = path
         self.header: GgufHeader = read_header(path)
         self.architecture = self.header.text("general.architecture") or ""
-        super().__init__(source or str(path), _read_config(path, self.architecture))
+        config = _read_config(path, self.architecture)
+        settle_keys(config, self.header, path)
+        super().__init__(source or str(path), config)
         self.pretrained_tokenizer  # noqa: B018 - a broken vocabulary is refused now, not after the export
-        if any(tensor.name == "rope_freqs.weight" for tensor in self.header.tensors):
-            warnings.warn(
-                f"{path}: transformers ignores rope_freqs.weight (scaled rotary frequencies); "
-                "prefer this model's safetensors",
-                stacklevel=2,
-            )
 
     @cached_property
     def pretrained_tokenizer(self) -> PreTrainedTokenizerBase:
         """transformers' own tokenizer, loaded once."""
         with shared_reader():
-            return load_gguf_tokenizer(self.path, self.header.text("tokenizer.ggml.pre"))
+            return load_gguf_tokenizer(self.path, self.header)
 
     def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """See :meth:`Checkpoint.tensors`; every tensor is float32."""
@@ -71,10 +73,15 @@ class GgufCheckpoint(Checkpoint):
         present = {names[tensor.name] for tensor in self.header.tensors if tensor.name in names}
         if absent := sorted(shapes.keys() - present):
             raise missing(absent, self.path)
-        stored_names = [tensor.name for tensor in self.header.tensors]
-        refuse_surplus(
-            (name for name in stored_names if name.startswith("blk.") and name not in names), names, self.path
-        )
+        unplaced = [tensor.name for tensor in self.header.tensors if tensor.name not in names]
+        if surplus := [name for name in unplaced if not ROTARY.fullmatch(name)]:
+            raise SeedTuneError(
+                f"the file holds tensors that transformers' model has no place for ({len(surplus):,})",
+                file=self.path,
+                value=surplus[:SHOWN],
+                rule="every tensor is a parameter of the model that the file's metadata describes",
+                remedy="use the model's safetensors instead",
+            )
         return self._stream(processor, names, shapes)
 
     def reference(self, attention: Attention = "eager") -> nn.Module:
@@ -87,6 +94,7 @@ class GgufCheckpoint(Checkpoint):
                 torch.float32,
                 attention,
                 file=self.path,
+                config=self.config,
                 gguf_file=self.path.name,
             )
 
@@ -174,7 +182,7 @@ def _read_config(path: Path, architecture: str) -> PretrainedConfig:
                 str(path.parent), gguf_file=path.name, local_files_only=True
             )
             return config
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OSError, StrictDataclassError) as error:
         raise _unsupported(path, architecture, error) from error
 
 

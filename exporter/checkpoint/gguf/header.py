@@ -22,6 +22,8 @@ from seedtune.runtime.errors import SeedTuneError
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 DEFAULT_ALIGNMENT = 32
+# More than any model has layers; vocabularies are longer.
+SHORT = 1_024
 SCALARS = {
     GGUFValueType.UINT8: "<B",
     GGUFValueType.INT8: "<b",
@@ -58,9 +60,15 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """What a GGUF file says of itself; ``fields`` holds scalars and texts, without the arrays."""
+    """What a GGUF file says of itself.
+
+    Attributes:
+        fields: scalars and texts, without the arrays.
+        arrays: arrays of at most ``SHORT`` numbers; None for longer ones, and for those of texts.
+    """
 
     fields: dict[str, object]
+    arrays: dict[str, tuple[float, ...] | None]
     tensors: tuple[StoredTensor, ...]
 
     def text(self, key: str) -> str | None:
@@ -113,13 +121,16 @@ class _Cursor:
 
     def header(self) -> GgufHeader:
         tensors, fields = self._counts()
-        values = {}
+        values: dict[str, object] = {}
+        arrays: dict[str, tuple[float, ...] | None] = {}
         for _ in range(fields):
-            key = self._text()
-            value = self._value(GGUFValueType(self._scalar("<I")))
-            if value is not None:
-                values[key] = value
-        return GgufHeader(values, self._tensors(tensors, values.get("general.alignment", DEFAULT_ALIGNMENT)))
+            key, kind = self._text(), GGUFValueType(self._scalar("<I"))
+            if kind == GGUFValueType.ARRAY:
+                arrays[key] = self._array()
+            else:
+                values[key] = self._value(kind)
+        alignment = values.get("general.alignment", DEFAULT_ALIGNMENT)
+        return GgufHeader(values, arrays, self._tensors(tensors, alignment))
 
     def texts(self, key: str) -> list[str]:
         _, fields = self._counts()
@@ -173,14 +184,19 @@ class _Cursor:
         return self._mapped[offset : offset + size_bytes].view(dtype).reshape(stored)
 
     def _value(self, kind: GGUFValueType) -> object:
-        """The value at the position, which moves past it; None for an array."""
+        """The value at the position, which moves past it."""
         if kind == GGUFValueType.STRING:
             return self._text()
-        if kind != GGUFValueType.ARRAY:
-            return self._scalar(SCALARS[kind])
+        return self._array() if kind == GGUFValueType.ARRAY else self._scalar(SCALARS[kind])
+
+    def _array(self) -> tuple[float, ...] | None:
+        """The array at the position, if it is one of few numbers; the position moves past it."""
         inner, length = GGUFValueType(self._scalar("<I")), self._scalar("<Q")
         if inner in SCALARS:
+            start = self._at
             self._skip(struct.calcsize(SCALARS[inner]) * length)
+            if length <= SHORT:
+                return struct.unpack_from(f"<{length}{SCALARS[inner][1:]}", self._bytes, start)
         elif inner == GGUFValueType.STRING:
             for _ in range(length):
                 self._skip(self._scalar("<Q"))

@@ -5,7 +5,6 @@ import java.io.File
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Example
 import org.seedtune.engine.data.Feeder
-import org.seedtune.engine.data.Rows
 import org.seedtune.engine.data.WholeRows
 import org.seedtune.engine.evaluation.Evaluation
 import org.seedtune.engine.evaluation.Evaluator
@@ -128,7 +127,7 @@ class SeedTune private constructor(
     }
 
     /** Checks the rows of [data] as [tune] would, without tuning; returns their number. */
-    fun check(data: File): Int = Rows.read(data, bundle.manifest.languageModel.task).size
+    fun check(data: File): Int = Split.load(data, task).rows.size
 
     private fun evaluate(examples: List<Example>, tokensPerCall: Int): Evaluation {
         if (memoryLimitBytes == null) {

@@ -32,6 +32,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             model.maskToken,
             objective.scope,
             model.endToken,
+            model.vocabularySize,
         )
         if (task.labelWordIds != objective.labelWordIds) {
             throw SeedTuneException(

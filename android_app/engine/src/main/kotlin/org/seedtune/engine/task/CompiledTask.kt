@@ -15,7 +15,8 @@ internal class Encoded(val ids: LongArray, val position: Int, val truncatedToken
 
 /**
  * A task and a tokenizer, made into a function from a row's fields to token ids. Fixed text and fields are rendered into one
- * string and tokenised together, so the ids are those that the model would see from a user.
+ * string and tokenised together, so the ids are those that the model would see from a user. No row has a token that the
+ * model's embedding of [vocabularySize] rows lacks.
  */
 internal class CompiledTask(
     val task: Task,
@@ -24,43 +25,56 @@ internal class CompiledTask(
     maskToken: String?,
     private val scope: String,
     endToken: String?,
+    private val vocabularySize: Int,
 ) {
     private val encoder = Encoder(task.template, tokenizer, if (masked) maskToken else null, task.response)
     private val endId = if (task.completes) encoder.specialId(endToken) else null
 
+    init {
+        requireEmbedded(encoder.fixedIds() + setOfNotNull(endId), "the template", "change the template")
+    }
+
     /** The token id of each label's word, where it will stand; empty for a completion task. */
     val labelWordIds: List<Int> = if (task.completes) emptyList() else task.labels.map { wordId(it.word) }
+
+    init {
+        requireEmbedded(labelWordIds, "a label word", "choose another label word")
+    }
 
     /**
      * Tokenises one row, given the text of each field of the template and of the response.
      *
-     * @throws SeedTuneException a field is missing, or the row is too long even with the truncated field empty.
+     * @throws SeedTuneException a field is missing, the row is too long even with the truncated field empty, or a token is special
+     * or has no row in the embedding.
      */
     fun encode(fields: Map<String, String>): Encoded {
         var shown = fields
-        var ids = tokenise(shown)
-        val whole = ids.size
-        while (ids.size > task.maxTokens) {
+        var row = tokenise(shown)
+        val whole = row.ids.size
+        while (row.ids.size > task.maxTokens) {
             val text = shown.getValue(task.truncate)
             if (text.isEmpty()) {
                 throw SeedTuneException(
                     "a row is too long even without its field '${task.truncate}'",
-                    value = "${ids.size} tokens",
+                    value = "${row.ids.size} tokens",
                     rule = "max_tokens = ${task.maxTokens}",
                     remedy = "raise max_tokens, or truncate another field",
                 )
             }
-            shown = shown + (task.truncate to encoder.shortened(text, ids.size - task.maxTokens))
-            ids = tokenise(shown)
+            shown = shown + (task.truncate to encoder.shortened(text, row.ids.size - task.maxTokens))
+            row = tokenise(shown)
         }
+        val ids = row.ids
         if (ids.isEmpty()) {
             throw SeedTuneException("a row has no tokens", rule = "at least one token to read the label from", remedy = "remove the row")
         }
-        return if (task.completes) completion(shown, ids, whole - ids.size) else classification(shown, ids, whole - ids.size)
+        requireEmbedded(ids.asList(), "the row", "remove it from the row")
+        return if (task.completes) completion(shown, ids, whole - ids.size) else classification(shown, row, whole - ids.size)
     }
 
-    private fun classification(fields: Map<String, String>, ids: IntArray, truncated: Int): Encoded {
-        val position = if (masked) ids.indexOf(encoder.maskId!!) else ids.size - 1
+    private fun classification(fields: Map<String, String>, row: RowIds, truncated: Int): Encoded {
+        val ids = row.ids
+        val position = if (masked) maskPlace(row) else ids.size - 1
         var suffix: IntArray? = null
         if (scope == "last") {
             suffix = intArrayOf(position)
@@ -88,23 +102,41 @@ internal class CompiledTask(
 
     /** How many of [ids] are those of [beginning] alone: where the part that never changes ends. */
     private fun agreement(ids: IntArray, beginning: String): Int {
-        val alone = withoutAppended(encoder.ids(beginning))
+        val alone = withoutAppended(encoder.ids(beginning)).ids
         var border = 0
         while (border < minOf(ids.size, alone.size) && ids[border] == alone[border]) border++
         return border
     }
 
-    private fun tokenise(fields: Map<String, String>): IntArray {
+    private fun tokenise(fields: Map<String, String>): RowIds {
         val text = encoder.render(fields)
         if (task.completes) {
-            val ids = withoutAppended(encoder.ids(text + encoder.renderResponse(fields)))
-            return if (endId == null) ids else ids + endId
+            val row = withoutAppended(encoder.ids(text + encoder.renderResponse(fields)))
+            return if (endId == null) row else RowIds(row.ids + endId, 1, null)
         }
         // An appended end-of-text token would stand between the template and the label word.
         return if (masked) encoder.ids(text) else withoutAppended(encoder.ids(text))
     }
 
-    private fun withoutAppended(ids: IntArray) = ids.copyOf(ids.size - encoder.appendedTokens)
+    private fun withoutAppended(row: RowIds) = RowIds(row.ids.copyOf(row.ids.size - row.appended), 0, row.maskPlace)
+
+    private fun maskPlace(row: RowIds): Int = row.maskPlace ?: throw SeedTuneException(
+        "the tokenizer does not read the template's {mask} as a mask here",
+        value = task.template,
+        rule = "a mask token that is matched between words only stands between words",
+        remedy = "put spaces around {mask}",
+    )
+
+    private fun requireEmbedded(ids: Iterable<Int>, whose: String, remedy: String) {
+        val beyond = ids.filter { it >= vocabularySize }.distinct().sorted()
+        if (beyond.isEmpty()) return
+        throw SeedTuneException(
+            "$whose has a token that the model's embedding lacks",
+            value = beyond,
+            rule = "ids below $vocabularySize, the rows of the embedding; the tokenizer has more",
+            remedy = "$remedy, or resize the model's embedding to its tokenizer",
+        )
+    }
 
     private fun wordId(word: String): Int {
         val context = if (masked) "" else encoder.render(task.fields.associateWith { SAMPLE })

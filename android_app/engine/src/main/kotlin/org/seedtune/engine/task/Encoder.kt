@@ -5,6 +5,14 @@ import org.seedtune.engine.tokenizer.AddedToken
 import org.seedtune.engine.tokenizer.Tokenizer
 
 /**
+ * The tokens of a text with the special tokens around it.
+ *
+ * @property appended how many of those stand at the end; all of them around a text without tokens.
+ * @property maskPlace where the token that `{mask}` stands for is, or null if there is none.
+ */
+internal class RowIds(val ids: IntArray, val appended: Int, val maskPlace: Int?)
+
+/**
  * Text to token ids, where text of a row can never become a special token.
  *
  * Special tokens that the template asks for, `{mask}` first of all, go in as stand-ins of private-use characters, which the
@@ -30,10 +38,31 @@ internal class Encoder(template: String, tokenizer: Tokenizer, maskToken: String
 
     fun specialId(token: String?): Int? = token?.let { special[it]?.id }
 
-    /** Token ids of [text] with the special tokens around it, [appendedTokens] of them at the end. */
-    fun ids(text: String): IntArray = tokenizer.ids(text)
+    /** Ids that every row has, whatever its fields: of the fixed text, the mask and the special tokens around it. */
+    fun fixedIds(): Set<Int> =
+        (ids(maskText).ids.toList() + (parts + responseParts).flatMap { tokenizer.plainIds(it.text).toList() }).toSet()
 
-    val appendedTokens: Int get() = tokenizer.appendedTokens
+    /**
+     * The tokens of [text], as [render] gave it.
+     *
+     * @throws SeedTuneException a field spells a special token that the tokenizer cannot read as text, or text that it cannot encode.
+     */
+    fun ids(text: String): RowIds {
+        val tokens = tokenizer.tokens(text)
+        tokens.firstOrNull { it.id in tokenizer.refusedIds && it.added == null }?.let { token ->
+            throw SeedTuneException(
+                "the row's text holds a special token of the tokenizer, which has no other spelling for it",
+                value = special.values.first { it.id == token.id }.content,
+                rule = "special tokens come from the template and the tokenizer only",
+                remedy = "remove it from the row",
+            )
+        }
+        val mask = tokens.indexOfFirst { maskText.isNotEmpty() && it.added?.content == maskText }
+        val ids = tokenizer.before + tokens.map { it.id } + tokenizer.behind
+        // Around nothing, all of them stand at the end: a begin token alone is no prefix.
+        val appended = if (tokens.isEmpty()) ids.size else tokenizer.behind.size
+        return RowIds(ids.toIntArray(), appended, if (mask < 0) null else tokenizer.before.size + mask)
+    }
 
     fun plainIds(text: String): IntArray = tokenizer.plainIds(text)
 

@@ -7,35 +7,50 @@ import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonPrimitive
+import org.seedtune.engine.SeedTuneException
 
 /** From a piece to tokens, by a vocabulary. */
 internal interface TokenModel {
-    fun idOf(token: String): Int?
+    /** The id that stands for what the vocabulary lacks, or null. */
+    val unknownId: Int?
 
     fun tokens(piece: Piece): List<Token>
 }
 
 internal object TokenModels {
-    /** The model that `tokenizer.json` describes. */
-    fun parse(fields: JsonObject): TokenModel =
+    /**
+     * The model that `tokenizer.json` describes, which finds no piece of [special], so that no text becomes one. One
+     * character it does find, because text that holds it has no other spelling: who reads the ids has to refuse it.
+     */
+    fun parse(fields: JsonObject, special: Set<String> = emptySet()): TokenModel = model(fields, special.filterTo(HashSet()) { isLong(it) })
+
+    private fun isLong(content: String) = content.codePointCount(0, content.length) > 1
+
+    private fun model(fields: JsonObject, hidden: Set<String>): TokenModel =
         when (val type = fields["type"]?.takeUnless { it is JsonNull }?.jsonPrimitive?.content ?: "BPE") {
-            "BPE" -> bytePairs(fields)
-            "WordPiece" -> WordPiece(
-                vocabulary(fields),
-                fields.text("unk_token"),
-                fields.text("continuing_subword_prefix"),
-                fields.getValue("max_input_chars_per_word").jsonPrimitive.int,
-            )
+            "BPE" -> bytePairs(fields, hidden)
+            "WordPiece" -> wordPieces(fields, hidden)
             else -> throw unsupported("model", type)
         }
 
-    private fun bytePairs(fields: JsonObject): TokenModel {
+    private fun bytePairs(fields: JsonObject, hidden: Set<String>): TokenModel {
         for (name in listOf("continuing_subword_prefix", "end_of_word_suffix")) {
             if (!fields.textOrNull(name).isNullOrEmpty()) throw unsupported("BPE with", name)
         }
         if (fields.flag("byte_fallback", false)) throw unsupported("BPE with", "byte_fallback")
         val merges = (fields.getValue("merges") as JsonArray).map(::pair)
-        return BytePairs(vocabulary(fields), merges, fields.textOrNull("unk_token"), fields.flag("ignore_merges", false))
+        val vocabulary = vocabulary(fields)
+        val unknownId = fields.textOrNull("unk_token")?.let(vocabulary::get)
+        vocabulary.keys.removeAll(hidden)
+        return BytePairs(vocabulary, merges, unknownId, fields.flag("ignore_merges", false))
+    }
+
+    private fun wordPieces(fields: JsonObject, hidden: Set<String>): TokenModel {
+        val vocabulary = vocabulary(fields)
+        val unknownId = vocabulary[fields.text("unk_token")]
+        vocabulary.keys.removeAll(hidden)
+        val longestWord = fields.getValue("max_input_chars_per_word").jsonPrimitive.int
+        return WordPiece(vocabulary, unknownId, fields.text("continuing_subword_prefix"), longestWord)
     }
 
     // Older files write a merge as one string, newer ones as two.
@@ -46,18 +61,18 @@ internal object TokenModels {
             merge.jsonPrimitive.content.split(' ', limit = 2).let { it[0] to it[1] }
         }
 
-    private fun vocabulary(fields: JsonObject): Map<String, Int> =
-        (fields.getValue("vocab") as JsonObject).mapValues { it.value.jsonPrimitive.int }
+    private fun vocabulary(fields: JsonObject): HashMap<String, Int> =
+        (fields.getValue("vocab") as JsonObject).mapValuesTo(HashMap()) { it.value.jsonPrimitive.int }
 }
 
 /**
  * Byte-pair encoding (Sennrich et al. 2016): of all neighbours, those with the lowest rank are merged, the leftmost of
- * equals first, until no pair has a rank.
+ * equals first, until no pair has a rank. Merges of pieces that [vocabulary] lacks are left out.
  */
 internal class BytePairs(
     private val vocabulary: Map<String, Int>,
     merges: List<Pair<String, String>>,
-    private val unknown: String?,
+    override val unknownId: Int?,
     private val wholeWordsFirst: Boolean,
 ) : TokenModel {
     // Pair of ids -> rank in the upper half, id of the merged token in the lower.
@@ -72,8 +87,6 @@ internal class BytePairs(
         }
     }
 
-    override fun idOf(token: String): Int? = vocabulary[token]
-
     override fun tokens(piece: Piece): List<Token> {
         if (piece.size == 0) return emptyList()
         if (wholeWordsFirst) vocabulary[piece.text()]?.let { return listOf(Token(it, piece.ends[piece.size - 1])) }
@@ -82,7 +95,7 @@ internal class BytePairs(
         var skipped = false
         var kept = 0
         for (place in piece.points.indices) {
-            val id = vocabulary[String(piece.points, place, 1)] ?: unknown?.let(vocabulary::get)
+            val id = vocabulary[String(piece.points, place, 1)] ?: unknownId
             if (id == null) {
                 skipped = true
                 continue
@@ -148,12 +161,10 @@ internal class BytePairs(
 /** WordPiece (Schuster and Nakajima 2012), as BERT has it: the longest token that fits, from the left, or unknown. */
 internal class WordPiece(
     private val vocabulary: Map<String, Int>,
-    private val unknown: String,
+    override val unknownId: Int?,
     private val continuation: String,
     private val longestWord: Int,
 ) : TokenModel {
-    override fun idOf(token: String): Int? = vocabulary[token]
-
     override fun tokens(piece: Piece): List<Token> {
         if (piece.size == 0) return emptyList()
         if (piece.size > longestWord) return unknown(piece)
@@ -175,5 +186,13 @@ internal class WordPiece(
         return found
     }
 
-    private fun unknown(piece: Piece): List<Token> = listOf(Token(vocabulary.getValue(unknown), piece.ends[piece.size - 1]))
+    private fun unknown(piece: Piece): List<Token> {
+        val id = unknownId ?: throw SeedTuneException(
+            "the tokenizer cannot encode this text",
+            value = piece.text(),
+            rule = "text that the tokenizer's vocabulary covers",
+            remedy = "change the text, or choose another model",
+        )
+        return listOf(Token(id, piece.ends[piece.size - 1]))
+    }
 }

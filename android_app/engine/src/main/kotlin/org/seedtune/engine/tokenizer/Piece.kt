@@ -38,5 +38,10 @@ internal fun Piece.around(spans: List<IntRange>): List<Piece> {
     return pieces
 }
 
-/** A token's id, and where the text that it came from ends: code points of the original text. */
-internal class Token(val id: Int, val end: Int)
+/**
+ * A token of a text.
+ *
+ * @property end where the text that it came from ends, in code points of the original text.
+ * @property added the added token that was found there; null where the model found it.
+ */
+internal class Token(val id: Int, val end: Int, val added: AddedToken? = null)

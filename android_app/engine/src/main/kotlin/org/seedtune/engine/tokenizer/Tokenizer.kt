@@ -16,8 +16,8 @@ import org.seedtune.engine.SeedTuneException
  * A tokenizer as `tokenizer.json` describes it: byte-level BPE and WordPiece, with what surrounds them.
  *
  * It is smaller than the Rust library that wrote the file: one text at a time, no pairs, no padding, no training. And it
- * reads special tokens in a text as plain text, always: text of a row must not become one. Those that a template asks
- * for are given as [extra] tokens.
+ * reads special tokens in a text as plain text, always: text of a row must not become one, so neither added tokens nor
+ * the model find them. Those that a template asks for are given as [extra] tokens.
  *
  * @param extra tokens to find beside those of the file, each at the id it is to have.
  */
@@ -42,25 +42,28 @@ internal class Tokenizer internal constructor(private val parts: Parts, extra: L
     /** The special tokens of the file by their text. */
     internal val special: Map<String, AddedToken> = parts.added.filter { it.special }.associateBy { it.content }
 
+    /** Ids that text must not become: those of [special] but for the unknown token, which stands for what the vocabulary lacks. */
+    internal val refusedIds: Set<Int> = special.values.mapTo(HashSet()) { it.id } - setOfNotNull(parts.model.unknownId)
+
     internal fun with(extra: List<AddedToken>) = Tokenizer(parts, extra)
 
-    /** Special tokens that stand behind every row. */
-    val appendedTokens: Int get() = parts.processor.behind.size
+    /** Special tokens that stand before every row. */
+    val before: List<Int> get() = parts.processor.before
 
-    /** The id of [token], or null. */
-    fun idOf(token: String): Int? = parts.added.firstOrNull { it.content == token }?.id ?: parts.model.idOf(token)
+    /** Special tokens that stand behind every row. */
+    val behind: List<Int> get() = parts.processor.behind
 
     /** The ids of [text] without special tokens around it. */
     fun plainIds(text: String): IntArray = tokens(text).map { it.id }.toIntArray()
 
     /** The ids of [text] with the special tokens around it. */
-    fun ids(text: String): IntArray =
-        (parts.processor.before + tokens(text).map { it.id } + parts.processor.behind).toIntArray()
+    fun ids(text: String): IntArray = (before + tokens(text).map { it.id } + behind).toIntArray()
 
     /** Where the text of each token ends, in code points of [text]; several tokens may share one character. */
     fun ends(text: String): IntArray = tokens(text).map { it.end }.toIntArray()
 
-    private fun tokens(text: String): List<Token> = raw.split(Piece.of(text)).flatMap { stretch ->
+    /** The tokens of [text] without special tokens around it. */
+    internal fun tokens(text: String): List<Token> = raw.split(Piece.of(text)).flatMap { stretch ->
         if (stretch.token != null) listOf(tokenOf(stretch)) else ordinary(parts.normalizer.normalize(stretch.piece))
     }
 
@@ -68,7 +71,7 @@ internal class Tokenizer internal constructor(private val parts: Parts, extra: L
         if (stretch.token != null) listOf(tokenOf(stretch)) else parts.preTokenizer.split(stretch.piece).flatMap(parts.model::tokens)
     }
 
-    private fun tokenOf(stretch: Stretch) = Token(stretch.token!!.id, stretch.piece.ends.last())
+    private fun tokenOf(stretch: Stretch) = Token(stretch.token!!.id, stretch.piece.ends.last(), stretch.token)
 
     companion object {
         /**
@@ -89,12 +92,14 @@ internal class Tokenizer internal constructor(private val parts: Parts, extra: L
         fun parse(text: String): Tokenizer =
             try {
                 val fields = Json.parseToJsonElement(text).jsonObject
+                val added = AddedToken.parseAll(fields["added_tokens"] as? JsonArray)
+                val special = added.filter { it.special }.mapTo(HashSet()) { it.content }
                 Tokenizer(
                     Parts(
-                        AddedToken.parseAll(fields["added_tokens"] as? JsonArray),
+                        added,
                         Normalizers.parse(fields["normalizer"]),
                         PreTokenizers.parse(fields["pre_tokenizer"]),
-                        TokenModels.parse(fields.getValue("model").jsonObject),
+                        TokenModels.parse(fields.getValue("model").jsonObject, special),
                         PostProcessor.parse(fields["post_processor"]),
                     ),
                 )
