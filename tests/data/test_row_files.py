@@ -89,7 +89,7 @@ ROW = '{"text": "a", "label": 0}\n'
         ("a.jsonl", ROW.encode("utf-16"), 1, "not UTF-8"),
         ("a.csv", "text,label\na,0\nb\0,1\n", 3, "NUL"),
         ("a.csv", "text,label\na,0\nb,1,2\n", 3, "another number of cells"),
-        ("a.csv", 'text,label\na,0\n"b,1\n\n\n', 3, "cannot be read"),
+        ("a.csv", 'text,label\na,0\n"b, c,1\n\n\n', 3, "cannot be read"),
         ("a.csv", "text,text,label\na,b,0\n", 1, "same name"),
         ("a.csv", "txet,label\na,0\n", 2, "did you mean to call 'txet' 'text'?"),
         ("a.tsv", "text\tlabel\n \t0\n", 2, "is empty"),
