@@ -42,7 +42,10 @@ def require_writable(path: Path) -> None:
     """Raises SeedTuneError unless :func:`write_durably` can make the file ``path``: asked before the work is done."""
     if path.exists() and not path.is_file():
         raise SeedTuneError(
-            "a file is to be written, and this is none", file=path, rule="a new or a plain file", remedy="choose another"
+            "a file is to be written, and this is none",
+            file=path,
+            rule="a new or a plain file",
+            remedy="choose another",
         )
     try:
         with tempfile.TemporaryFile(dir=path.parent):

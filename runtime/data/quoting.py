@@ -1,8 +1,8 @@
 """Whether the quotes of a table quote or are text. The rule stands in docs/reference/task-file.md.
 
-Read quoted, a record is what RFC 4180 makes of it; read plain, every line is a record and quotes are text. A line *reads
-as a row* if it has as many cells as the header and the task can use it; between tabs, which texts hardly hold, the
-number of cells is enough. A cell is *wrapped* if it begins and ends with a quote.
+Read quoted, a record is what RFC 4180 makes of it; read plain, every line is a record and quotes are text. A line
+*reads as a row* if it has as many cells as the header and the task can use it; between tabs, which texts hardly hold,
+the number of cells is enough. A cell is *wrapped* if it begins and ends with a quote.
 """
 
 from __future__ import annotations
@@ -51,11 +51,14 @@ class Quoting:
         if quotes_header:
             return None
         fault = self._fault()
+        if fault is None and not self._is_tab:
+            return None
         is_plain = all(self._reads_as_row(cells, strictly=True) for _, cells in self._rows())
-        if fault is None and is_plain and self._is_tab:
+        if fault is not None:
+            if not is_plain or self._looks_quoted():
+                raise fault
+        elif is_plain:
             self._refuse_needless_quotes()
-        if fault is not None and (not is_plain or self._looks_quoted()):
-            raise fault
         return fault
 
     def _cells(self, line: int) -> list[str]:

@@ -49,6 +49,15 @@ class Rows(list[Row]):
         """Names their source in messages."""
         return "row" if self.source is None else str(self.source)
 
+    def labelled(self, task: Task) -> Rows:
+        """These rows; raises SeedTuneError when ``task`` has labels and one of them has none."""
+        for row in self if task.labels else ():
+            if row.label is None:
+                raise SeedTuneError(
+                    "this row has no label", file=f"{self.where}:{row.line}", rule="a label", remedy="label it"
+                )
+        return self
+
 
 READERS: dict[str, Reader] = {
     "jsonl": read_jsonl,

@@ -1,4 +1,4 @@
-"""Where rows come from: a file, a pipe or standard input; a pipe is read once, whole, and kept no longer than needed."""
+"""Where rows come from: a file, a pipe or standard input; a pipe is read once, whole."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Model:
         """
         task = self.bundle.manifest.objective.task
         if isinstance(data, Rows):
-            return data
+            return data.labelled(task) if labelled else data
         if isinstance(data, str | Path):
             return read_rows(data, task, labelled, data_format)
         return rows_of(data, task, labelled)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 Table = list[dict[str, str]]
 # What decides how a table is read stands here more often than in texts of people.
 PIECES = [
-    *'",;|\t\n\r\\ \'',
+    *"\",;|\t\n\r\\ '",
     *("\t0\n", ",1\n", '""', '"\n"', "\r\n", '\\"', "0", "1", "a", "é", "😀", "\u2028", "NaN", "#"),
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join).filter(str.strip)

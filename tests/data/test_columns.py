@@ -52,7 +52,10 @@ def test_a_header_of_one_column_that_seems_to_be_several_is_named(
 @pytest.mark.parametrize("header", ["label,text,,,", "label,text,note,note,"])
 def test_columns_that_are_not_read_may_share_a_name(task: Task, write: Write, header: str) -> None:
     path = write("x.csv", f"{header}\n0,a bad film,,,\n1,a great song,,,\n")
-    assert [(row.fields["text"], row.label) for row in read_rows(path, task)] == [("a bad film", 0), ("a great song", 1)]
+    assert [(row.fields["text"], row.label) for row in read_rows(path, task)] == [
+        ("a bad film", 0),
+        ("a great song", 1),
+    ]
 
 
 @pytest.mark.parametrize("header", ["text,text,label", "text,label,label"])

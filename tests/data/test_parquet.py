@@ -69,7 +69,9 @@ def test_texts_and_labels_of_every_plain_type_are_read(
 
 
 def test_a_missing_column_is_told_with_those_that_there_are(task: Task, tmp_path: Path) -> None:
-    parquet.write_table(pyarrow.table({"txt": TEXTS, "label": [0, 1], "at": TYPES["duration[ns]"]}), tmp_path / "x.parquet")
+    parquet.write_table(
+        pyarrow.table({"txt": TEXTS, "label": [0, 1], "at": TYPES["duration[ns]"]}), tmp_path / "x.parquet"
+    )
     with pytest.raises(SeedTuneError, match="'text' is missing") as caught:
         read_rows(tmp_path / "x.parquet", task)
     assert "fields: txt, label, at" in str(caught.value)

@@ -80,13 +80,11 @@ def test_standard_input_is_read_and_stays_open(
     assert rows.source.recorded_path == "-"
 
 
-def test_complaints_about_standard_input_say_so(
-    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_complaints_about_standard_input_say_so(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in").write_bytes(JSONL + b"{}\n")
     with (tmp_path / "in").open() as file:
         monkeypatch.setattr(sys, "stdin", file)
-        with pytest.raises(SeedTuneError, match="^standard input:3: the field 'text' is missing"):
+        with pytest.raises(SeedTuneError, match=r"^standard input:3: the field 'text' is missing"):
             read_rows("-", task)
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(SeedTuneError, match="standard input is closed"):

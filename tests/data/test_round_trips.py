@@ -160,7 +160,9 @@ def test_parquet_reads_back(
     labels = [row["label"] for row in table]
     if label_type not in ("string", "dictionary"):
         labels = [int(label) if label_type != "bool_" else label == "1" for label in labels]
-    made = pyarrow.table({"text": column([row["text"] for row in table], text_type), "label": column(labels, label_type)})
+    made = pyarrow.table(
+        {"text": column([row["text"] for row in table], text_type), "label": column(labels, label_type)}
+    )
     out = io.BytesIO()
     parquet.write_table(made, out, row_group_size=group, version=version)
     rows = read(folder / "x.parquet", out.getvalue())

@@ -15,6 +15,8 @@ ROWS = st.lists(
 
 
 @given(train=ROWS, held_out=ROWS)
-def test_held_out_rows_that_are_training_rows_are_counted_by_text_and_label(train: list[Row], held_out: list[Row]) -> None:
+def test_held_out_rows_that_are_training_rows_are_counted_by_text_and_label(
+    train: list[Row], held_out: list[Row]
+) -> None:
     plain = sum(any((row.fields, row.label) == (other.fields, other.label) for other in train) for row in held_out)
     assert shared_rows(train, held_out) == plain

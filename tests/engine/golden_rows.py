@@ -27,8 +27,11 @@ CONTENTS = [
     '{"text": "a", "note": "\0", "label": 0}\n',
     '{"text": "a", "label": true}\n{"text": "a", "label": false}\n',
     '{"text": "a", "label": -0}\n',
-    *(f'{{"text": "a", "label": {label}}}\n' for label in ("01", "+1", "1.0", "0x1", "١", "NaN", "yes", "[1]", "null")),
-    *(f'{{"text": "a", "label": "{label}"}}\n' for label in (" 1 ", "good", "Good", "", "01", "١")),
+    *(
+        f'{{"text": "a", "label": {label}}}\n'
+        for label in ("01", "+1", "1.0", "0x1", "\u0661", "NaN", "yes", "[1]", "null")
+    ),
+    *(f'{{"text": "a", "label": "{label}"}}\n' for label in (" 1 ", "good", "Good", "", "01", "\u0661")),
     '{"text": "a", "label": 0, "label": 1}\n',
     '{"text": "a", "text": "b", "label": 0}\n',
     '{"text": a, "label": 0}\n',
