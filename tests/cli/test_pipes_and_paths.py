@@ -111,6 +111,6 @@ def test_a_row_that_vanished_would_be_told(seedtune: Seedtune, tiny_bundle: Path
     assert done.returncode == 0, done.stderr
     assert "2 rows from 3 lines" in done.stderr
     (tmp_path / "x.tsv").write_text('text\tlabel\n"a bad film\t0\na great song"\t1\n')
-    refused(seedtune("eval", tiny_bundle, "--data", tmp_path / "x.tsv"), "x.tsv:2", "--data-format tsv-unquoted")
+    refused(seedtune("eval", tiny_bundle, "--data", tmp_path / "x.tsv"), "x.tsv:2", "tsv-quoted or tsv-unquoted")
     done = seedtune("eval", tiny_bundle, "--data", tmp_path / "x.tsv", "--data-format", "tsv-unquoted", "--json")
     assert last_json(done)["examples"] == 2

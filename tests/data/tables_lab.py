@@ -14,8 +14,15 @@ PIECES = [
     *"\",;|\t\n\r\\ '",
     *("\t0\n", ",1\n", '""', '"\n"', "\r\n", '\\"', "0", "1", "a", "é", "😀", "\u2028", "NaN", "#"),
 ]
-TEXTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join).filter(str.strip)
-LINES = TEXTS.filter(lambda text: not set(text) & set("\n\r"))
+
+
+def texts_of(pieces: list[str]) -> st.SearchStrategy[str]:
+    """Texts of up to eight of ``pieces`` that are not blank."""
+    return st.lists(st.sampled_from(pieces), min_size=1, max_size=8).map("".join).filter(str.strip)
+
+
+TEXTS = texts_of(PIECES)
+LINES = texts_of([piece for piece in PIECES if not set(piece) & set("\n\r")])
 COLUMNS = st.permutations(["text", "label", "note"])
 
 
