@@ -35,6 +35,7 @@ class Quoting:
         self._wanted = wanted
         self._source = source
         self._is_tab = delimiter == "\t"
+        self._kind = "tsv" if self._is_tab else "csv"
         self._lines: list[str] = []
 
     def fault_if_quoted(self) -> SeedTuneError | None:
@@ -50,13 +51,17 @@ class Quoting:
         quotes_header = any(cell.startswith(QUOTE) for cell in self._cells(self._header.first_line))
         if quotes_header:
             return None
-        fault = self._fault()
+        fault, swallowing = self._read_quoted()
+        if fault is None and swallowing:
+            first, last = swallowing.first_line, swallowing.last_line
+            raise self._ambiguous(f"lines {first} to {last} are one row if quotes quote, and several if not", first)
         if fault is None and not self._is_tab:
             return None
         is_plain = all(self._reads_as_row(cells, strictly=True) for _, cells in self._rows())
         if fault is not None:
             if not is_plain or self._looks_quoted():
-                raise fault
+                told = f"{fault.remedy}; if its quotes are text, say --data-format {self._kind}-unquoted"
+                raise fault.at(str(fault.file), remedy=told)
         elif is_plain:
             self._refuse_needless_quotes()
         return fault
@@ -70,28 +75,27 @@ class Quoting:
             if self._lines[line - 1]:
                 yield line, self._cells(line)
 
-    def _fault(self) -> SeedTuneError | None:
-        records = quoted_records(self._text, self._delimiter, self._source)
-        while True:
-            try:
-                record = next(records, None)
-                if record is None:
-                    return None
+    def _read_quoted(self) -> tuple[SeedTuneError | None, TableRecord | None]:
+        """What is wrong with the table if its quotes quote, and the first record that may have swallowed rows."""
+        swallowing = None
+        try:
+            for record in quoted_records(self._text, self._delimiter, self._source):
                 require_width(record, self._columns, self._source)
-            except SeedTuneError as error:
-                return error
-            self._refuse_swallowed_rows(record)
+                if swallowing is None and self._may_swallow(record):
+                    swallowing = record
+        except SeedTuneError as error:
+            return error, swallowing
+        return None, swallowing
+
+    def _may_swallow(self, record: TableRecord) -> bool:
+        """Whether ``record`` has several lines, of which the first and the last read as rows themselves."""
+        ends = (record.first_line, record.last_line)
+        return ends[1] > ends[0] and all(self._reads_as_row(self._cells(line), strictly=False) for line in ends)
 
     def _reads_as_row(self, cells: Sequence[str], *, strictly: bool) -> bool:
         if len(cells) != len(self._columns):
             return False
         return (self._is_tab and not strictly) or self._wanted.fits(dict(zip(self._columns, cells, strict=True)))
-
-    def _refuse_swallowed_rows(self, record: TableRecord) -> None:
-        """A record of several lines, of which the first and the last read as rows, may be so many rows."""
-        first, last = record.first_line, record.last_line
-        if last > first and all(self._reads_as_row(self._cells(line), strictly=False) for line in (first, last)):
-            raise self._ambiguous(f"lines {first} to {last} are one row if quotes quote, and several if not", first)
 
     def _refuse_needless_quotes(self) -> None:
         """A column with texts in quotes that need none, beside texts in none: no writer quotes so, and people do."""
@@ -120,13 +124,12 @@ class Quoting:
         return False
 
     def _ambiguous(self, reason: str, line: int) -> SeedTuneError:
-        kind = "tsv" if self._is_tab else "csv"
         return SeedTuneError(
             f"the quotes of this table can be read in two ways: {reason}",
             file=f"{self._source}:{line}",
             value=self._lines[line - 1],
             rule="quotes that quote, or that are text",
-            remedy=f"say which: --data-format {kind}-quoted or {kind}-unquoted; or write the rows as JSONL",
+            remedy=f"say which: --data-format {self._kind}-quoted or {self._kind}-unquoted; or write the rows as JSONL",
         )
 
 

@@ -31,6 +31,10 @@ UNQUOTED = {
         '" i love it "\t1\n" he said\t0\nplain\t0\n',
         ['" i love it "', '" he said', "plain"],
     ),
+    "rows that would be swallowed, before a quote that cannot quote": (
+        '" a\t0\nb "\t1\n"Star Wars" is great\t1\n',
+        ['" a', 'b "', '"Star Wars" is great'],
+    ),
     "CR LF": ('"a bad film\t0\r\na great song\t1\r\n', ['"a bad film', "a great song"]),
     "blank lines": ('"a bad film\t0\n\na great song\t1\n\n', ['"a bad film', "a great song"]),
     "no line end": ('a great song\t1\n"a bad film\t0', ["a great song", '"a bad film']),
