@@ -56,13 +56,14 @@ def _header(text: str, own: str, wanted: Wanted, name: str, *, plain: bool) -> t
         SeedTuneError: the header cannot be read, or is one column and seems to be several.
     """
     headers: dict[str, TableRecord] = {}
-    for delimiter in (own, *DELIMITERS):
+    faults: dict[str, SeedTuneError] = {}
+    for delimiter in dict.fromkeys((own, *DELIMITERS)):
         try:
             records = plain_records(text, delimiter) if plain else quoted_records(text, delimiter, name)
             header = next(records, None)
         except SeedTuneError as error:
             # Cells in quotes look damaged between other delimiters than theirs.
-            fault = error
+            faults[delimiter] = error
             continue
         if header is None:
             return None
@@ -70,20 +71,21 @@ def _header(text: str, own: str, wanted: Wanted, name: str, *, plain: bool) -> t
     found = [delimiter for delimiter, header in headers.items() if set(wanted.required) <= set(header.cells)]
     if own not in found and len(found) == 1:
         return found[0], headers[found[0]]
-    if own not in headers:
-        raise fault
-    header = headers[own]
-    others = [delimiter for delimiter, other in headers.items() if len(other.cells) > 1]
-    if len(header.cells) == 1 and others:
+    others = [delimiter for delimiter, header in headers.items() if len(header.cells) > 1]
+    if others and (own in faults or len(headers[own].cells) == 1):
+        line = headers[others[0]].first_line
         raise SeedTuneError(
-            f"the header is one column, {header.cells[0]!r}: the file seems to be separated by {DELIMITERS[others[0]]}",
-            file=f"{name}:{header.first_line}",
+            f"the header is one column, {list(lines_of(text))[line - 1]!r}: the file seems to be separated by "
+            f"{DELIMITERS[others[0]]}",
+            file=f"{name}:{line}",
             value=headers[others[0]].cells,
             rule=f"columns called {', '.join(wanted.required)}",
             remedy="call its columns so, or change the task: any of "
             f"{', '.join(DELIMITERS.values())} may then stand between them",
         )
-    return own, header
+    if own in faults:
+        raise faults[own]
+    return own, headers[own]
 
 
 def _count(text: str, rows: int) -> str:

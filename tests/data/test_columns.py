@@ -38,7 +38,10 @@ def test_a_text_with_commas_does_not_make_a_table_with_semicolons_one_with_comma
     assert rows[0].fields["text"] == "a bad, dull film"
 
 
-@pytest.mark.parametrize(("header", "delimiter"), [("sentence;label", "semicolons"), ("text\tlabels", "tabs")])
+@pytest.mark.parametrize(
+    ("header", "delimiter"),
+    [("sentence;label", "semicolons"), ('"sentence";"label"', "semicolons"), ("text\tlabels", "tabs")],
+)
 def test_a_header_of_one_column_that_seems_to_be_several_is_named(
     task: Task, write: Write, header: str, delimiter: str
 ) -> None:
