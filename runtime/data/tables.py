@@ -42,7 +42,7 @@ def _read(source: Source, wanted: Wanted, own_delimiter: str) -> Records:
         yield record.first_line, dict(zip(header.cells, record.cells, strict=True))
     how = [
         f"separated by {DELIMITERS[delimiter]}" if delimiter != own_delimiter else "",
-        f"its quotes are text, since they cannot be read as quoting ({fault.file}: {fault.what})" if fault else "",
+        f"its quotes are text, since line {_line_of(fault)} cannot be read if they quote" if fault else "",
         "quoted cells hold line breaks" if has_breaks else "",
     ]
     if any(how):
@@ -86,6 +86,10 @@ def _header(text: str, own: str, wanted: Wanted, name: str, *, plain: bool) -> t
     if own in faults:
         raise faults[own]
     return own, headers[own]
+
+
+def _line_of(fault: SeedTuneError) -> str:
+    return str(fault.file).rpartition(":")[2]
 
 
 def _count(text: str, rows: int) -> str:
