@@ -1,8 +1,9 @@
 """Whether the quotes of a table quote or are text. The rule stands in docs/reference/task-file.md.
 
 Read quoted, a record is what RFC 4180 makes of it; read plain, every line is a record and quotes are text. A line
-*reads as a row* if it has as many cells as the header and the task can use it; between tabs, which texts hardly hold,
-the number of cells is enough. A cell is *wrapped* if it begins and ends with a quote.
+*reads as a row* if it has as many cells as the header and the task can use it; where rows may be lost and the delimiter
+is a tab, which texts hardly hold, the number of cells is enough. A cell is *wrapped* if it begins and ends with a
+quote.
 """
 
 from __future__ import annotations
