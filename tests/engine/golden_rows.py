@@ -44,6 +44,7 @@ CONTENTS = [
     '[{"text": "a", "label": 0}]\n',
     "{'text': 'a', 'label': 0}\n",
     json.dumps({"text": "a", "label": 0}, indent=2),
+    '{"text": "a", "label": 0, "x": ' + "[" * 100_000 + "]" * 100_000 + "}\n",
     "text,label\na,0\n",
     "",
 ]

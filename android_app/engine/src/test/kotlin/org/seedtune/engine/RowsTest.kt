@@ -49,8 +49,9 @@ class RowsTest {
     }
 
     @Test
-    fun `a column that is not read may be nested as deeply as it likes`() {
+    fun `a line nested deeper than the stack is refused with its number`() {
         val nested = "[".repeat(100_000) + "]".repeat(100_000)
-        assertEquals(1, read("{\"text\": \"a\", \"label\": 0, \"x\": $nested}\n").size)
+        val refusal = refused { read("{\"text\": \"a\", \"label\": 0}\n{\"text\": \"a\", \"label\": 0, \"x\": $nested}\n") }
+        assertTrue(refusal.message, "x.jsonl:2" in refusal.message!! && "nested too deeply" in refusal.message!!)
     }
 }

@@ -80,6 +80,8 @@ internal object Rows {
             throw SeedTuneException(
                 "this line is not JSON", where, line, "one JSON object a line", "correct or remove the line", error,
             )
+        } catch (error: StackOverflowError) {
+            throw SeedTuneException("this line is nested too deeply", where, line, remedy = "correct or remove the line", cause = error)
         }
         pairs.groupingBy { it.first }.eachCount().entries.find { it.value > 1 }?.let {
             throw SeedTuneException("the key '${it.key}' stands twice", where, line, "each key once", "correct or remove the line")
