@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from seedtune.runtime.data.rows import read_rows
+from seedtune.runtime.data.rows import Rows, read_rows
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.definition import Label, Task
 
@@ -131,3 +131,12 @@ def test_missing_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(SeedTuneError) as caught:
         read_rows(path, TASK)
     assert caught.value.remedy == 'pip install "seedtune[parquet]"'
+
+
+def test_rows_to_predict_do_not_pass_for_labelled_ones(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n')
+    rows = read_rows(path, TASK, require_label=False)
+    with pytest.raises(SeedTuneError, match="this row has no label") as caught:
+        rows.labelled(TASK)
+    assert str(caught.value).startswith(f"{path}:2: ")
+    assert Rows(rows[:1]).labelled(TASK) == rows[:1]
