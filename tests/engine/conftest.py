@@ -10,8 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import golden as files
-import golden_tokens
 import golden_rows
+import golden_tokens
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
