@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from seedtune.runtime.errors import SeedTuneError
@@ -34,6 +35,41 @@ def write_durably(path: Path, data: bytes) -> None:
             file=path,
             value=f"{len(data):,} bytes",
             remedy="free disk space or choose another folder",
+        ) from error
+
+
+def require_writable(path: Path) -> None:
+    """Raises SeedTuneError unless :func:`write_durably` can make the file ``path``: asked before the work is done."""
+    if path.exists() and not path.is_file():
+        raise SeedTuneError(
+            "a file is to be written, and this is none",
+            file=path,
+            rule="a new or a plain file",
+            remedy="choose another",
+        )
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise SeedTuneError(
+            f"the file cannot be written ({error.strerror})",
+            file=path,
+            rule="a folder that is there and can be written",
+            remedy=f"make the folder {path.parent}, or choose another",
+        ) from error
+
+
+def require_utf8(path: Path) -> None:
+    """Raises SeedTuneError for a path that is no text: neither JSON nor ONNX Runtime can name such a file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise SeedTuneError(
+            "this path is not UTF-8",
+            file=path,
+            value=os.fsencode(path),
+            rule="a path that is text",
+            remedy="rename the file or folder",
         ) from error
 
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
 from seedtune.runtime.bundle.stage_plan import STAGES, StagePlan, decode_plan
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.files import sha256_of
+from seedtune.runtime.files import require_utf8, sha256_of
 from seedtune.runtime.task.compile import CompiledTask
 
 STAGE_GRAPH = re.compile(r"[a-z]+\.stage\d+\.onnx")
@@ -49,6 +49,7 @@ class Bundle:
         Raises:
             SeedTuneError: a file is missing, truncated or altered, or the manifest is not acceptable.
         """
+        require_utf8(path.absolute())
         manifest_path = path / MANIFEST
         if not path.is_dir():
             raise SeedTuneError(

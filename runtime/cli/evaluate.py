@@ -14,12 +14,13 @@ import seedtune
 from seedtune.runtime.cli.options import (
     CacheLimitOption,
     CacheOption,
+    DataFormatOption,
     JsonOption,
     MemoryLimitOption,
     ThreadsOption,
     print_json,
 )
-from seedtune.runtime.files import write_durably
+from seedtune.runtime.files import require_writable, write_durably
 from seedtune.runtime.model.evaluation import Evaluation
 from seedtune.runtime.model.model import ROWS_PER_CALL
 from seedtune.runtime.telemetry.progress import RunProgress
@@ -27,13 +28,14 @@ from seedtune.runtime.telemetry.progress import RunProgress
 
 def evaluate_command(
     model: Annotated[Path, typer.Argument(help="A bundle, or a RUN folder (its best state).", show_default=False)],
-    data: Annotated[Path, typer.Option(help="Labelled rows (JSONL, CSV, TSV, Parquet).")],
+    data: Annotated[Path, typer.Option(help="Labelled rows (JSONL, CSV, TSV, Parquet), or - for standard input.")],
     bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
     step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Also write one JSON line a row to this file.")] = None,
     rows_per_call: Annotated[
         int | None, typer.Option(min=1, help=f"Token rows a call. [default: {ROWS_PER_CALL}]")
     ] = None,
+    data_format: DataFormatOption = None,
     cache: CacheOption = None,
     cache_limit: CacheLimitOption = None,
     memory_limit: MemoryLimitOption = None,
@@ -47,16 +49,21 @@ def evaluate_command(
         seedtune eval bundle --data test.jsonl
 
         seedtune eval run --data test.jsonl --json
+
+        zcat test.tsv.gz | seedtune eval run --data - --data-format tsv
     """
     started = time.monotonic()
     console = Console(stderr=True)
+    if predictions is not None:
+        require_writable(predictions)
     with seedtune.open(model, bundle=bundle, step=step, memory_limit=memory_limit, threads=threads) as opened:
+        rows = opened.rows(data, data_format=data_format)
         with RunProgress(console) as progress:
             result = opened.evaluate(
-                data, rows_per_call=rows_per_call, cache=cache, cache_limit=cache_limit, on=progress.on
+                rows, rows_per_call=rows_per_call, cache=cache, cache_limit=cache_limit, on=progress.on
             )
         if predictions is not None:
-            pairs = zip(opened.rows(data), _each(result), strict=True)
+            pairs = zip(rows, _each(result), strict=True)
             lines = [msgspec.json.encode({"fields": row.fields} | about) for row, about in pairs]
             write_durably(predictions, b"\n".join(lines) + b"\n")
         measure = "accuracy" if result.probabilities is not None else "token accuracy"

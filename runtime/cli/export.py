@@ -23,7 +23,7 @@ def export_command(
     storage: Annotated[Storage, typer.Option(help="How matrices are stored.")] = "fp32",
     targets: Annotated[
         str,
-        typer.Option(help="Presets (default, attention, mlp, all), roles (query, up, …) or patterns, with commas."),
+        typer.Option(help="Presets (default, attention, mlp, all), roles (query, up, ...) or patterns, with commas."),
     ] = "default",
     rank: Annotated[int, typer.Option(min=1, max=256, help="Rank of the trainable state.")] = 8,
     adapter_seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every fixed A.")] = 0,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -17,10 +19,26 @@ ThreadsOption = Annotated[
 
 
 def print_json(fields: dict[str, Any]) -> None:
-    """Prints ``fields`` as one line; a number that is not finite becomes null."""
-    print(msgspec.json.encode(fields).decode(), flush=True)
+    """Prints ``fields`` as one line of ASCII, so that every stdout takes it; a number that is not finite is null."""
+    print(json.dumps(_finite(msgspec.to_builtins(fields)), allow_nan=False), flush=True)
 
 
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+DataFormatOption = Annotated[
+    Literal["jsonl", "csv", "tsv", "parquet", "csv-quoted", "csv-unquoted", "tsv-quoted", "tsv-unquoted"] | None,
+    typer.Option(
+        "--data-format",
+        help="Format of the rows, if the ending of their file does not say it (standard input: jsonl); and whether the "
+        "quotes of a table quote, or are text.",
+    ),
+]
 CacheOption = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder of prefix caches (scope suffix); runs on the same rows can share it."),

@@ -17,6 +17,7 @@ from seedtune.runtime.cli.options import (
     EXIT_INTERRUPTED,
     CacheLimitOption,
     CacheOption,
+    DataFormatOption,
     JsonOption,
     MemoryLimitOption,
     ThreadsOption,
@@ -24,6 +25,7 @@ from seedtune.runtime.cli.options import (
 )
 from seedtune.runtime.cli.settings_options import with_settings
 from seedtune.runtime.run.config_file import read_config
+from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.options import without_other_kinds
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult
@@ -33,11 +35,15 @@ from seedtune.runtime.telemetry.records import RunResult
 def run_command(
     bundle: Annotated[Path, typer.Argument(help="The bundle folder.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The RUN folder to write.")],
-    train: Annotated[Path | None, typer.Option(help="Labelled rows to learn from (JSONL, CSV, TSV, Parquet).")] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="Labelled rows to learn from (JSONL, CSV, TSV, Parquet), or - for standard input."),
+    ] = None,
     held_out: Annotated[
         Path | None,
         typer.Option("--eval", help="Labelled rows to evaluate on; the best state is kept by them."),
     ] = None,
+    data_format: DataFormatOption = None,
     config: Annotated[
         Path | None,
         typer.Option(help="Settings in a TOML file, or run.json of an earlier run; options given here win."),
@@ -66,9 +72,19 @@ def run_command(
 
         seedtune run bundle --train train.jsonl --out run --config run.toml --optimizer momentum
     """
+    RunFolder(out, resume=resume).check()
     given = without_other_kinds(read_config(config) if config else {}, settings) | settings
     with seedtune.open(bundle, memory_limit=memory_limit, threads=threads) as model:
-        tuning = model.tune(train, held_out, out=out, resume=resume, cache=cache, cache_limit=cache_limit, **given)
+        tuning = model.tune(
+            train,
+            held_out,
+            out=out,
+            data_format=data_format,
+            resume=resume,
+            cache=cache,
+            cache_limit=cache_limit,
+            **given,
+        )
         with _clean_stop() as wanted, RunProgress() as progress:
             for event in tuning:
                 progress.on(event)

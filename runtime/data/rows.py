@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from seedtune.runtime.data.formats import READERS
+from seedtune.runtime.data.formats import Reader, Wanted, read_jsonl
+from seedtune.runtime.data.parquet import read_parquet
+from seedtune.runtime.data.source import Source
+from seedtune.runtime.data.tables import read_csv, read_tsv
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.definition import Task
 
@@ -29,44 +31,81 @@ class Row:
     line: int
 
 
-def read_rows(path: str | os.PathLike[str], task: Task, require_label: bool = True) -> list[Row]:
+class Rows(list[Row]):
+    """The rows of a data file, or rows that were there already.
+
+    Attributes:
+        source: where they are from; None for rows that were there.
+        notices: what a person should know of how the file was read.
+    """
+
+    def __init__(self, rows: Iterable[Row], source: Source | None = None, notices: Sequence[str] = ()) -> None:
+        super().__init__(rows)
+        self.source = source
+        self.notices = tuple(notices)
+
+    @property
+    def where(self) -> str:
+        """Names their source in messages."""
+        return "row" if self.source is None else str(self.source)
+
+    def labelled(self, task: Task) -> Rows:
+        """These rows; raises SeedTuneError when ``task`` has labels and one of them has none."""
+        for row in self if task.labels else ():
+            if row.label is None:
+                raise SeedTuneError(
+                    "this row has no label", file=f"{self.where}:{row.line}", rule="a label", remedy="label it"
+                )
+        return self
+
+
+READERS: dict[str, Reader] = {
+    "jsonl": read_jsonl,
+    "csv": read_csv,
+    "tsv": read_tsv,
+    "parquet": read_parquet,
+}
+
+
+def read_rows(
+    path: str | os.PathLike[str], task: Task, require_label: bool = True, data_format: str | None = None
+) -> Rows:
     """The rows of ``path``, checked against ``task``; columns that the task does not name are ignored.
 
     Args:
-        path: its ending says the format: .jsonl or .ndjson, .csv, .tsv, .parquet.
+        path: a file or a pipe, or "-" for standard input.
         task: names the fields, the label field and the labels.
         require_label: False for rows to predict; a label that is there must be right all the same.
+        data_format: see `data.source.FORMATS`; None for what its ending says: .jsonl or .ndjson, .csv, .tsv, .parquet.
 
     Raises:
         SeedTuneError: the file cannot be read, is empty, or has a row that the task cannot use.
     """
-    path = Path(path)
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise SeedTuneError(
-            "the format of a data file is told by its ending, and this one is unknown",
-            file=path,
-            value=path.suffix,
-            rule=f"one of {', '.join(READERS)}",
-            remedy="write one JSON object a line and call it .jsonl" if path.suffix == ".json" else "convert the file",
-        )
-    if not path.is_file():
-        raise SeedTuneError(
-            "this data file is a folder" if path.is_dir() else "no such data file",
-            file=path,
-            rule="an existing file",
-            remedy="check the path",
-        )
-    return _rows(reader(path), str(path), task, require_label)
+    source = Source(path, data_format)
+    labels, notices = _label_names(task), list[str]()
+
+    def fits(record: Mapping[str, Any]) -> bool:
+        try:
+            _row(record, 0, "", task, labels, require_label)
+        except SeedTuneError:
+            return False
+        return True
+
+    fields = (*task.fields, *task.response_fields)
+    label = () if task.kind == "completion" else (task.label_field,)
+    wanted = Wanted((*fields, *label), (*fields, *label) if require_label else fields, fits, notices.append)
+    reader = READERS[source.format.partition("-")[0]]
+    rows = _rows(reader(source, wanted), str(source), task, require_label)
+    return Rows(rows, source, notices)
 
 
-def rows_of(records: Iterable[Mapping[str, Any]], task: Task, require_label: bool = True) -> list[Row]:
+def rows_of(records: Iterable[Mapping[str, Any]], task: Task, require_label: bool = True) -> Rows:
     """Rows that are there already, checked as those of a file; see :func:`read_rows`.
 
     Raises:
         SeedTuneError: there is none, or one that the task cannot use; names it by its place, from 1.
     """
-    return _rows(enumerate(records, 1), "row", task, require_label)
+    return Rows(_rows(enumerate(records, 1), "row", task, require_label))
 
 
 def _rows(records: Iterable[tuple[int, Mapping[str, Any]]], source: str, task: Task, require_label: bool) -> list[Row]:

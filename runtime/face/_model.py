@@ -50,6 +50,7 @@ class Model(model.Model):
         held_out: str | Path | None = None,
         *,
         out: str | Path,
+        data_format: str | None = None,
         resume: bool = False,
         cache: str | Path | None = None,
         cache_limit: int | str | None = None,
@@ -61,8 +62,9 @@ class Model(model.Model):
         Leaving the loop ends the run cleanly after the last step; so does ``stop()`` of what this returns.
 
         Args:
-            train: a file of labelled rows; a resumed run may leave it out.
+            train: a file of labelled rows, or a pipe ("-" for standard input); a resumed run may leave it out.
             held_out: a file of labelled rows to evaluate on while tuning.
+            data_format: of both: jsonl, csv, tsv or parquet; None for what their endings say.
             out: the RUN folder, new or empty.
             resume: go on with the run that ``out`` holds.
             cache: folder of prefix caches (scope "suffix"); the RUN folder if not given.
@@ -83,6 +85,7 @@ class Model(model.Model):
             out=Path(out),
             train=None if train is None else Path(train),
             held_out=None if held_out is None else Path(held_out),
+            data_format=data_format,
             resume=resume,
             options=settings,
             threads=self.threads,

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.data.rows import Row, read_rows, rows_of
+from seedtune.runtime.data.rows import Rows, read_rows, rows_of
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.generators import result_of
 from seedtune.runtime.graphs.mapped import MappedGraph, MappedGraphs
@@ -26,8 +26,9 @@ from seedtune.runtime.task.example import Example
 from seedtune.runtime.telemetry.events import Event, Notice
 from seedtune.runtime.trim import trim
 
-# Rows: the path of a data file, or rows that are there already, each a mapping of fields.
-Data = str | Path | Iterable[Mapping[str, Any]]
+# Rows: the path of a data file or a pipe ("-" for standard input), rows that `Model.rows` has read, or rows that are
+# there already, each a mapping of fields.
+Data = str | Path | Rows | Iterable[Mapping[str, Any]]
 ROWS_PER_CALL = 1024
 
 
@@ -66,21 +67,29 @@ class Model:
         """The trainable state as it is now."""
         return self._tuned.state
 
-    def rows(self, data: Data, *, labelled: bool = True) -> list[Row]:
+    def rows(self, data: Data, *, labelled: bool = True, data_format: str | None = None) -> Rows:
         """The rows of ``data``, checked against the task.
+
+        Args:
+            data: rows, or where they are.
+            labelled: False for rows to predict.
+            data_format: jsonl, csv, tsv or parquet; None for what the ending of a file says.
 
         Raises:
             SeedTuneError: a row cannot be used; names file and line, or its place.
         """
         task = self.bundle.manifest.objective.task
+        if isinstance(data, Rows):
+            return data.labelled(task) if labelled else data
         if isinstance(data, str | Path):
-            return read_rows(data, task, labelled)
+            return read_rows(data, task, labelled, data_format)
         return rows_of(data, task, labelled)
 
     def evaluate(
         self,
         data: Data,
         *,
+        data_format: str | None = None,
         rows_per_call: int | None = None,
         cache: str | Path | None = None,
         cache_limit: int | str | None = None,
@@ -90,7 +99,8 @@ class Model:
         """Accuracy, loss and predictions of the state as it is now.
 
         Args:
-            data: labelled rows.
+            data: labelled rows, or where they are.
+            data_format: as in :meth:`rows`.
             rows_per_call: token rows of a call; None for a default, or what a memory limit allows.
             cache: folder of prefix caches, for a bundle of scope "suffix"; None keeps none.
             cache_limit: bytes of the cache; rows beyond it are computed at each use.
@@ -101,8 +111,8 @@ class Model:
             SeedTuneError: a row cannot be used, or the memory limit is too small.
         """
         caches = cache_options(cache, cache_limit)
-        source = str(data) if isinstance(data, str | Path) else "row"
-        return result_of(self._evaluating(self.rows(data), source, rows_per_call, caches, want_hidden), on)
+        rows = self.rows(data, data_format=data_format)
+        return result_of(self._evaluating(rows, rows_per_call, caches, want_hidden), on)
 
     def predict(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
         """The probability of each label for each row, by the label's name.
@@ -121,22 +131,23 @@ class Model:
                 rule="a classification task",
                 remedy="evaluate it instead: that gives the loss of responses",
             )
-        found = result_of(self._evaluating(self.rows(rows, labelled=False), "row", None, NO_CACHE, False))
+        found = result_of(self._evaluating(self.rows(rows, labelled=False), None, NO_CACHE, False))
         assert found.probabilities is not None
         names = [label.name for label in labels]
         return [dict(zip(names, map(float, each), strict=True)) for each in found.probabilities]
 
     def _evaluating(
-        self, rows: Sequence[Row], source: str, rows_per_call: int | None, cache: CacheOptions, want_hidden: bool
+        self, rows: Rows, rows_per_call: int | None, cache: CacheOptions, want_hidden: bool
     ) -> Generator[Event, None, Evaluation]:
-        examples = encode_rows(rows, self._task, source)
+        yield from map(Notice, rows.notices)
+        examples = encode_rows(rows, self._task, rows.where)
         if self._frees_task:
             self.__dict__.pop("_task", None)
             trim()
         graphs, most = self._graphs(examples, rows_per_call, cache)
         if graphs.choice:
             yield Notice(str(graphs.choice))
-        feeder = yield from opening_feeder(graphs, examples, name=Path(source).stem, cache=cache)
+        feeder = yield from opening_feeder(graphs, examples, name=Path(rows.where).stem, cache=cache)
         result = yield from evaluating(
             graphs, self.state.values, feeder, rows=most, want_hidden=want_hidden, graph=self._open_eval(graphs)
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from seedtune.runtime.errors import SeedTuneError, shorten
-from seedtune.runtime.files import write_durably
+from seedtune.runtime.files import require_writable, write_durably
 from seedtune.runtime.report import figures
 from seedtune.runtime.report.collect import RunData, collect
 from seedtune.runtime.report.extra import import_extra
@@ -52,6 +52,7 @@ def write_report(run_folder: str | os.PathLike[str], out: str | os.PathLike[str]
         raise SeedTuneError(
             "the report is one file, and this is a folder", file=target, remedy=f"give {target / REPORT_FILE}"
         )
+    require_writable(target)
     write_durably(target, render_page(run).encode("utf-8", "replace"))
     return target
 

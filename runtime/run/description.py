@@ -67,7 +67,7 @@ def describe_run(bundle: Bundle, settings: Settings, train: Split, held_out: Spl
 
 
 def _file_info(split: Split) -> DataFileInfo:
-    return DataFileInfo(path=str(split.path.resolve()), rows=len(split.rows), sha256=split.sha256)
+    return DataFileInfo(path=split.path, rows=len(split.rows), sha256=split.sha256)
 
 
 def _processor() -> str:

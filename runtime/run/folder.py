@@ -9,7 +9,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.files import write_durably
+from seedtune.runtime.files import require_utf8, write_durably
 from seedtune.runtime.run.settings import Settings, settings_of
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
@@ -48,7 +48,7 @@ class RunFolder:
     prefixes = property(lambda self: self.path / PREFIXES_FOLDER)
 
     def __enter__(self) -> RunFolder:
-        self._require_state()
+        self.check()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.path / LOCK_FILE)
@@ -70,7 +70,10 @@ class RunFolder:
         if self._lock is not None:
             self._lock.release()
 
-    def _require_state(self) -> None:
+    def check(self) -> None:
+        """Raises SeedTuneError as entering does, as far as that can be told without making anything."""
+        # run.json and result.json name its files.
+        require_utf8(self.path)
         has_run = (self.path / RUN_FILE).is_file() and self.journal.is_file()
         if self.resume and not has_run:
             raise SeedTuneError(

@@ -11,15 +11,15 @@ from typing import Any
 import msgspec
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions, opening_feeder
 from seedtune.runtime.model.limit import limit_memory
-from seedtune.runtime.model.splits import Split, load_split
+from seedtune.runtime.model.splits import Split, notices_of
 from seedtune.runtime.model.tuned import header_of, new_state
 from seedtune.runtime.run.choose_batch import MANY, batch_size_of
+from seedtune.runtime.run.data import load_data
 from seedtune.runtime.run.description import describe_run
 from seedtune.runtime.run.driver import Run
 from seedtune.runtime.run.folder import RunFolder, recorded_settings
@@ -29,7 +29,6 @@ from seedtune.runtime.run.resume import require_same_run, resume_journal
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
 from seedtune.runtime.telemetry.events import Event, Notice, Prepared
 from seedtune.runtime.telemetry.memory import PeakSampler
-from seedtune.runtime.telemetry.records import RunDescription
 from seedtune.runtime.telemetry.run_files import read_description
 from seedtune.runtime.trim import trim
 
@@ -43,6 +42,7 @@ class Request:
         out: the RUN folder.
         train: training rows; a resumed run may leave it out.
         held_out: evaluation rows, or None.
+        data_format: of both; None for what their endings say.
         resume: whether ``out`` holds the run to go on with.
         options: the settings that are given; the others are defaults, or what a resumed run was begun with.
         threads: of ONNX Runtime; None for all processors.
@@ -54,6 +54,7 @@ class Request:
     out: Path
     train: Path | None = None
     held_out: Path | None = None
+    data_format: str | None = None
     resume: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
@@ -81,13 +82,14 @@ def tuning(request: Request, stop: Callable[[], bool] = lambda: False) -> Genera
 def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: float) -> Generator[Event, None, Run]:
     description = read_description(folder.path) if folder.resume else None
     settings = (recorded_settings(description, folder.path) if description else Settings()).changed(request.options)
-    train, held_out = _load(request, description)
+    train, held_out = load_data(request.bundle, request.train, request.held_out, request.data_format, description)
     trim()
     cache = CacheOptions(request.cache.folder or folder.prefixes, request.cache.limit_bytes)
     graphs, settings = _within_limit(request, settings, train, held_out, cache, resumed=description is not None)
     if description:
         require_same_run(description, request.bundle, settings, train, held_out, folder.path)
     yield Prepared(settings.as_dict(), settings.steps)
+    yield from map(Notice, notices_of(train, held_out))
     if graphs.choice:
         yield Notice(str(graphs.choice))
     feeder = yield from opening_feeder(graphs, train.examples, name="train", cache=cache)
@@ -120,17 +122,6 @@ def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: 
         started=started,
         peak=peak,
     )
-
-
-def _load(request: Request, description: RunDescription | None) -> tuple[Split, Split | None]:
-    train, held_out = request.train, request.held_out
-    if description:
-        train = train or Path(description.data.train.path)
-        held_out = held_out or (Path(description.data.eval.path) if description.data.eval else None)
-    if train is None:
-        raise SeedTuneError("a new run needs training rows", rule="--train FILE", remedy="add --train")
-    task = request.bundle.compiled_task()
-    return load_split(train, task), load_split(held_out, task) if held_out else None
 
 
 def _within_limit(

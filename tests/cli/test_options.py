@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import typing
+
 import pytest
 
+from seedtune.runtime.cli.options import DataFormatOption
+from seedtune.runtime.data.source import FORMATS
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.sizes import size_bytes
 
@@ -47,3 +51,9 @@ def test_what_is_no_size_is_refused_and_says_what_is(text: str) -> None:
 def test_a_number_beyond_all_sizes_is_refused_too() -> None:
     with pytest.raises(SeedTuneError, match="--cache-limit"):
         size_bytes("9" * 400, "--cache-limit")
+
+
+def test_the_option_offers_every_format_of_data() -> None:
+    offered, nothing = typing.get_args(typing.get_args(DataFormatOption)[0])
+    assert typing.get_args(offered) == tuple(FORMATS)
+    assert nothing is type(None)

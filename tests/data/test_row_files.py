@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from seedtune.runtime.data.rows import read_rows
+from seedtune.runtime.data.rows import Rows, read_rows
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.definition import Label, Task
 
@@ -89,7 +89,7 @@ ROW = '{"text": "a", "label": 0}\n'
         ("a.jsonl", ROW.encode("utf-16"), 1, "not UTF-8"),
         ("a.csv", "text,label\na,0\nb\0,1\n", 3, "NUL"),
         ("a.csv", "text,label\na,0\nb,1,2\n", 3, "another number of cells"),
-        ("a.csv", 'text,label\na,0\n"b,1\n\n\n', 3, "cannot be read"),
+        ("a.csv", 'text,label\na,0\n"b, c,1\n\n\n', 3, "cannot be read"),
         ("a.csv", "text,text,label\na,b,0\n", 1, "same name"),
         ("a.csv", "txet,label\na,0\n", 2, "did you mean to call 'txet' 'text'?"),
         ("a.tsv", "text\tlabel\n \t0\n", 2, "is empty"),
@@ -131,3 +131,12 @@ def test_missing_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(SeedTuneError) as caught:
         read_rows(path, TASK)
     assert caught.value.remedy == 'pip install "seedtune[parquet]"'
+
+
+def test_rows_to_predict_do_not_pass_for_labelled_ones(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n')
+    rows = read_rows(path, TASK, require_label=False)
+    with pytest.raises(SeedTuneError, match="this row has no label") as caught:
+        rows.labelled(TASK)
+    assert str(caught.value).startswith(f"{path}:2: ")
+    assert Rows(rows[:1]).labelled(TASK) == rows[:1]

@@ -157,8 +157,8 @@ BAD_ROWS = {
     "ragged, long": ("r.csv", "text,label\na,0\nb,1,2\n", 3, "number of cells"),
     "ragged, short": ("r.csv", 'text,label\n"a\nb",0\nb\n', 4, "number of cells"),
     "ragged TSV": ("r.tsv", "text\tlabel\na\t0\nb, 1\n", 3, "number of cells"),
-    "open quote": ("r.csv", 'text,label\na,0\n"b,1\n', 3, "cannot be read"),
-    "junk behind a quote": ("r.csv", 'text,label\na,0\n"b"c,1\n', 3, "cannot be read"),
+    "open quote": ("r.csv", 'text,label\na,0\n"b, c,1\n', 3, "cannot be read"),
+    "junk behind a quote": ("r.csv", 'text,label\na,0\n"b, "c,1\n', 3, "cannot be read"),
     "twice the same column": ("r.csv", "text,text,label\na,b,0\n", 1, "same name"),
     "missing column": ("r.csv", "txt,label\na,0\n", 2, "did you mean .*'txt'"),
 }  # fmt: skip

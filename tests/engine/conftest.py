@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import golden as files
+import golden_rows
 import golden_tokens
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -88,6 +89,7 @@ def golden(
     files.write_json(folder / "version.json", {"version": files.VERSION})
     files.write_noise(folder)
     files.write_numbers(folder)
+    golden_rows.write_row_files(folder)
     masked = Bundle.open(bundle_of("masked", "all", "fp32", "fp16")).tokenizer()
     from seedtune.exporter.checkpoint import open_checkpoint
 

@@ -4,7 +4,13 @@ import java.io.File
 import java.io.IOException
 import java.nio.ByteBuffer
 import java.nio.charset.CharacterCodingException
+import kotlinx.serialization.DeserializationStrategy
 import kotlinx.serialization.SerializationException
+import kotlinx.serialization.builtins.MapSerializer
+import kotlinx.serialization.builtins.serializer
+import kotlinx.serialization.encoding.CompositeDecoder
+import kotlinx.serialization.encoding.Decoder
+import kotlinx.serialization.encoding.decodeStructure
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
@@ -35,7 +41,7 @@ internal object Rows {
         val labels = labelNames(task)
         val rows = ArrayList<Row>()
         text(file).split('\n').forEachIndexed { index, line ->
-            if (line.isNotBlank()) rows += row(parse(line, file, index + 1), task, labels, "${file.path}:${index + 1}", index + 1, requireLabel)
+            if (!isBlank(line)) rows += row(parse(line, file, index + 1), task, labels, "${file.path}:${index + 1}", index + 1, requireLabel)
         }
         if (rows.isEmpty()) throw SeedTuneException("the data file has no rows", file.path, rule = "at least one row", remedy = "check the path")
         return rows
@@ -47,24 +53,51 @@ internal object Rows {
         } catch (error: IOException) {
             throw SeedTuneException("the data file cannot be read (${error.message})", file.path, remedy = "check its permissions", cause = error)
         }
-        try {
-            return Charsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(raw)).toString().removePrefix("\uFEFF")
+        val text = try {
+            Charsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(raw)).toString().removePrefix("\uFEFF")
         } catch (error: CharacterCodingException) {
             throw SeedTuneException("the data file is not UTF-8", file.path, rule = "UTF-8 text", remedy = "convert it", cause = error)
         }
+        if ('\u0000' in text) {
+            throw SeedTuneException("the data file holds a NUL character", file.path, rule = "plain UTF-8 text", remedy = "convert it")
+        }
+        return text
     }
+
+    /** As Python has it: the next-line character is white space too. */
+    private fun isBlank(text: String) = text.all { it.isWhitespace() || it == '\u0085' }
 
     private fun parse(line: String, file: File, number: Int): JsonObject {
         val where = "${file.path}:$number"
-        val element: JsonElement = try {
-            Json.parseToJsonElement(line)
+        val pairs = try {
+            if (Json.parseToJsonElement(line) !is JsonObject) {
+                throw SeedTuneException(
+                    "this line is not a JSON object", where, line, "{\"text\": ..., \"label\": ...}", "write every row as an object",
+                )
+            }
+            Json.decodeFromString(Pairs, line)
         } catch (error: SerializationException) {
             throw SeedTuneException(
                 "this line is not JSON", where, line, "one JSON object a line", "correct or remove the line", error,
             )
+        } catch (error: StackOverflowError) {
+            throw SeedTuneException("this line is nested too deeply", where, line, remedy = "correct or remove the line", cause = error)
         }
-        return element as? JsonObject
-            ?: throw SeedTuneException("this line is not a JSON object", where, line, "{\"text\": ..., \"label\": ...}", "write every row as an object")
+        pairs.groupingBy { it.first }.eachCount().entries.find { it.value > 1 }?.let {
+            throw SeedTuneException("the key '${it.key}' stands twice", where, line, "each key once", "correct or remove the line")
+        }
+        return JsonObject(pairs.toMap())
+    }
+
+    /** The entries of an object, of which a map would keep the last of two with the same key. */
+    private object Pairs : DeserializationStrategy<List<Pair<String, JsonElement>>> {
+        override val descriptor = MapSerializer(String.serializer(), JsonElement.serializer()).descriptor
+
+        override fun deserialize(decoder: Decoder): List<Pair<String, JsonElement>> = decoder.decodeStructure(descriptor) {
+            generateSequence { decodeElementIndex(descriptor).takeIf { it != CompositeDecoder.DECODE_DONE } }
+                .map { decodeStringElement(descriptor, it) to decodeSerializableElement(descriptor, decodeElementIndex(descriptor), JsonElement.serializer()) }
+                .toList()
+        }
     }
 
     private fun labelNames(task: Task): Map<String, Int> {
@@ -96,9 +129,12 @@ internal object Rows {
         return when (val text = primitive.content) {
             "true" -> if (text in labels) text else "1"
             "false" -> if (text in labels) text else "0"
-            else -> text.toBigIntegerOrNull()?.toString()
+            // A whole number as JSON spells it; the parser lets 01, +1 and words pass.
+            else -> if (WHOLE_NUMBER.matches(text)) text.toBigInteger().toString() else null
         }
     }
+
+    private val WHOLE_NUMBER = Regex("-?(0|[1-9][0-9]*)")
 
     private fun present(record: JsonObject, name: String, where: String): JsonElement =
         record[name]?.takeUnless { it is JsonNull } ?: throw SeedTuneException(
@@ -113,7 +149,7 @@ internal object Rows {
         val text = value.content
         val length = text.codePointCount(0, text.length)
         val problem = when {
-            text.isBlank() -> "is empty"
+            isBlank(text) -> "is empty"
             length > task.maxCharacters -> "is too long ($length characters of ${task.maxCharacters})"
             '\u0000' in text -> "holds a NUL character"
             text.codePoints().anyMatch { it in 0xD800..0xDFFF } -> "holds half of a surrogate pair"
