@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -17,6 +17,7 @@ from suffix_rows_lab import SplitRow, split_rows, suffix_feeds
 from seedtune.exporter.graphs import scoring
 from seedtune.exporter.passes import completion_loss
 from seedtune.exporter.passes.finish import finish
+from seedtune.exporter.passes.linear_layout import Linear
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import rademacher
@@ -140,10 +141,9 @@ def test_a_head_that_cannot_be_computed_in_parts_is_refused(export: Export) -> N
     find_head = completion_loss.find_head
     with pytest.MonkeyPatch.context() as patch:
 
-        def find(graph: object, linears: object) -> completion_loss.Head:
-            head = find_head(graph, linears)  # type: ignore[arg-type]
-            node = next(iter(head.gemm.graph))  # type: ignore[arg-type]
-            return completion_loss.Head(head.logits, head.linear, head.gemm, (node,))
+        def find(graph: ir.Graph, linears: Sequence[Linear]) -> completion_loss.Head:
+            head = find_head(graph, linears)
+            return completion_loss.Head(head.logits, head.linear, head.gemm, (next(iter(graph)),))
 
         patch.setattr(completion_loss, "find_head", find)
         with pytest.raises(SeedTuneError, match="in parts"):

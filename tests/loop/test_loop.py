@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,8 @@ def test_a_loop_that_is_left_makes_no_further_step() -> None:
     next(loop)
     next(loop)
     before = bits(state.values)
-    loop.close()  # type: ignore[attr-defined]
+    assert isinstance(loop, Generator)
+    loop.close()
     assert len(recorded) == 2
     assert bits(state.values) == before
 
