@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -14,6 +14,8 @@ from seedtune.runtime.graphs.session import CONFIG
 
 OPSET = 21
 FLOAT, INT64 = ir.DataType.FLOAT, ir.DataType.INT64
+# Makes the same graph again and again.
+Build = Callable[[], ir.Model]
 
 
 def make_value(name: str, dtype: ir.DataType, shape: Sequence[int | str]) -> ir.Value:

@@ -1,12 +1,9 @@
 """The four forms of a linear layer: the operators that are left, and the numbers they give."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import onnx_ir as ir
 import pytest
-from graph_lab import FLOAT, input_names, make_graph, make_value, op_types, producer_of, run, sizes_of
+from graph_lab import FLOAT, Build, input_names, make_graph, make_value, op_types, producer_of, run, sizes_of
 
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
@@ -25,9 +22,6 @@ X3 = {"x": GENERATOR.standard_normal((2, 3, ROWS_IN)).astype(np.float32)}
 X2 = {"x": GENERATOR.standard_normal((4, ROWS_IN)).astype(np.float32)}
 
 
-Build = Callable[[], ir.Model]
-
-
 class Hand:
     """A graph under construction over the input x."""
 
@@ -40,7 +34,7 @@ class Hand:
     def parameter(self, name: str) -> ir.Value:
         return self.parameters.setdefault(name, make_value(name, FLOAT, TENSORS[name].shape))
 
-    def op(self, kind: str, *inputs: ir.Value, **attributes: Any) -> ir.Value:
+    def op(self, kind: str, *inputs: ir.Value, **attributes: float | list[int]) -> ir.Value:
         self.nodes.append(ir.node(kind, list(inputs), attributes))
         return self.nodes[-1].outputs[0]
 
