@@ -13,13 +13,17 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from seedtune.runtime.bundle.manifest import Storage
+    from seedtune.runtime.bundle.objective import PrefixStorage
+    from seedtune.runtime.task.structure import Family, Scope
 
 pytest_plugins = ["tiers"]
 SEED = 20_240_229
@@ -161,7 +165,11 @@ def bundle_of(
     made: dict[tuple[object, ...], Path] = {}
 
     def give(
-        family: str, scope: str, prefix_storage: str = "fp32", storage: str = "fp32", layers: int | None = None
+        family: Family,
+        scope: Scope,
+        prefix_storage: PrefixStorage = "fp32",
+        storage: Storage = "fp32",
+        layers: int | None = None,
     ) -> Path:
         from seedtune.exporter.pipeline import export_bundle
 
@@ -169,15 +177,18 @@ def bundle_of(
         if case not in made:
             source = request.getfixturevalue("tiny_checkpoint" if family == "causal" else "tiny_masked_checkpoint")
             out = tmp_path_factory.mktemp("-".join(map(str, case))) / "bundle"
-            options = {
-                "targets": "all",
-                "rank": 4,
-                "scope": scope,
-                "layers": layers,
-                "prefix_storage": prefix_storage,
-                "storage": storage,
-            }
-            export_bundle(str(source), str(tiny_task_file), out, check=False, **options)
+            export_bundle(
+                str(source),
+                str(tiny_task_file),
+                out,
+                targets="all",
+                rank=4,
+                scope=scope,
+                layers=layers,
+                prefix_storage=prefix_storage,
+                storage=storage,
+                check=False,
+            )
             made[case] = out
         return made[case]
 
@@ -229,7 +240,7 @@ def entry_point() -> list[str]:
 def seedtune(entry_point: list[str]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs ``seedtune`` in a process of its own and returns what it did."""
 
-    def call(*arguments: object, timeout: float = 120, **options: object) -> subprocess.CompletedProcess[str]:
+    def call(*arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb"}
         command: Sequence[str] = [*entry_point, *map(str, arguments)]
         return subprocess.run(

@@ -5,6 +5,7 @@ Knows nothing of models; names are made unique once, when the graph is finished 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ def add_input(graph: ir.Graph, name: str, dtype: ir.DataType, shape: list[int | 
     return value
 
 
-def set_outputs(graph: ir.Graph, outputs: dict[str, tuple[ir.Value, ir.DataType, list[int | str]]]) -> None:
+def set_outputs(graph: ir.Graph, outputs: Mapping[str, tuple[ir.Value, ir.DataType, Sequence[int | str]]]) -> None:
     """Makes ``outputs`` (name -> value, dtype, shape) the only outputs of the graph."""
     graph.outputs.clear()
     for name, (value, dtype, shape) in outputs.items():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seedtune.runtime.bundle.manifest import FORMAT_VERSION, decode_manifest, encode_manifest
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout, PrefixStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs
@@ -64,13 +64,15 @@ def test_bytes_per_token_are_those_of_what_the_prefix_graph_returns(
     session = open_session(bundle.graph_path("prefix"), 1)
     ids = np.array([[0, 5, 6, 7, 8]], np.int64)
     outputs = session.run(None, {"ids": ids, "mask": np.ones_like(ids)})
-    assert sum(array.nbytes for array in outputs) == 5 * bundle.manifest.objective.prefix.bytes_per_token
+    layout = bundle.manifest.objective.prefix
+    assert layout is not None
+    assert sum(array.nbytes for array in outputs) == 5 * layout.bytes_per_token
 
 
 @pytest.mark.parametrize(
     ("storage", "expected"), [("fp32", 2 * 3 * 5 * 7 * 4), ("fp16", 2 * 3 * 5 * 7 * 2), ("int8", 2 * 3 * 5 * (7 + 2))]
 )
-def test_bytes_per_token_by_hand(storage: str, expected: int) -> None:
+def test_bytes_per_token_by_hand(storage: PrefixStorage, expected: int) -> None:
     assert PrefixLayout(layers=3, key_heads=5, head_size=7, storage=storage).bytes_per_token == expected
 
 
@@ -104,15 +106,16 @@ def test_a_prefix_layout_that_breaks_its_format_says_where(
     assert caught.value.file == str(spoilt / "manifest.json")
 
 
+def with_prefix(prefix: dict | None, scope: str) -> Callable[[dict], None]:
+    """Puts ``prefix`` and ``scope`` into a manifest."""
+    return lambda manifest: manifest["objective"].update(prefix=prefix, scope=scope)
+
+
 def test_scope_and_files_must_agree(suffix_bundle: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     """A prefix layout without the graph, and the graph without a layout."""
     layout = json.loads((suffix_bundle / "manifest.json").read_text())["objective"]["prefix"]
     for bundle, prefix, scope in ((tiny_bundle, layout, "last"), (suffix_bundle, None, "all")):
-        spoilt = edited(
-            bundle,
-            tmp_path / bundle.parent.name,
-            lambda manifest, new=prefix, at=scope: manifest["objective"].update(prefix=new, scope=at),
-        )
+        spoilt = edited(bundle, tmp_path / bundle.parent.name, with_prefix(prefix, scope))
         with pytest.raises(SeedTuneError, match="lists other files") as caught:
             Bundle.open(spoilt)
         assert caught.value.value == ["prefix.onnx"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gguf import GGMLQuantizationType, GGUFWriter
 from tiny_gguf import add_entry, write_gguf
 from tiny_models import SHAPE, randomise
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.checkpoint.checkpoint import Checkpoint
@@ -17,7 +18,7 @@ F32 = GGMLQuantizationType.F32
 Write = Callable[[GGUFWriter], None]
 
 
-def opened(folder: Path, also: Write, **rotary: object) -> tuple[Checkpoint, LlamaForCausalLM]:
+def opened(folder: Path, also: Write, **rotary: Any) -> tuple[Checkpoint, PreTrainedModel]:
     """A GGUF with ``also`` in it, opened, and the model that it was written from."""
     config = LlamaConfig(
         **SHAPE,

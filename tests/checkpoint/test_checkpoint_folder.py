@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import MAKERS, fill, make_model, outputs, save_bin, save_folder
+from tiny_models import MAKERS, fill, in_type, make_model, outputs, save_bin, save_folder
+from transformers import PreTrainedModel
 
-from seedtune.exporter.checkpoint import open_checkpoint
+from seedtune.exporter.checkpoint import Attention, Checkpoint, open_checkpoint
+from seedtune.exporter.checkpoint.folder import FolderCheckpoint
 
 pytestmark = pytest.mark.traced
 
@@ -47,7 +49,7 @@ def test_skeleton_buffers_equal_reference(saved: Callable[[str], Path]) -> None:
 
 
 def test_skeleton_is_float32_eval_without_gradients(saved: Callable[[str], Path], tmp_path: Path) -> None:
-    folder = save_folder(tmp_path / "half", make_model("opt").to(torch.bfloat16))
+    folder = save_folder(tmp_path / "half", in_type(make_model("opt"), torch.bfloat16))
     skeleton = open_checkpoint(str(folder)).skeleton()
     assert not skeleton.training
     assert {parameter.dtype for parameter in skeleton.parameters()} == {torch.float32}
@@ -55,15 +57,16 @@ def test_skeleton_is_float32_eval_without_gradients(saved: Callable[[str], Path]
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_attention_is_the_one_asked_for(saved: Callable[[str], Path], attention: str) -> None:
+def test_attention_is_the_one_asked_for(saved: Callable[[str], Path], attention: Attention) -> None:
     checkpoint = open_checkpoint(str(saved("llama_tied")))
-    assert checkpoint.skeleton(attention).config._attn_implementation == attention
-    assert checkpoint.reference(attention).config._attn_implementation == attention
+    for model in (checkpoint.skeleton(attention), checkpoint.reference(attention)):
+        assert isinstance(model, PreTrainedModel)
+        assert model.config._attn_implementation == attention
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_types_are_kept(tmp_path: Path, dtype: torch.dtype) -> None:
-    folder = save_folder(tmp_path / "half", make_model("llama_untied").to(dtype))
+    folder = save_folder(tmp_path / "half", in_type(make_model("llama_untied"), dtype))
     checkpoint = open_checkpoint(str(folder))
     tensors = dict(checkpoint.tensors())
     assert {tensor.dtype for tensor in tensors.values()} == {dtype}
@@ -72,16 +75,21 @@ def test_half_types_are_kept(tmp_path: Path, dtype: torch.dtype) -> None:
 
 def test_mixed_types_lose_nothing(tmp_path: Path) -> None:
     """transformers' dtype="auto" would round the float32 norms to the configuration's bfloat16."""
-    model = make_model("llama_untied").to(torch.bfloat16)
+    model = in_type(make_model("llama_untied"), torch.bfloat16)
     model.model.norm.to(torch.float32).weight.data.fill_(1.000_1)
     checkpoint = open_checkpoint(str(save_folder(tmp_path / "mixed", model)))
     assert torch.equal(dict(checkpoint.tensors())["model.norm.weight"], torch.full((32,), 1.000_1))
 
 
+def kind_of_weights(checkpoint: Checkpoint) -> str:
+    assert isinstance(checkpoint, FolderCheckpoint)
+    return checkpoint.weight_files.kind
+
+
 def test_shards(tmp_path: Path) -> None:
     folder = save_folder(tmp_path / "shards", make_model("roberta"), max_shard_size="30KB")
     checkpoint = open_checkpoint(str(folder))
-    assert len(checkpoint.weight_files.files) > 2
+    assert len(checkpoint.weight_paths) > 2
     filled = fill(checkpoint.skeleton(), dict(checkpoint.tensors()))
     assert torch.equal(outputs(filled), outputs(make_model("roberta")))
 
@@ -89,7 +97,7 @@ def test_shards(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["opt", "bert", "llama_untied"])
 def test_bin(tmp_path: Path, name: str) -> None:
     checkpoint = open_checkpoint(str(save_bin(tmp_path / "bin", make_model(name))))
-    assert checkpoint.weight_files.kind == "pickle"
+    assert kind_of_weights(checkpoint) == "pickle"
     filled = fill(checkpoint.skeleton(), dict(checkpoint.tensors()))
     assert torch.equal(outputs(filled), outputs(make_model(name)))
     assert torch.equal(outputs(filled), outputs(checkpoint.reference()))
@@ -112,7 +120,7 @@ def test_legacy_bin_and_old_names(tmp_path: Path) -> None:
 def test_safetensors_wins_over_bin(spoilt: Callable[[str], Path]) -> None:
     folder = spoilt("opt")
     (folder / "pytorch_model.bin").write_bytes(b"never opened")
-    assert open_checkpoint(str(folder)).weight_files.kind == "safetensors"
+    assert kind_of_weights(open_checkpoint(str(folder))) == "safetensors"
 
 
 def test_what_the_exporter_asks(saved: Callable[[str], Path]) -> None:

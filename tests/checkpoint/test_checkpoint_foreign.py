@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from test_checkpoint_refusals import edit_weights, refusal
 from tiny_models import edit_config, fill, make_model, outputs, save_bin, save_folder
+from transformers import PreTrainedModel
 
 from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.checkpoint.fetch import hub
@@ -198,6 +200,7 @@ def test_entries_that_say_how_to_run_a_model_mean_nothing(spoilt: Give, entries:
     edit_config(folder, **{entry: HOW_TO_RUN[entry] for entry in entries})
     checkpoint = open_checkpoint(str(folder))
     filled = fill(checkpoint.skeleton("sdpa"), dict(checkpoint.tensors()))
+    assert isinstance(filled, PreTrainedModel)
     assert filled.config._attn_implementation == "sdpa"
     expected = outputs(make_model("llama_tied"))
     torch.testing.assert_close(outputs(filled), expected, rtol=1e-5, atol=1e-6)
@@ -207,5 +210,6 @@ def test_entries_that_say_how_to_run_a_model_mean_nothing(spoilt: Give, entries:
 def test_a_package_that_the_loader_misses_is_an_error_with_a_remedy(spoilt: Give) -> None:
     """transformers raises ImportError for what an option of the configuration needs."""
     checkpoint = open_checkpoint(str(spoilt("llama_tied")))
+    attention: Any = "flash_attention_2"
     with pytest.raises(SeedTuneError, match="ImportError: FlashAttention2"):
-        checkpoint.reference("flash_attention_2")
+        checkpoint.reference(attention)

@@ -12,7 +12,7 @@ from gguf import GGMLQuantizationType, GGUFReader
 from tiny_gguf import write_gguf
 from tiny_models import fill, make_model, outputs
 
-from seedtune.exporter.checkpoint import open_checkpoint
+from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.checkpoint.gguf.header import read_header
 from seedtune.runtime.errors import SeedTuneError
 
@@ -78,7 +78,7 @@ def test_smollm_splits_digits_first(tmp_path: Path) -> None:
         str(write_gguf(tmp_path / "s.gguf", model, GGMLQuantizationType.F32, pre_tokenizer="smollm"))
     )
 
-    def pieces(checkpoint: object) -> list[str]:
+    def pieces(checkpoint: Checkpoint) -> list[str]:
         return [piece for piece, _ in checkpoint.tokenizer.pre_tokenizer.pre_tokenize_str("a  12")]
 
     assert pieces(other) == ["a", "Ġ", "Ġ12"]

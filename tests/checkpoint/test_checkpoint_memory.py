@@ -14,7 +14,7 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType
 from tiny_gguf import write_gguf
-from tiny_models import make_tokenizer
+from tiny_models import in_type, make_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from seedtune.exporter.checkpoint import open_checkpoint
@@ -50,7 +50,7 @@ def make_large(dtype: torch.dtype, layers: int) -> PreTrainedModel:
         dtype=dtype,
     )
     with torch.device("meta"):
-        model = LlamaForCausalLM(config).to(dtype)
+        model = in_type(LlamaForCausalLM(config), dtype)
     model = model.to_empty(device="cpu")
     for parameter in model.parameters():
         parameter.data.fill_(0.01)

@@ -30,7 +30,7 @@ def refusal(folder: Path | str) -> str:
     return str(caught.value)
 
 
-def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     """Rewrites model.safetensors after ``change`` had its way with the tensors."""
     tensors = load_file(folder / "model.safetensors")
     change(tensors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_gguf import write_metadata
@@ -27,7 +28,7 @@ RMS = {"attention.layer_norm_rms_epsilon": 1e-6}
 NORM = {"attention.layer_norm_epsilon": 1e-4}
 BASE = {"rope.freq_base": 12_345.0}
 CAPS = {"attn_logit_softcapping": 20.0, "final_logit_softcapping": 10.0}
-WRITTEN = {
+WRITTEN: dict[str, dict[str, Any]] = {
     "llama": SHAPE | HEADS | RMS | BASE | {"vocab_size": 263, "rope.dimension_count": 8},
     "qwen2": SHAPE | RMS | BASE,
     "qwen3": SHAPE | HEADS | RMS | BASE,
@@ -44,7 +45,7 @@ WRITTEN = {
     "falcon": SHAPE | NORM | {"attention.head_count_kv": 1, "tensor_data_layout": "jploski"},
 }  # fmt: skip
 # Entries of the configuration that the file has to reach.
-REACHED = {
+REACHED: dict[str, dict[str, Any]] = {
     "llama": {"head_dim": 8, "rms_norm_eps": 1e-6},
     "qwen3": {"head_dim": 8},
     "gemma2": CAPS | {"sliding_window": 16, "query_pre_attn_scalar": 8},
@@ -58,7 +59,7 @@ REACHED = {
 }
 
 
-def config_of(folder: Path, architecture: str, metadata: dict[str, object]) -> PretrainedConfig:
+def config_of(folder: Path, architecture: str, metadata: dict[str, Any]) -> PretrainedConfig:
     """The configuration of a file; a warning about its metadata is an error."""
     tensors = ("blk.0.ffn_norm.weight",) if architecture == "stablelm" else ()
     with warnings.catch_warnings():
@@ -99,9 +100,10 @@ def test_gemma_3_is_scaled_in_the_layers_that_see_everything(tmp_path: Path) -> 
     ],
 )
 def test_what_the_configuration_cannot_say_is_refused(
-    tmp_path: Path, architecture: str, changed: dict[str, object]
+    tmp_path: Path, architecture: str, changed: dict[str, Any]
 ) -> None:
     with pytest.raises(SeedTuneError) as caught:
         config_of(tmp_path, architecture, WRITTEN[architecture] | changed)
+    assert isinstance(caught.value.value, dict)
     assert set(caught.value.value) <= {f"{architecture}.{end}" for end in WRITTEN[architecture] | changed}
     assert {f"{architecture}.{end}" for end in changed} & set(caught.value.value)

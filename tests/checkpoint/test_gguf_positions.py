@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def scaling(kind: str | None, **entries: float) -> Write:
 
 
 YARN = {"factor": 4.0, "original_max_position_embeddings": 16}
-CASES = {
+CASES: dict[str, tuple[Write, dict[str, Any]]] = {
     "linear": (scaling("linear", factor=4.0), {"rope_type": "linear", "factor": 4.0}),
     "linear by default": (scaling(None, factor=4.0), {"rope_type": "linear", "factor": 4.0}),
     "linear, as it was spelled first": (

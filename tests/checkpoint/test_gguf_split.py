@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_split_that_is_known_to_differ_is_refused(tmp_path: Path, name: str) -
     with pytest.raises(SeedTuneError, match="a split that transformers does not know") as caught:
         pieces(tmp_path, name, "a")
     assert caught.value.value == {"tokenizer.ggml.pre": name}
-    assert "tokenizer.json" in caught.value.remedy
+    assert "tokenizer.json" in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize(("name", "said"), [("default", "no split of texts"), ("of-tomorrow", "a split that nobody")])
@@ -103,7 +104,7 @@ def test_a_text_begins_as_the_file_says_and_llama_3_as_it_was_trained(
     assert open_checkpoint(str(path)).tokenizer.encode("b").tokens == ["<s>", "b"][not expected :]
 
 
-def sentencepiece(prefix: bool | None) -> object:
+def sentencepiece(prefix: bool | None) -> Callable[[GGUFWriter], None]:
     """Makes the vocabulary sentencepiece's, with or without a space in front of a text."""
 
     def also(writer: GGUFWriter) -> None:

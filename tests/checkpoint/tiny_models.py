@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
@@ -23,7 +24,7 @@ from transformers import (
 )
 
 VOCABULARY = 300
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -59,6 +60,12 @@ def randomise(model: PreTrainedModel, scale: float = 0.1) -> PreTrainedModel:
     return model.eval()
 
 
+def in_type(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """``model``, its values in ``dtype``."""
+    # transformers wraps the method so that its type takes ``self`` for the first argument.
+    return model.to(dtype)  # type: ignore[arg-type]
+
+
 def make_tokenizer() -> PreTrainedTokenizerFast:
     """Bytes as tokens, RoBERTa's special tokens in its order, and an end token after each text."""
     specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -78,7 +85,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def save_folder(folder: Path, model: PreTrainedModel, **options: str) -> Path:
+def save_folder(folder: Path, model: PreTrainedModel, **options: Any) -> Path:
     """``model`` and the tokenizer in ``folder``; ``options`` go to save_pretrained."""
     model.save_pretrained(folder, **options)
     make_tokenizer().save_pretrained(folder)

@@ -112,4 +112,4 @@ def test_an_option_of_another_optimizer_is_refused_and_says_which_has_it(
     done = CliRunner().invoke(app, list(map(str, arguments)))
     assert isinstance(done.exception, SeedTuneError)
     assert "--momentum belongs to another optimizer" in str(done.exception)
-    assert "--optimizer momentum" in done.exception.remedy
+    assert "--optimizer momentum" in str(done.exception.remedy)

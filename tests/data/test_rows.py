@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ def csv_text(delimiter: str, terminator: str, rows: list[tuple[str, str]]) -> st
     return out.getvalue()
 
 
-def jsonl_text(rows: list[tuple[str, object]], end: str = "\n") -> str:
+def jsonl_text(rows: Sequence[tuple[str, object]], end: str = "\n") -> str:
     return "".join(json.dumps({"text": text, "label": label, "note": 1}) + end for text, label in rows)
 
 
@@ -131,7 +131,7 @@ def json_line(**fields: object) -> str:
 
 
 GOOD = json_line(text="fine", label="0")
-BAD_ROWS = {
+BAD_ROWS: dict[str, tuple[str, str | bytes, int, str]] = {
     "empty text": ("r.jsonl", GOOD + json_line(text="", label="0"), 2, "'text' is empty"),
     "blank text": ("r.jsonl", GOOD + json_line(text=" \t\n", label="0"), 2, "'text' is empty"),
     "missing field": ("r.jsonl", GOOD + json_line(label="0"), 2, "'text' is missing"),

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import golden as files
 import golden_rows
@@ -117,7 +118,7 @@ def golden(
     return folder
 
 
-def write_run(folder: Path, bundle: Path, data: SimpleNamespace, **more: str) -> None:
+def write_run(folder: Path, bundle: Path, data: SimpleNamespace, **more: Any) -> None:
     """A run of SETTINGS with one thread, its rows, and what its best state then says to the first."""
     settings = {name.replace("-", "_"): value for name, value in files.SETTINGS.items()}
     with seedtune.open(bundle, threads=1) as model:

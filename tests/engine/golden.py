@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,7 +30,7 @@ from seedtune.runtime.stages.streaming import StageFiles
 ENGINE = Path(__file__).parents[2] / "android_app"
 VERSION = 4
 # Of the runs, by option.
-SETTINGS = {"steps": 50, "batch-size": 8, "seed": 11, "rows-per-call": 200, "eval-every": 20}
+SETTINGS: dict[str, Any] = {"steps": 50, "batch-size": 8, "seed": 11, "rows-per-call": 200, "eval-every": 20}
 
 
 def write_json(path: Path, value: object) -> None:
@@ -119,7 +120,7 @@ def write_grouped(folder: Path) -> None:
     model = build_update(layout, groups=True)
     finish(model)
     ir.save(model, folder / "update.onnx")
-    header = Header(77, layout.parameters, 3, 2, "ab" * 32, Settings(steps=4).as_dict())
+    header = Header(77, layout.parameters, 3, 2, "ab" * 32, {**Settings(steps=4).as_dict()})
     generator = np.random.default_rng(9)
     with JournalWriter.create(folder / "journal.bin", header) as writer:
         for _step in range(4):

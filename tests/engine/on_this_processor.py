@@ -7,6 +7,7 @@ import platform
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 from tokenizers import Tokenizer
@@ -57,7 +58,8 @@ def run_again(golden: Path, name: str, scratch: Path) -> dict[str, object]:
         state_sha256 = recorded.state.sha256()
     with seedtune.open(info["bundle"], threads=1) as model:
         split = load_split(Path(info["train"]), model.bundle.compiled_task())
-        for _event in model.tune(info["train"], out=scratch / name, **journal.header.settings):
+        settings: dict[str, Any] = journal.header.settings
+        for _event in model.tune(info["train"], out=scratch / name, **settings):
             pass
     made = read_journal(scratch / name / "journal.bin").records
     return {

@@ -6,6 +6,7 @@ import re
 import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import pytest
 from golden import ENGINE
@@ -30,7 +31,7 @@ def script(module: str) -> str:
     return (ENGINE / module / "build.gradle.kts").read_text()
 
 
-def catalog() -> dict[str, dict[str, object]]:
+def catalog() -> dict[str, dict[str, Any]]:
     return tomllib.loads((ENGINE / "gradle" / "libs.versions.toml").read_text())
 
 
@@ -41,7 +42,7 @@ def maven_dependencies(module: str) -> set[str]:
 
 def gradle_dependencies(module: str) -> set[str]:
     names = re.findall(r"(?:implementation|compileOnly|testImplementation)\(libs\.([\w.]+)\)", script(module))
-    return {str(catalog()["libraries"][name.replace(".", "-")]["module"]) for name in names}  # type: ignore[index]
+    return {str(catalog()["libraries"][name.replace(".", "-")]["module"]) for name in names}
 
 
 def test_both_have_the_same_modules_and_no_sources_of_their_own() -> None:
@@ -88,7 +89,9 @@ def test_sdk_levels_versions_and_abi_are_equal() -> None:
     assert f"minSdk = {levels[1]}" in script("app")
     assert f"targetSdk = {levels[2]}" in script("app")
     assert f"compileSdk = {levels[2]}" in script("app")
-    assert re.search(r'ABI = "(.+)"', layout)[1] in script("app")  # type: ignore[index]
+    abi = re.search(r'ABI = "(.+)"', layout)
+    assert abi is not None
+    assert abi[1] in script("app")
     assert f'versionName = "{text(pom(), "^version")}"' in script("app")
     assert f"versionCode = {text(pom('app'), '^properties/version.code')}" in script("app")
 

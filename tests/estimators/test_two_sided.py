@@ -103,7 +103,7 @@ def test_recorded_losses_give_the_estimate_that_was_measured(graph, features: np
 
 def test_the_slope_is_the_derivative_along_the_noise(graph, features: np.ndarray, batches_of: Callable) -> None:
     """By the chain rule, which the estimator does not know."""
-    state = np.random.default_rng(3).normal(size=features.shape[1]).astype(np.float32) / 4
+    state = (np.random.default_rng(3).normal(size=features.shape[1:]) / 4).astype(np.float32)
     scores = features.astype(np.float64) @ state
     slopes = -1 / (1 + np.exp(scores)) + 0.2 * scores
     for seed in range(5):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seedtune.exporter.storage import encodings
-from seedtune.exporter.storage.encodings import INT4_BLOCK, Encoding, decoded
+from seedtune.exporter.storage.encodings import INT4_BLOCK, Encoding, Kind, decoded
 from seedtune.runtime.errors import SeedTuneError
 
 pytestmark = pytest.mark.traced
@@ -22,7 +22,7 @@ def normal(*shape: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["fp16", "bf16"])
-def test_half_precision_is_torchs_own(kind: str) -> None:
+def test_half_precision_is_torchs_own(kind: Kind) -> None:
     matrix = normal(7, 12) * 3
     dtype = torch.float16 if kind == "fp16" else torch.bfloat16
     expected = torch.from_numpy(matrix).to(dtype).float().numpy()
@@ -31,7 +31,7 @@ def test_half_precision_is_torchs_own(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["fp16", "bf16"])
-def test_a_checkpoint_of_the_same_type_is_stored_bit_for_bit(kind: str) -> None:
+def test_a_checkpoint_of_the_same_type_is_stored_bit_for_bit(kind: Kind) -> None:
     matrix = torch.from_numpy(normal(5, 8)).to(torch.float16 if kind == "fp16" else torch.bfloat16)
     ((_, stored),) = Encoding(kind).encode("w", matrix)
     assert stored.tobytes() == matrix.view(torch.int16).numpy().tobytes()
@@ -108,7 +108,7 @@ def test_a_value_beyond_half_precision_is_refused_by_fp16_and_kept_by_bf16() -> 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", ["fp16", "bf16", "int8", "int4"])
-def test_values_that_are_not_finite_are_refused_by_name(kind: str, value: float) -> None:
+def test_values_that_are_not_finite_are_refused_by_name(kind: Kind, value: float) -> None:
     matrix = normal(3, INT4_BLOCK)
     matrix[2, 5] = value
     with pytest.raises(SeedTuneError, match=r"model\.w holds values that are not finite"):

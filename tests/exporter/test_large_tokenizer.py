@@ -36,7 +36,8 @@ def bundle(large: Path, tiny_task_file: Path, tmp_path_factory: pytest.TempPathF
     """Its bundle, and the notices of the export."""
     from seedtune.exporter.pipeline import export_bundle
 
-    out, notices = tmp_path_factory.mktemp("bundles") / "large", []
+    out = tmp_path_factory.mktemp("bundles") / "large"
+    notices: list[str] = []
     export_bundle(str(large), str(tiny_task_file), out, check=False, notice=notices.append)
     return out, notices
 

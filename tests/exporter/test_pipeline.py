@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from seedtune.exporter import pipeline
 from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.exporter.reference.check import check_bundle
+from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.session import open_session
@@ -28,7 +30,7 @@ FORMS = [
     pytest.param("bf16", "suffix", marks=pytest.mark.slow),
     *(pytest.param(storage, "all", marks=pytest.mark.slow) for storage in ("fp32", "fp16", "bf16", "int4")),
 ]
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "num_hidden_layers": 1,
@@ -52,7 +54,7 @@ def bundle(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def export(folder: Path, out: Path, **options: object) -> object:
+def export(folder: Path, out: Path, **options: Any) -> Manifest:
     return export_bundle(str(folder), str(folder / "task.toml"), out, **options)
 
 
@@ -60,6 +62,7 @@ def test_a_bundle_is_complete_and_opens(bundle: Path) -> None:
     opened = Bundle.open(bundle)
     assert {path.name for path in bundle.iterdir()} == {*opened.manifest.files, "manifest.json"}
     # Prefixes are stored in half precision.
+    assert opened.manifest.check is not None
     assert opened.manifest.check.log_probability_error < 1e-3
     assert opened.manifest.check.perturbed_loss_error < 1e-3
     opened.compiled_task()
@@ -87,6 +90,7 @@ def test_a_stored_model_is_smaller_and_computes_what_its_stored_weights_stand_fo
     manifest = export(llama, tmp_path / "out", storage=storage, scope=scope, targets="all", prefix_storage="fp32")
     # The reference of the check holds the rounded weights, so what is left is float32, and int8 inputs of layers.
     allowed = 2e-3 if storage == "int8" else 1e-5
+    assert manifest.check is not None
     assert manifest.check.log_probability_error < allowed
     assert manifest.check.perturbed_loss_error < allowed
     whole = (bundle / "weights.safetensors").stat().st_size

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import transformers
 from export_lab import TASK, random_model, save_folder
 from suffix_families import BASE, GROUPED, SPECIAL, config_of
+from transformers import PretrainedConfig
 
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.exporter.trace.attention import UnsupportedAttention
@@ -16,7 +18,7 @@ from seedtune.runtime.errors import SeedTuneError
 pytestmark = pytest.mark.traced
 
 # Rows of the task have up to 24 tokens.
-MODELS = {
+MODELS: dict[str, tuple[type[PretrainedConfig], dict[str, Any]]] = {
     "attention of its own": (transformers.BloomConfig, SPECIAL | {"hidden_size": 32, "n_layer": 1, "n_head": 4}),
     "a window shorter than a row": (transformers.MistralConfig, GROUPED | {"sliding_window": 23}),
 }
@@ -49,6 +51,7 @@ def test_no_scope_becomes_all_with_a_notice(folder: Callable[[str], Path], tmp_p
     (notice,) = notices
     assert notice.startswith("scope all: ")
     assert REASONS[case] in notice
+    assert manifest.check is not None
     assert manifest.check.log_probability_error < 1e-4
 
 
@@ -88,7 +91,7 @@ def test_a_masked_model_with_attention_of_its_own_is_refused(kind: str) -> None:
 
 
 # Tokens reach each other there by other ways than keys and values, or by a mask that the model makes for itself.
-OTHER_WAYS = {
+OTHER_WAYS: dict[str, dict[str, Any]] = {
     "Doge": {},
     "FalconH1": {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8},
     "Bamba": {"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "attn_layer_indices": [1]},
@@ -129,21 +132,23 @@ def open_ended(folder: Path) -> str:
 
 def test_a_template_without_a_fixed_end_becomes_all_with_a_notice(tmp_path: Path) -> None:
     family, config = config_of("llama", num_hidden_layers=1)
-    source, notices = save_folder(tmp_path / "model", random_model(config, family)), []
+    source = save_folder(tmp_path / "model", random_model(config, family))
+    notices: list[str] = []
     task = open_ended(tmp_path)
     manifest = export_bundle(str(source), task, tmp_path / "out", check=False, notice=notices.append)
     assert manifest.objective.scope == "all"
     assert notices == ["scope all: the template ends with a field, so there is no suffix for the state to act at"]
     with pytest.raises(SeedTuneError, match="the template ends with a field") as caught:
         export_bundle(str(source), task, tmp_path / "other", scope="suffix")
-    assert "--scope all" in caught.value.remedy
+    assert "--scope all" in str(caught.value.remedy)
     assert not (tmp_path / "other").exists()
 
 
 def test_a_masked_template_may_end_with_its_field(tmp_path: Path) -> None:
     """The mask alone is a suffix."""
     family, config = config_of("roberta", num_hidden_layers=1)
-    source, notices = save_folder(tmp_path / "model", random_model(config, family)), []
+    source = save_folder(tmp_path / "model", random_model(config, family))
+    notices: list[str] = []
     path = tmp_path / "mask_first.toml"
     path.write_text(TASK.replace("review {text} is {mask}", "{mask} is {text}"))
     manifest = export_bundle(str(source), str(path), tmp_path / "out", notice=notices.append)

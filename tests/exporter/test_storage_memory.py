@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from export_lab import VOCABULARY, random_model, save_folder
 from transformers import OPTConfig
 
 from seedtune.exporter.pipeline import export_bundle
-from seedtune.runtime.bundle.manifest import WEIGHTS
+from seedtune.runtime.bundle.manifest import WEIGHTS, Storage
 
 pytestmark = [
     pytest.mark.traced,
@@ -21,7 +22,7 @@ pytestmark = [
 # Stored in the one way or the other way of fp32 and int4: mapped as they are, or widened a matrix at a time.
 OTHERS = ("fp16", "bf16", "int8")
 LAYERS = 6
-WIDE = {"hidden_size": 768, "ffn_dim": 3072, "word_embed_proj_dim": 768, "num_attention_heads": 8}
+WIDE: dict[str, Any] = {"hidden_size": 768, "ffn_dim": 3072, "word_embed_proj_dim": 768, "num_attention_heads": 8}
 PROBE = """
 import json, sys
 from pathlib import Path
@@ -68,7 +69,7 @@ def anonymous_growth(bundle: Path, *arguments: str) -> int:
 
 
 @pytest.mark.parametrize("storage", ["fp32", "int4", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
-def test_no_copies_of_weights_stay_in_memory(deep: Path, tmp_path: Path, storage: str) -> None:
+def test_no_copies_of_weights_stay_in_memory(deep: Path, tmp_path: Path, storage: Storage) -> None:
     out = tmp_path / storage
     export_bundle(str(deep), str(deep / "task.toml"), out, storage=storage, scope="all", check=False)
     # In float32 a layer is 28 MB, its largest matrix 9.4 MB. One copy of a matrix is widened at a time.

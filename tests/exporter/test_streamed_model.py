@@ -71,7 +71,8 @@ def test_stored_forms_and_states_act_as_in_a_model_changed_by_hand(checkpoint: C
     for name, layer in linears(reference).items():
         transposed = type(layer).__name__ == "Conv1D"
         encodings[f"{name}.weight"] = Encoding("int8", 1 if transposed else 0, not transposed)
-        out_features, in_features = layer.weight.shape[::-1] if transposed else layer.weight.shape
+        weight = layer.get_parameter("weight")
+        out_features, in_features = weight.shape[::-1] if transposed else weight.shape
         targets.append(Target(name, f"{name}.lora_a", offset, out_features, in_features, 2))
         offset += 2 * out_features
     layout = StateLayout(offset, 2, 0, tuple(targets))
@@ -90,6 +91,6 @@ def test_stored_forms_and_states_act_as_in_a_model_changed_by_hand(checkpoint: C
         b = state[target.offset : target.offset + 2 * target.out_features].reshape(-1, 2)
         change = torch.from_numpy(b @ lora_a_values(layout)[target.lora_a])
         layer = reference.get_submodule(target.name)
-        layer.weight.data += change.T if type(layer).__name__ == "Conv1D" else change
+        layer.get_parameter("weight").data += change.T if type(layer).__name__ == "Conv1D" else change
     assert torch.equal(changed, outputs(reference))
     assert not torch.allclose(changed, plain, atol=1e-3)

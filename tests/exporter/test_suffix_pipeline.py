@@ -18,8 +18,8 @@ from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.exporter.reference.check import check_bundle, random_rows
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
-from seedtune.runtime.bundle.manifest import describe
-from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout
+from seedtune.runtime.bundle.manifest import Storage, describe
+from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout, PrefixStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs
@@ -64,15 +64,23 @@ def llama_bundle(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPat
     ],
 )
 def test_a_bundle_says_and_holds_what_was_asked_for(
-    folder: Callable[[str], Path], tmp_path: Path, case: str, storage: str, prefix_storage: str
+    folder: Callable[[str], Path], tmp_path: Path, case: str, storage: Storage, prefix_storage: PrefixStorage
 ) -> None:
     source, out = folder(case), tmp_path / "out"
-    options = {"scope": "suffix", "storage": storage, "prefix_storage": prefix_storage, "targets": "all"}
-    manifest = export_bundle(str(source), str(source / "task.toml"), out, **options)
+    manifest = export_bundle(
+        str(source),
+        str(source / "task.toml"),
+        out,
+        scope="suffix",
+        storage=storage,
+        prefix_storage=prefix_storage,
+        targets="all",
+    )
     assert manifest.objective.prefix == PrefixLayout(2, 2 if case == "llama" else 4, 8, prefix_storage)
     assert (manifest.objective.scope, manifest.storage) == ("suffix", storage)
     # The measured differences, not the margin that the check allows: rounding by storage.
     allowed = {"fp32": 1e-4, "fp16": 2e-2}[storage] + {"fp32": 0, "fp16": 2e-3, "int8": 5e-2}[prefix_storage]
+    assert manifest.check is not None
     assert max(manifest.check.log_probability_error, manifest.check.perturbed_loss_error) < allowed
     bundle = Bundle.open(out)
     assert bundle.manifest == manifest
@@ -92,11 +100,13 @@ def test_a_bundle_says_and_holds_what_was_asked_for(
 def test_suffix_and_half_precision_prefixes_are_the_default(llama_bundle: Path) -> None:
     manifest = Bundle.open(llama_bundle).manifest
     assert manifest.objective.scope == "suffix"
+    assert manifest.objective.prefix is not None
     assert manifest.objective.prefix.storage == "fp16"
 
 
 def test_scope_all_has_no_prefix(folder: Callable[[str], Path], tmp_path: Path) -> None:
-    source, notices = folder("llama"), []
+    source = folder("llama")
+    notices: list[str] = []
     manifest = export_bundle(
         str(source), str(source / "task.toml"), tmp_path / "out", scope="all", notice=notices.append
     )
@@ -177,7 +187,7 @@ def test_the_check_sees_an_altered_prefix_graph(
     checkpoint = open_checkpoint(str(folder("llama")))
     with pytest.raises(SeedTuneError, match=r"truncated|longer|altered") as caught:
         check_bundle(altered(llama_bundle, tmp_path / "open", change, hide=False), checkpoint, {})
-    assert Path(caught.value.file).name == "prefix.onnx"
+    assert Path(str(caught.value.file)).name == "prefix.onnx"
     check_bundle(altered(llama_bundle, tmp_path / "same", change_nothing, hide=True), checkpoint, {})
     with pytest.raises(SeedTuneError, match="do not compute what transformers computes"):
         check_bundle(altered(llama_bundle, tmp_path / "hidden", change, hide=True), checkpoint, {})
@@ -189,9 +199,13 @@ def test_the_rows_of_the_check_split_everywhere(llama_bundle: Path, family: str)
     model = msgspec.structs.replace(manifest.objective.model, family=family)
     objective = msgspec.structs.replace(manifest.objective, model=model)
     rows = random_rows(msgspec.structs.replace(manifest, objective=objective))
-    assert len({len(row.suffix) for row in rows}) > 1
-    for row in rows:
-        assert row.position in row.suffix
-        assert 0 < len(row.suffix) < len(row.ids)
-    at_end = [list(row.suffix) == list(range(len(row.ids) - len(row.suffix), len(row.ids))) for row in rows]
+    suffixes = [row.suffix for row in rows if row.suffix is not None]
+    assert len({len(suffix) for suffix in suffixes}) > 1
+    for row, suffix in zip(rows, suffixes, strict=True):
+        assert row.position in suffix
+        assert 0 < len(suffix) < len(row.ids)
+    at_end = [
+        list(suffix) == list(range(len(row.ids) - len(suffix), len(row.ids)))
+        for row, suffix in zip(rows, suffixes, strict=True)
+    ]
     assert all(at_end) is (family == "causal")

@@ -23,7 +23,7 @@ NEEDED = {
     "empty": (FLOAT, (0, 4)),
 }
 GENERATOR = np.random.default_rng(6)
-TENSORS = {
+TENSORS: dict[str, np.ndarray] = {
     "half": GENERATOR.standard_normal((3, 5)).astype(np.float32),
     "wide": GENERATOR.standard_normal((7, 3)).astype(np.float32),
     "counts": np.arange(4),

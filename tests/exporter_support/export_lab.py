@@ -6,6 +6,8 @@ with the adapter merged into the weights by plain PyTorch.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import onnxruntime
 import torch
 from graph_lab import session_of
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PretrainedConfig, PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from seedtune.exporter.checkpoint.skeleton import build_skeleton
 from seedtune.exporter.graphs.evaluate import build_eval
@@ -28,18 +30,20 @@ from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
-from seedtune.runtime.bundle.manifest import StateLayout
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.manifest import StateLayout, Storage
+from seedtune.runtime.bundle.objective import PrefixLayout, PrefixStorage
 from seedtune.runtime.noise import rademacher
+from seedtune.runtime.task.structure import Family
 
 VOCABULARY = 160
 WORDS = (23, 57, 91)
 LABEL_WORDS = ("terrible", "great")
 
 
-def random_model(config: PretrainedConfig, family: str, scale: float = 0.1) -> torch.nn.Module:
+def random_model(config: PretrainedConfig, family: Family, scale: float = 0.1) -> PreTrainedModel:
     """transformers' model of ``config``, every parameter random: constant biases and norms would hide a mix-up."""
     model = build_skeleton(config, family, "eager")
+    assert isinstance(model, PreTrainedModel)
     generator = torch.Generator().manual_seed(20_240_229)
     for name, parameter in model.named_parameters():
         centre = 1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0
@@ -51,12 +55,12 @@ def random_model(config: PretrainedConfig, family: str, scale: float = 0.1) -> t
 class Export:
     """A model and the graphs made of it, in memory."""
 
-    model: torch.nn.Module
-    family: str
+    model: PreTrainedModel
+    family: Family
     trunk: ir.Model
     layout: StateLayout
     words: tuple[int, ...]
-    storage: str = "fp32"
+    storage: Storage = "fp32"
     prefix: PrefixLayout | None = None
     whole: ir.Model | None = None
 
@@ -83,13 +87,13 @@ class Export:
 
 
 def export_in_memory(
-    model: torch.nn.Module,
-    family: str,
+    model: PreTrainedModel,
+    family: Family,
     *,
     targets: str = "default",
     rank: int = 4,
-    storage: str = "fp32",
-    prefix_storage: str | None = None,
+    storage: Storage = "fp32",
+    prefix_storage: PrefixStorage | None = None,
 ) -> Export:
     """The cheap route through the exporter: trace and layout, without files; scope "suffix" with a prefix storage."""
     if prefix_storage is None:
@@ -132,35 +136,36 @@ def probe_feeds(rows: dict[str, np.ndarray], state: np.ndarray, seed: int, epsil
     return rows | shared
 
 
-def merged(model: torch.nn.Module, layout: StateLayout, state: np.ndarray) -> torch.nn.Module:
-    """``model`` with ``W + B A`` in place of every target's weight; undo with the returned model's ``restore``."""
-    originals = {}
+@contextlib.contextmanager
+def merged(model: torch.nn.Module, layout: StateLayout, state: np.ndarray) -> Iterator[None]:
+    """Within, ``model`` has ``W + B A`` in place of every target's weight."""
+    originals: list[tuple[torch.nn.Module, torch.nn.Parameter]] = []
     lora_a = lora_a_values(layout)
     for target in layout.targets:
         layer = model.get_submodule(target.name)
         size = target.out_features * target.rank
         b = state[target.offset : target.offset + size].reshape(target.out_features, target.rank)
         change = torch.from_numpy(b @ lora_a[target.lora_a])
-        originals[target.name] = layer.weight
+        weight = layer.get_parameter("weight")
+        originals.append((layer, weight))
         change = change.T if type(layer).__name__ == "Conv1D" else change
-        layer.weight = torch.nn.Parameter(layer.weight + change, requires_grad=False)
-    model.restore = lambda: [setattr(model.get_submodule(n), "weight", w) for n, w in originals.items()]
-    return model
+        layer.weight = torch.nn.Parameter(weight + change, requires_grad=False)
+    try:
+        yield
+    finally:
+        for layer, weight in reversed(originals):
+            layer.weight = weight
 
 
 def reference(
     export: Export, rows: dict[str, np.ndarray], state: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log-probabilities [B, L] and losses [B] by transformers, with the state merged into the weights."""
-    model = export.model if state is None else merged(export.model, export.layout, state)
-    try:
-        with torch.no_grad():
-            logits = model(
-                input_ids=torch.from_numpy(rows["ids"]), attention_mask=torch.from_numpy(rows["mask"])
-            ).logits
-    finally:
-        if state is not None:
-            model.restore()
+    changed = contextlib.nullcontext() if state is None else merged(export.model, export.layout, state)
+    with torch.no_grad(), changed:
+        logits = export.model(
+            input_ids=torch.from_numpy(rows["ids"]), attention_mask=torch.from_numpy(rows["mask"])
+        ).logits
     at_label = logits[torch.arange(len(rows["position"])), torch.from_numpy(rows["position"])]
     scores = torch.log_softmax(at_label[:, list(export.words)].float(), dim=-1).numpy()
     return scores, -np.take_along_axis(scores, rows["label"][:, None], 1)[:, 0]
@@ -237,7 +242,7 @@ def make_tokenizer(padding: str = "<pad>") -> PreTrainedTokenizerFast:
     )
 
 
-def save_folder(folder: Path, model: torch.nn.Module) -> Path:
+def save_folder(folder: Path, model: PreTrainedModel) -> Path:
     """``model``, a tokenizer and task.toml in ``folder``."""
     model.save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -14,6 +14,8 @@ from seedtune.runtime.graphs.session import CONFIG
 
 OPSET = 21
 FLOAT, INT64 = ir.DataType.FLOAT, ir.DataType.INT64
+# Makes the same graph again and again.
+Build = Callable[[], ir.Model]
 
 
 def make_value(name: str, dtype: ir.DataType, shape: Sequence[int | str]) -> ir.Value:
@@ -30,13 +32,31 @@ def make_graph(
     """A model of one graph; initializers without a value wait for their tensor, as in a trunk."""
     graph = ir.Graph(list(inputs), list(outputs), nodes=list(nodes), opset_imports={"": OPSET}, name="hand")
     for value in initializers:
-        graph.initializers[value.name] = value
+        graph.initializers.add(value)
     return ir.Model(graph, ir_version=10)
 
 
 def op_types(graph: ir.Graph) -> list[str]:
     """Operator names in graph order."""
     return [node.op_type for node in graph]
+
+
+def input_names(node: ir.Node) -> list[str | None]:
+    """Names of what ``node`` reads; None for an input that is left out."""
+    return [None if value is None else value.name for value in node.inputs]
+
+
+def producer_of(value: ir.Value) -> ir.Node:
+    """The node that makes ``value``."""
+    node = value.producer()
+    assert node is not None, value
+    return node
+
+
+def sizes_of(value: ir.Value) -> list[int | str | None]:
+    """The shape of ``value``, symbols by name."""
+    assert value.shape is not None, value
+    return [size if isinstance(size, int) else size.value for size in value.shape]
 
 
 def session_of(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import transformers
 from export_lab import VOCABULARY
 from transformers import PretrainedConfig
 
-BASE = {
+from seedtune.runtime.task.structure import Family
+
+BASE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -21,7 +25,7 @@ SPECIAL = {name: BASE[name] for name in ("vocab_size", "pad_token_id", "bos_toke
 GROUPED = BASE | {"num_key_value_heads": 2}
 CAPPED = {"final_logit_softcapping": 2.0, "attn_logit_softcapping": 0.5, "query_pre_attn_scalar": 16}
 # Case -> (architecture, family, configuration).
-CASES = {
+CASES: dict[str, tuple[str, Family, dict[str, Any]]] = {
     "llama": ("Llama", "causal", GROUPED),
     "opt": ("OPT", "causal", BASE | {"ffn_dim": 48, "word_embed_proj_dim": 16}),
     "gpt2": ("GPT2", "causal", SPECIAL | {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}),
@@ -37,7 +41,7 @@ CASES = {
 }
 
 
-def config_of(case: str, **changes: object) -> tuple[str, PretrainedConfig]:
+def config_of(case: str, **changes: Any) -> tuple[Family, PretrainedConfig]:
     """Family and configuration of a case, with ``changes``."""
     architecture, family, options = CASES[case]
     return family, getattr(transformers, f"{architecture}Config")(**(options | changes))

@@ -56,12 +56,9 @@ def _causal_row(export: Export, row: SplitRow, state: np.ndarray) -> torch.Tenso
     cache = DynamicCache(config=model.config)
     if first:
         model(input_ids=ids[:, :first], past_key_values=cache, use_cache=True)
-    merged(model, export.layout, state)
-    try:
+    with merged(model, export.layout, state):
         for place in range(first, row.position + 1):
             logits = model(input_ids=ids[:, place : place + 1], past_key_values=cache, use_cache=True).logits
-    finally:
-        model.restore()
     return logits[0, -1]
 
 
@@ -73,11 +70,8 @@ def _masked_row(export: Export, row: SplitRow, state: np.ndarray) -> torch.Tenso
     remembered: list[torch.Tensor] = []
     _with_hooks(model, _ids(row), lambda output: remembered.append(output.clone()))
     assert len(remembered) == 2 * model.config.num_hidden_layers
-    merged(model, export.layout, state)
-    try:
+    with merged(model, export.layout, state):
         logits = _with_hooks(model, _ids(row), lambda output: torch.where(in_suffix, output, remembered.pop(0)))
-    finally:
-        model.restore()
     assert not remembered
     return logits[0, row.position]
 

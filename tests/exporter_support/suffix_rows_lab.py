@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from export_lab import VOCABULARY, WORDS, Export
+
+from seedtune.runtime.task.structure import Family
 
 PADDING = 1
 
@@ -34,7 +37,7 @@ class SplitRow:
 SIZES = ((8, 3), (5, 2), (0, 4), (6, 1))
 
 
-def split_rows(family: str, sizes: Sequence[tuple[int, int]] = SIZES, seed: int = 5) -> list[SplitRow]:
+def split_rows(family: Family, sizes: Sequence[tuple[int, int]] = SIZES, seed: int = 5) -> list[SplitRow]:
     """Random rows. A causal suffix is the end of its row; places of a masked one stand anywhere, scored place too."""
     generator = np.random.default_rng(seed)
     rows = []
@@ -51,7 +54,7 @@ def split_rows(family: str, sizes: Sequence[tuple[int, int]] = SIZES, seed: int 
 
 
 def prefixes_of(
-    session: onnxruntime.InferenceSession, family: str, rows: Sequence[SplitRow]
+    session: onnxruntime.InferenceSession, family: Family, rows: Sequence[SplitRow]
 ) -> list[dict[str, np.ndarray]]:
     """What the prefix graph returns for each row, alone and at the places of its prefix: [layers, heads, P, ...]."""
     names = [output.name for output in session.get_outputs()]
@@ -69,7 +72,7 @@ def prefixes_of(
 
 def suffix_feeds(
     session: onnxruntime.InferenceSession,
-    family: str,
+    family: Family,
     rows: Sequence[SplitRow],
     *,
     prefix_padding: int = 0,
@@ -98,11 +101,11 @@ def suffix_feeds(
         for index, block in enumerate(blocks):
             whole[:, index, :, : block[name].shape[2]] = block[name]
         feeds[name] = whole
-    shape = (len(rows), tokens)
-    ids, positions = np.full(shape, PADDING), np.zeros(shape, np.int64)
+    grid = (len(rows), tokens)
+    ids, positions = np.full(grid, PADDING), np.zeros(grid, np.int64)
     if filler is not None:
-        ids, positions = filler.integers(0, VOCABULARY, shape), filler.integers(0, tokens, shape)
-    mask = np.zeros(shape, np.int64)
+        ids, positions = filler.integers(0, VOCABULARY, grid), filler.integers(0, tokens, grid)
+    mask = np.zeros(grid, np.int64)
     for index, row in enumerate(rows):
         count = len(row.suffix)
         ids[index, :count], positions[index, :count], mask[index, :count] = row.ids[row.suffix], row.suffix, 1
@@ -123,6 +126,7 @@ class SplitGraphs:
     def __init__(self, export: Export) -> None:
         assert export.prefix is not None
         self.export = export
+        self.prefix = export.prefix
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def session(self, name: str) -> onnxruntime.InferenceSession:
@@ -131,7 +135,7 @@ class SplitGraphs:
             self._sessions[name] = self.export.session(name)
         return self._sessions[name]
 
-    def feeds(self, rows: Sequence[SplitRow], **padding: object) -> dict[str, np.ndarray]:
+    def feeds(self, rows: Sequence[SplitRow], **padding: Any) -> dict[str, np.ndarray]:
         """See :func:`suffix_feeds`."""
         return suffix_feeds(self.session("prefix"), self.export.family, rows, **padding)
 

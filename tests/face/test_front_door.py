@@ -68,7 +68,7 @@ def test_a_first_use_tunes_evaluates_and_predicts_in_a_fresh_process(
     )
     assert done.returncode == 0, done.stderr
     *events, accuracy, predictions = done.stdout.splitlines()
-    steps = int(re.search(r"steps=(\d+)", first_use())[1])
+    (steps,) = map(int, re.findall(r"steps=(\d+)", first_use()))
     assert sum(line.startswith("Step(") for line in events) == steps
     assert events[0].startswith("Prepared(")
     assert events[-1].startswith("Finished(")

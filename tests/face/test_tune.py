@@ -42,9 +42,7 @@ def test_events_come_in_order_and_are_of_the_closed_union(whole: SimpleNamespace
 def test_what_is_told_is_what_the_files_say(whole: SimpleNamespace, settings: dict) -> None:
     prepared, *_, finished = whole.events
     assert prepared.steps == 8
-    assert {name: prepared.settings[name] for name in ("steps", "batch_size", "seed")} == {
-        name: settings[name] for name in ("steps", "batch_size", "seed")
-    }
+    assert prepared.settings.items() >= {name: settings[name] for name in ("steps", "batch_size", "seed")}.items()
     assert prepared.settings["optimizer.learning_rate"] == 0.1
     assert finished.result == whole.result
     assert result_of(whole.path) == {name: getattr(whole.result, name) for name in whole.result.__struct_fields__}
@@ -141,6 +139,7 @@ def test_a_loop_without_a_name_ends_its_run_when_it_is_left(
     assert result_of(tmp_path / "run")["steps"] == 2
     with seedtune.open(tiny_bundle, threads=1) as model:
         *_, last = model.tune(out=tmp_path / "run", resume=True)
+    assert isinstance(last, events.Finished)
     assert last.result.steps == 8
 
 
@@ -174,6 +173,7 @@ def test_after_tuning_the_model_has_the_best_state_and_without_held_out_rows_the
             assert again.state.sha256() == model.state.sha256()
     with seedtune.open(tiny_bundle, threads=1) as model:
         *_, last = model.tune(tiny_data.train, out=tmp_path / "blind", **settings)
+        assert isinstance(last, events.Finished)
         assert model.step == 8
         assert model.state.sha256() == last.result.state_sha256 == whole.result.state_sha256
 
@@ -187,7 +187,7 @@ def test_a_model_that_was_tuned_is_not_tuned_again(
         list(model.tune(tiny_data.train, out=tmp_path / "b", **settings | {"steps": 1}))
         with pytest.raises(seedtune.SeedTuneError, match="tuned before") as caught:
             model.tune(tiny_data.train, out=tmp_path / "c", **settings)
-        assert "open the bundle" in caught.value.remedy
+        assert "open the bundle" in str(caught.value.remedy)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b"]
 
 

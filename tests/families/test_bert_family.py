@@ -1,12 +1,14 @@
 """BERT and RoBERTa: every flag of their configurations that changes the graph, against transformers."""
 
+from typing import Any
+
 import pytest
 from export_lab import VOCABULARY, check_against_transformers, export_in_memory, random_model
 from transformers import BertConfig, PretrainedConfig, RobertaConfig
 
 pytestmark = pytest.mark.traced
 
-BASE = {
+BASE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "num_hidden_layers": 1,
@@ -15,7 +17,7 @@ BASE = {
     "max_position_embeddings": 64,
 }
 KINDS = {"bert": BertConfig, "roberta": RobertaConfig}
-FLAGS = {
+FLAGS: dict[str, dict[str, Any]] = {
     "default": {},
     "relu": {"hidden_act": "relu"},
     "gelu_new": {"hidden_act": "gelu_new"},
@@ -28,7 +30,7 @@ FLAGS = {
 }
 
 
-def config_of(kind: str, flags: dict[str, object]) -> PretrainedConfig:
+def config_of(kind: str, flags: dict[str, Any]) -> PretrainedConfig:
     """The configuration of ``kind`` with ``flags``."""
     padding = {"pad_token_id": 0 if kind == "bert" else 1}
     return KINDS[kind](**(BASE | padding | flags))

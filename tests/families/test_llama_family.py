@@ -1,5 +1,7 @@
 """Llama: every flag of its configuration that changes the graph, against transformers."""
 
+from typing import Any
+
 import pytest
 from export_lab import VOCABULARY, check_against_transformers, export_in_memory, random_model
 from transformers import LlamaConfig
@@ -8,7 +10,7 @@ from seedtune.runtime.errors import SeedTuneError
 
 pytestmark = pytest.mark.traced
 
-BASE = {
+BASE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "num_hidden_layers": 1,
@@ -19,7 +21,7 @@ BASE = {
     "tie_word_embeddings": False,
 }
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
-FLAGS = {
+FLAGS: dict[str, dict[str, Any]] = {
     "grouped heads": {},
     "one key head": {"num_key_value_heads": 1},
     "all key heads": {"num_key_value_heads": 4},

@@ -1,12 +1,14 @@
 """OPT: every flag of its configuration that changes the graph, against transformers."""
 
+from typing import Any
+
 import pytest
 from export_lab import VOCABULARY, check_against_transformers, export_in_memory, random_model
 from transformers import OPTConfig
 
 pytestmark = pytest.mark.traced
 
-BASE = {
+BASE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "num_hidden_layers": 1,
@@ -15,7 +17,7 @@ BASE = {
     "max_position_embeddings": 64,
     "word_embed_proj_dim": 32,
 }
-FLAGS = {
+FLAGS: dict[str, dict[str, Any]] = {
     "norm first": {"do_layer_norm_before": True},
     "norm last": {"do_layer_norm_before": False},
     "narrow embeddings": {"word_embed_proj_dim": 16},

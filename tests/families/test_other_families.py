@@ -1,16 +1,18 @@
 """Architectures that nobody wrote code for: each agrees with transformers or is refused, and never a wrong graph."""
 
 import contextlib
+from typing import Any
 
 import pytest
 import transformers
 from export_lab import VOCABULARY, check_against_transformers, export_in_memory, random_model
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.structure import Family
 
 pytestmark = pytest.mark.traced
 
-BASE = {
+BASE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "num_hidden_layers": 1,
@@ -23,7 +25,7 @@ BASE = {
 }
 GROUPED = {"num_key_value_heads": 2}
 SMALL_GPT2 = {"n_embd": 32, "n_layer": 1, "n_head": 4, "n_positions": 64}
-CASES = {
+CASES: dict[str, tuple[Family, dict[str, Any]]] = {
     "GPT2": ("causal", SMALL_GPT2),
     "GPTNeoX": ("causal", {}),
     "Qwen2": ("causal", GROUPED),

@@ -1,11 +1,13 @@
 """Tiny models, exported once."""
 
+from typing import Any
+
 import pytest
 from export_lab import VOCABULARY, Export, export_in_memory, random_model
 from suffix_rows_lab import SplitGraphs
 from transformers import LlamaConfig, RobertaConfig
 
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "num_hidden_layers": 2,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 import torch
 from export_lab import Export, export_in_memory, largest_difference, random_model, random_state
-from graph_lab import session_of
+from graph_lab import input_names, session_of
 from suffix_families import config_of
 from suffix_rows_lab import SplitRow, split_rows, suffix_feeds
 
 from seedtune.exporter.graphs import scoring
 from seedtune.exporter.passes import completion_loss
 from seedtune.exporter.passes.finish import finish
+from seedtune.exporter.passes.linear_layout import Linear
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import rademacher
@@ -30,10 +33,7 @@ CHUNK = 50
 @pytest.fixture(scope="module", autouse=True)
 def small_parts() -> Iterator[None]:
     """The tiny vocabulary in four parts."""
-
-    def add(*arguments: object) -> completion_loss.CompletionLoss:
-        return completion_loss.add_completion_loss(*arguments, chunk=CHUNK)  # type: ignore[arg-type]
-
+    add = functools.partial(completion_loss.add_completion_loss, chunk=CHUNK)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "add_completion_loss", add)
         yield
@@ -122,25 +122,28 @@ def test_both_sides_of_a_probe_are_the_losses_of_the_perturbed_states(
         assert largest_difference(found, expected(export, rows, targets, state + sign * change)[0]) < 1e-5
 
 
+def computed(value: ir.Value | None) -> bool:
+    return value is not None and value.producer() is not None
+
+
 def test_no_tensor_of_rows_times_vocabulary_is_made(export: Export) -> None:
     graph = finish(export.graph("probe")).graph
-    gathered = [node for node in graph if node.op_type == "Gather" and node.inputs[1].producer() is not None]
+    gathered = [node for node in graph if node.op_type == "Gather" and computed(node.inputs[1])]
     parts = [node for node in gathered if any(use.node.op_type == "Gemm" for use in node.outputs[0].uses())]
     assert len(parts) >= 4
-    weights = {node.inputs[0].name for node in parts}
+    weights = {input_names(node)[0] for node in parts}
     for node in graph:
         if node.op_type in ("Gemm", "MatMul"):
-            assert not weights & {value.name for value in node.inputs if value is not None}
+            assert not weights & set(input_names(node))
 
 
 def test_a_head_that_cannot_be_computed_in_parts_is_refused(export: Export) -> None:
     find_head = completion_loss.find_head
     with pytest.MonkeyPatch.context() as patch:
 
-        def find(graph: object, linears: object) -> completion_loss.Head:
-            head = find_head(graph, linears)  # type: ignore[arg-type]
-            node = next(iter(head.gemm.graph))  # type: ignore[arg-type]
-            return completion_loss.Head(head.logits, head.linear, head.gemm, (node,))
+        def find(graph: ir.Graph, linears: Sequence[Linear]) -> completion_loss.Head:
+            head = find_head(graph, linears)
+            return completion_loss.Head(head.logits, head.linear, head.gemm, (next(iter(graph)),))
 
         patch.setattr(completion_loss, "find_head", find)
         with pytest.raises(SeedTuneError, match="in parts"):

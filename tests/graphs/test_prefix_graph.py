@@ -1,18 +1,19 @@
 """The prefix graph: keys and values of the untouched model, nothing computed that nobody reads."""
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from export_lab import VOCABULARY, Export, export_in_memory, largest_difference, random_model, random_rows
-from graph_lab import op_types
+from graph_lab import op_types, sizes_of
 from onnx_ir import DataType
 from suffix_families import config_of
 from suffix_rows_lab import SplitGraphs
-from transformers import DynamicCache
+from transformers import DynamicCache, RobertaForMaskedLM
 
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.prefix_storage import TYPES
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixStorage
 
 pytestmark = pytest.mark.traced
 
@@ -31,9 +32,9 @@ def kind(suffix_graphs: SplitGraphs) -> str:
     return "llama" if suffix_graphs.export.family == "causal" else "roberta"
 
 
-def stored_as(export: Export, storage: str) -> Export:
-    """``export`` with another storage of its prefixes."""
-    prefix = PrefixLayout(export.prefix.layers, export.prefix.key_heads, export.prefix.head_size, storage)
+def stored_as(graphs: SplitGraphs, storage: PrefixStorage) -> Export:
+    """The export of ``graphs`` with another storage of its prefixes."""
+    export, prefix = graphs.export, msgspec.structs.replace(graphs.prefix, storage=storage)
     return Export(export.model, export.family, export.trunk, export.layout, export.words, prefix=prefix)
 
 
@@ -60,39 +61,40 @@ def test_the_only_matrix_of_the_vocabulary_is_the_embedding(suffix_graphs: Split
 
 def test_the_last_layer_attends_to_nothing(suffix_graphs: SplitGraphs) -> None:
     graph = finish(suffix_graphs.export.graph("prefix")).graph
-    assert op_types(graph).count("Softmax") == suffix_graphs.export.prefix.layers - 1
+    assert op_types(graph).count("Softmax") == suffix_graphs.prefix.layers - 1
 
 
 @pytest.mark.parametrize("storage", ["fp32", "fp16", "int8"])
-def test_names_types_and_shapes(suffix_graphs: SplitGraphs, storage: str) -> None:
-    export = stored_as(suffix_graphs.export, storage)
+def test_names_types_and_shapes(suffix_graphs: SplitGraphs, storage: PrefixStorage) -> None:
+    export = stored_as(suffix_graphs, storage)
     graph = export.graph("prefix").graph
-    assert [(value.name, list(value.shape)) for value in graph.inputs] == [
+    assert [(value.name, sizes_of(value)) for value in graph.inputs] == [
         ("ids", ["batch", "tokens"]),
         ("mask", ["batch", "tokens"]),
     ]
-    cache = [export.prefix.layers, "batch", export.prefix.key_heads, "tokens"]
-    expected = dict.fromkeys(("keys", "values"), (TYPES[storage], [*cache, export.prefix.head_size]))
+    prefix = suffix_graphs.prefix
+    cache: list[int | str] = [prefix.layers, "batch", prefix.key_heads, "tokens"]
+    expected = dict.fromkeys(("keys", "values"), (TYPES[storage], [*cache, prefix.head_size]))
     if storage == "int8":
         expected |= dict.fromkeys(("key_scales", "value_scales"), (DataType.FLOAT16, [*cache, 1]))
-    assert {value.name: (value.dtype, list(value.shape)) for value in graph.outputs} == expected
+    assert {value.name: (value.dtype, sizes_of(value)) for value in graph.outputs} == expected
 
 
-def test_keys_and_values_are_those_of_the_plain_model(suffix_graphs: SplitGraphs, kind: str) -> None:
+def test_keys_and_values_are_those_of_the_plain_model(suffix_graphs: SplitGraphs) -> None:
     export = suffix_graphs.export
     rows = random_rows(export.family, rows=3)
     found = outputs(export, rows)
     for row, length in enumerate(rows["mask"].sum(1)):
-        expected = plain_keys_and_values(export, rows["ids"][row, :length], kind)
+        expected = plain_keys_and_values(suffix_graphs, rows["ids"][row, :length])
         for name, array in zip(("keys", "values"), expected, strict=True):
             assert largest_difference(found[name][:, row, :, :length], array) < 1e-5
 
 
-def plain_keys_and_values(export: Export, ids: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+def plain_keys_and_values(graphs: SplitGraphs, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of one row, [layers, key heads, T, head size] each, by transformers."""
-    model, tokens = export.model, torch.from_numpy(ids[None])
+    model, tokens = graphs.export.model, torch.from_numpy(ids[None])
     with torch.no_grad():
-        if kind == "llama":
+        if not isinstance(model, RobertaForMaskedLM):
             cache = DynamicCache(config=model.config)
             model(input_ids=tokens, past_key_values=cache, use_cache=True)
             keys, values = ([getattr(layer, name)[0] for layer in cache.layers] for name in ("keys", "values"))
@@ -101,7 +103,7 @@ def plain_keys_and_values(export: Export, ids: np.ndarray, kind: str) -> tuple[n
         found = []
         for name in ("key", "value"):
             layers = [getattr(layer.attention.self, name)(x) for layer, x in zip(model.roberta.encoder.layer, hidden)]  # noqa: B905 - one state more
-            heads = torch.cat(layers).unflatten(-1, (export.prefix.key_heads, -1))
+            heads = torch.cat(layers).unflatten(-1, (graphs.prefix.key_heads, -1))
             found.append(heads.transpose(1, 2).numpy())
     return found[0], found[1]
 
@@ -122,14 +124,14 @@ def test_padding_changes_no_row(suffix_graphs: SplitGraphs) -> None:
 
 def test_fp16_is_the_astype_of_numpy(suffix_graphs: SplitGraphs) -> None:
     rows = random_rows(suffix_graphs.export.family)
-    plain, half = (outputs(stored_as(suffix_graphs.export, storage), rows) for storage in ("fp32", "fp16"))
+    plain, half = (outputs(stored_as(suffix_graphs, storage), rows) for storage in ("fp32", "fp16"))
     for name, array in plain.items():
         np.testing.assert_array_equal(half[name], array.astype(np.float16))
 
 
 def test_int8_is_the_rounding_that_its_definition_says(suffix_graphs: SplitGraphs) -> None:
     rows = random_rows(suffix_graphs.export.family)
-    plain, coded = (outputs(stored_as(suffix_graphs.export, storage), rows) for storage in ("fp32", "int8"))
+    plain, coded = (outputs(stored_as(suffix_graphs, storage), rows) for storage in ("fp32", "int8"))
     for name, array in plain.items():
         largest = np.abs(array).max(-1, keepdims=True)
         scale = np.maximum(largest / np.float32(127), np.float32(2**-14)).astype(np.float16)
@@ -141,7 +143,7 @@ def test_int8_is_the_rounding_that_its_definition_says(suffix_graphs: SplitGraph
 
 
 @pytest.mark.parametrize("storage", ["fp32", "int8"])
-def test_a_model_of_one_layer_has_a_prefix_too(storage: str) -> None:
+def test_a_model_of_one_layer_has_a_prefix_too(storage: PrefixStorage) -> None:
     """Its keys are not put together from those of several layers."""
     family, config = config_of("llama", num_hidden_layers=1)
     export = export_in_memory(random_model(config, family), family, prefix_storage=storage)

@@ -1,5 +1,6 @@
 """The probe graph of scope "suffix" against itself: sides that do not meet, padding without effect, one prefix."""
 
+import msgspec
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
@@ -9,6 +10,7 @@ from suffix_rows_lab import SplitGraphs, SplitRow, split_rows
 
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.prefix_storage import TYPES
+from seedtune.runtime.bundle.objective import PrefixStorage
 from seedtune.runtime.noise import rademacher
 
 pytestmark = pytest.mark.traced
@@ -98,10 +100,11 @@ def test_the_prefix_is_not_touched_by_the_state(
 
 
 def test_names_types_and_shapes_of_inputs_and_outputs(suffix_graphs: SplitGraphs) -> None:
-    prefix = suffix_graphs.export.prefix
-    cache = [prefix.layers, "batch", prefix.key_heads, "prefix", prefix.head_size]
-    grid, column = ["batch", "tokens"], ["batch"]
-    expected = dict.fromkeys(("ids", "mask", "positions"), grid)
+    prefix = suffix_graphs.prefix
+    cache: list[str | int] = [prefix.layers, "batch", prefix.key_heads, "prefix", prefix.head_size]
+    grid: list[str | int] = ["batch", "tokens"]
+    column: list[str | int] = ["batch"]
+    expected: dict[str, list[str | int]] = dict.fromkeys(("ids", "mask", "positions"), grid)
     expected |= dict.fromkeys(("position", "label", "prefix_length"), column)
     expected |= {"keys": cache, "values": cache, "state": [suffix_graphs.export.layout.parameters]}
     found = {value.name: value.shape for value in suffix_graphs.session("eval").get_inputs()}
@@ -114,10 +117,10 @@ def test_names_types_and_shapes_of_inputs_and_outputs(suffix_graphs: SplitGraphs
 
 @pytest.mark.parametrize("storage", ["fp32", "fp16", "int8"])
 def test_a_prefix_goes_into_products_one_layer_at_a_time_and_never_twice(
-    suffix_graphs: SplitGraphs, storage: str
+    suffix_graphs: SplitGraphs, storage: PrefixStorage
 ) -> None:
     whole = suffix_graphs.export
-    layout = type(whole.prefix)(whole.prefix.layers, whole.prefix.key_heads, whole.prefix.head_size, storage)
+    layout = msgspec.structs.replace(suffix_graphs.prefix, storage=storage)
     export = Export(whole.model, whole.family, whole.trunk, whole.layout, whole.words, prefix=layout)
     graph = finish(export.graph("probe")).graph
     for name in ("keys", "values"):
@@ -151,7 +154,7 @@ def test_no_tensor_of_a_running_probe_holds_a_prefix_twice(suffix_graphs: SplitG
         "epsilon": np.array([EPSILON], np.float32),
     }
     shapes = shapes_of_all_values(export, feeds)
-    prefix = export.prefix
+    prefix = suffix_graphs.prefix
     size = batch * prefix.key_heads * 29 * prefix.head_size
     tensors = [shape for shape in shapes if 29 in shape and prefix.head_size in shape]
     assert len(tensors) >= 2 * prefix.layers

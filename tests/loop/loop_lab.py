@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Batch, Work
 from seedtune.runtime.estimators.protocol import Estimate
+from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.format import Record
 from seedtune.runtime.loop.steps import Taken, tune
 from seedtune.runtime.noise import rademacher
@@ -18,7 +20,7 @@ from seedtune.runtime.optimizers.protocol import Optimizer
 PARAMETERS, ROWS, EPSILON, RUN_SEED = 40, 12, 1e-2, 77
 
 
-class NumpyState:
+class NumpyState(State):
     """`State` in numpy: ``values <- fl(values + c z)``, [n] or [G, n]."""
 
     def __init__(self, groups: int | None = None) -> None:
@@ -28,7 +30,7 @@ class NumpyState:
     def zero_like(self) -> NumpyState:
         return NumpyState(self.groups)
 
-    def apply(self, seeds: Sequence[int], coefficients: np.ndarray) -> None:
+    def apply(self, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: npt.ArrayLike) -> None:
         for seed, coefficient in zip(seeds, np.asarray(coefficients, np.float32), strict=True):
             noise = rademacher(int(seed), PARAMETERS)
             self.values += coefficient * noise if self.groups is None else coefficient[:, None] * noise
@@ -107,7 +109,13 @@ def begun(
     **changes: Any,
 ) -> Iterator[Taken]:
     """The loop over ``state`` with the fakes of this file, of which ``changes`` replace some arguments."""
-    arguments = {"rows_of": every_row, "feeder": Counting(), "run_seed": RUN_SEED, "first_step": 0, "limit": 5}
+    arguments: dict[str, Any] = {
+        "rows_of": every_row,
+        "feeder": Counting(),
+        "run_seed": RUN_SEED,
+        "first_step": 0,
+        "limit": 5,
+    }
     return tune(
         estimator=estimator or Parabola(),
         optimizer=optimizer or Normalised(0.01, steps),

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def test_a_step_is_recorded_before_the_state_moves() -> None:
 
 
 def test_a_record_that_cannot_be_written_leaves_the_state_as_it_was() -> None:
-    state, recorded = NumpyState(), []
+    state = NumpyState()
+    recorded: list[np.ndarray] = []
 
     def record(records: Sequence[Record]) -> None:
         if len(recorded) == 3:
@@ -62,7 +64,7 @@ def test_what_is_recorded_alone_makes_the_state_again() -> None:
 @pytest.mark.parametrize("probes", [1, 2])
 def test_a_loop_that_is_resumed_at_any_step_gives_the_same_bits(probes: int, groups: int | None) -> None:
     steps = 9
-    rows = {"rows_of": lambda step: [step, step + 1, step + 2]}
+    rows: dict[str, Any] = {"rows_of": lambda step: [step, step + 1, step + 2]}
     whole = NumpyState(groups)
     _, expected = looped(whole, estimator=Parabola(probes), steps=steps, **rows)
     for done in range(steps + 1):
@@ -78,7 +80,7 @@ def test_a_loop_that_is_resumed_at_any_step_gives_the_same_bits(probes: int, gro
         seeds = [derive_seed(RUN_SEED, "probe", number) for number in range(len(recorded))]
         if recorded:
             optimizer.move(state, seeds, np.array([record.coefficient for record in recorded]))
-        begin = {"estimator": estimator, "optimizer": optimizer, "steps": steps, "first_step": done}
+        begin: dict[str, Any] = {"estimator": estimator, "optimizer": optimizer, "steps": steps, "first_step": done}
         assert [taken.step for taken in begun(state, recorded.extend, **begin, **rows)] == [*range(done + 1, steps + 1)]
         assert bits(state.values) == bits(whole.values)
         for record, of_whole in zip(recorded, expected, strict=True):
@@ -130,7 +132,7 @@ def test_batches_are_made_one_at_a_time() -> None:
                 del batch
 
     class Forgetting(Parabola):
-        def measure(self, state: np.ndarray, seeds: Sequence[int], batches: Iterator[Batch]) -> Estimate:
+        def measure(self, state: np.ndarray, seeds: Sequence[int], batches: Iterable[Batch]) -> Estimate:
             for batch in batches:
                 del batch
             return super().measure(state, seeds, Counting().batches(range(ROWS), ROWS))
@@ -144,12 +146,14 @@ def test_batches_are_made_one_at_a_time() -> None:
 
 
 def test_a_loop_that_is_left_makes_no_further_step() -> None:
-    state, recorded = NumpyState(), []
+    state = NumpyState()
+    recorded: list[Record] = []
     loop = begun(state, recorded.extend)
     next(loop)
     next(loop)
     before = bits(state.values)
-    loop.close()  # type: ignore[attr-defined]
+    assert isinstance(loop, Generator)
+    loop.close()
     assert len(recorded) == 2
     assert bits(state.values) == before
 

@@ -141,8 +141,8 @@ def test_permutation_is_sorting_by_noise_word() -> None:
 
 def test_nothing_touches_the_global_generator() -> None:
     np.random.seed(1)
-    before = np.random.get_state()[1].tolist()
+    before = np.random.get_state(legacy=False)["state"]["key"].tolist()
     rademacher(1, 100)
     permutation(1, 100)
     derive_seed(1, "probe", 1)
-    assert np.random.get_state()[1].tolist() == before
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before

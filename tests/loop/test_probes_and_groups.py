@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ class Spoilt(Parabola):
         super().__init__(probes)
         self.spoils = side, place, value
 
-    def measure(self, state: np.ndarray, seeds: Sequence[int], batches: Iterator[Batch]) -> Estimate:
+    def measure(self, state: np.ndarray, seeds: Sequence[int], batches: Iterable[Batch]) -> Estimate:
         found = super().measure(state, seeds, batches)
         side, place, value = self.spoils
         losses = [found.loss_plus, found.loss_minus]
@@ -91,7 +91,8 @@ class Spoilt(Parabola):
 def test_of_a_step_with_a_loss_that_is_not_finite_nothing_is_recorded(
     probes: int, groups: int | None, place: tuple[int, int], side: int, value: float
 ) -> None:
-    state, recorded = NumpyState(groups), []
+    state = NumpyState(groups)
+    recorded: list[Record] = []
     estimator = Spoilt(probes, side, place, value)
     loop = begun(state, recorded.extend, estimator=estimator, rows_of=lambda _step: [0, 1, 2])
     for _ in range(3):

@@ -11,7 +11,7 @@ import pytest
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.optimizers.normalised import Normalised
 from seedtune.runtime.optimizers.protocol import Optimizer
-from seedtune.runtime.optimizers.schedule import factor
+from seedtune.runtime.optimizers.schedule import Schedule, factor
 from seedtune.runtime.optimizers.settings import optimizer_of
 from seedtune.runtime.run.settings import Settings
 
@@ -31,12 +31,12 @@ def coefficient(optimizer: Optimizer, step: int, gradient: float) -> float:
         ("cosine", [1.0, 0.5 + 0.5 * math.cos(math.pi / 4), 0.5, 0.5 - 0.5 * math.cos(math.pi / 4)]),
     ],
 )
-def test_schedules_are_their_formulas(schedule: str, expected: list[float]) -> None:
+def test_schedules_are_their_formulas(schedule: Schedule, expected: list[float]) -> None:
     assert [factor(schedule, step, 4) for step in range(4)] == pytest.approx(expected, abs=1e-15)
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
-def test_every_step_of_a_schedule_moves_and_none_more_than_the_one_before(schedule: str) -> None:
+def test_every_step_of_a_schedule_moves_and_none_more_than_the_one_before(schedule: Schedule) -> None:
     factors = [factor(schedule, step, 37) for step in range(37)]
     assert factors[0] == 1.0
     assert all(0 < later <= earlier for earlier, later in itertools.pairwise(factors))
@@ -56,7 +56,7 @@ def test_a_zero_gradient_moves_nothing() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
-def test_coefficients_are_the_formula(schedule: str) -> None:
+def test_coefficients_are_the_formula(schedule: Schedule) -> None:
     gradients = np.random.default_rng(3).normal(size=40) * 10.0 ** np.random.default_rng(4).integers(-3, 3, 40)
     optimizer = Normalised(0.05, 40, schedule, rms_decay=0.9, clip=2.0)
     square, clipped = 0.0, 0

@@ -15,6 +15,7 @@ from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.storage import store
 from seedtune.exporter.storage.encodings import Encoding, decoded
+from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.graphs.session import CONFIG
 
 pytestmark = pytest.mark.traced
@@ -45,7 +46,7 @@ def network(*parameters: str, transposed: bool = True) -> ir.Model:
     return model
 
 
-def stored(model: ir.Model, pairs: list[int] | None = None, storage: str = "int8") -> dict[str, np.ndarray]:
+def stored(model: ir.Model, pairs: list[int] | None = None, storage: Storage = "int8") -> dict[str, np.ndarray]:
     """Stores the matrices of ``model`` and returns all tensors that it reads then."""
     value = None if pairs is None else Emitter(model.graph).integers(*pairs)
     encodings = store([(model.graph, value)], storage)
@@ -115,7 +116,7 @@ def test_rounding_each_side_for_itself_would_lose_the_difference() -> None:
 
 
 @pytest.mark.parametrize("storage", ["int8", "int4"])
-def test_a_table_is_looked_up_by_row_in_int8(storage: str) -> None:
+def test_a_table_is_looked_up_by_row_in_int8(storage: Storage) -> None:
     ids, table = make_value("ids", INT64, ["batch", "tokens"]), make_value("table", FLOAT, (IDS, IN))
     model = make_graph([ids], [], [], [table])
     emit = Emitter(model.graph)
@@ -144,7 +145,7 @@ def test_layers_that_read_the_same_rows_round_them_once() -> None:
 
 
 @pytest.mark.parametrize("storage", ["int8", "int4"])
-def test_onnxruntime_keeps_no_wide_copy_of_a_stored_weight(tmp_path: Path, storage: str) -> None:
+def test_onnxruntime_keeps_no_wide_copy_of_a_stored_weight(tmp_path: Path, storage: Storage) -> None:
     model = network("linear", "bias")
     tensors = stored(model, [1, 2, -1], storage)
     whole = finish(model)

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
-from graph_lab import FLOAT, make_graph, make_value, op_types, run
+from graph_lab import FLOAT, Build, input_names, make_graph, make_value, op_types, producer_of, run, sizes_of
 
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
@@ -26,7 +26,7 @@ class Hand:
     """A graph under construction over the input x."""
 
     def __init__(self, rank: int = 3) -> None:
-        shape = ["batch", "tokens", ROWS_IN] if rank == 3 else ["rows", ROWS_IN]
+        shape: list[int | str] = ["batch", "tokens", ROWS_IN] if rank == 3 else ["rows", ROWS_IN]
         self.x = make_value("x", FLOAT, shape)
         self.nodes: list[ir.Node] = []
         self.parameters: dict[str, ir.Value] = {}
@@ -34,7 +34,7 @@ class Hand:
     def parameter(self, name: str) -> ir.Value:
         return self.parameters.setdefault(name, make_value(name, FLOAT, TENSORS[name].shape))
 
-    def op(self, kind: str, *inputs: ir.Value, **attributes: object) -> ir.Value:
+    def op(self, kind: str, *inputs: ir.Value, **attributes: float | list[int]) -> ir.Value:
         self.nodes.append(ir.node(kind, list(inputs), attributes))
         return self.nodes[-1].outputs[0]
 
@@ -44,13 +44,13 @@ class Hand:
 
     def model(self, *outputs: ir.Value) -> ir.Model:
         model = make_graph([self.x], [], self.nodes, list(self.parameters.values()))
-        rank = len(self.x.shape)
+        rank = len(sizes_of(self.x))
         shape = ["batch", "tokens", "width"] if rank == 3 else ["rows", "width"]
         set_outputs(model.graph, {f"y_{i}": (value, FLOAT, shape) for i, value in enumerate(outputs)})
         return model
 
 
-def same_numbers(build: object, feeds: dict[str, np.ndarray]) -> None:
+def same_numbers(build: Build, feeds: dict[str, np.ndarray]) -> None:
     """The rewritten graph gives what the untouched one gives."""
     before = run(build(), feeds, TENSORS)
     model = build()
@@ -104,14 +104,14 @@ def conv1d_gemm() -> ir.Model:
         (conv1d_gemm, ["Gemm"], False),
     ],
 )
-def test_operators_left_by_each_form(build: object, expected: list[str], transposed: bool) -> None:
+def test_operators_left_by_each_form(build: Build, expected: list[str], transposed: bool) -> None:
     model = build()
     (linear,) = normalise_linears(model.graph)
     assert op_types(model.graph) == expected
-    gemm_node = linear.output.producer()
+    gemm_node = producer_of(linear.output)
     assert gemm_node.op_type == "Gemm"
     assert gemm_node.inputs[0] is linear.rows
-    assert gemm_node.inputs[1].name == linear.weight == ("a.weight" if transposed else "conv.weight")
+    assert input_names(gemm_node)[1] == linear.weight == ("a.weight" if transposed else "conv.weight")
     assert (linear.in_features, linear.out_features) == (ROWS_IN, WIDE)
     assert linear.name == linear.weight.removesuffix(".weight")
     attribute = gemm_node.attributes.get("transB")
@@ -119,10 +119,10 @@ def test_operators_left_by_each_form(build: object, expected: list[str], transpo
 
 
 @pytest.mark.parametrize("build", [linear_with_bias, linear_with_bias_first])
-def test_the_bias_becomes_the_third_input_of_the_gemm(build: object) -> None:
+def test_the_bias_becomes_the_third_input_of_the_gemm(build: Build) -> None:
     model = build()
     (linear,) = normalise_linears(model.graph)
-    assert [value.name for value in linear.output.producer().inputs[1:]] == ["a.weight", "a.bias"]
+    assert input_names(producer_of(linear.output))[1:] == ["a.weight", "a.bias"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_bias_becomes_the_third_input_of_the_gemm(build: object) -> None:
         (conv1d_gemm, X2),
     ],
 )
-def test_numbers_of_each_form_stay(build: object, feeds: dict[str, np.ndarray]) -> None:
+def test_numbers_of_each_form_stay(build: Build, feeds: dict[str, np.ndarray]) -> None:
     same_numbers(build, feeds)
 
 
@@ -208,7 +208,7 @@ def weight_on_the_left() -> ir.Model:
     ("build", "feeds"),
     [(square, X3), (transposed_otherwise, X3), (scaled_gemm, X2), (weight_on_the_left, X3)],
 )
-def test_what_is_no_linear_is_left_alone(build: object, feeds: dict[str, np.ndarray]) -> None:
+def test_what_is_no_linear_is_left_alone(build: Build, feeds: dict[str, np.ndarray]) -> None:
     model = build()
     before = op_types(model.graph)
     assert normalise_linears(model.graph) == []
@@ -228,7 +228,7 @@ def test_an_addition_that_is_no_bias_stays(name: str) -> None:
     model = bias_of_another_kind(name)
     linears = normalise_linears(model.graph)
     assert op_types(model.graph).count("Add") == 1
-    assert all(len(linear.output.producer().inputs) == 2 for linear in linears)
+    assert all(len(producer_of(linear.output).inputs) == 2 for linear in linears)
     same_numbers(lambda: bias_of_another_kind(name), X3)
 
 

@@ -65,7 +65,7 @@ def test_noise_has_the_bits_of_the_reference(parameters: int) -> None:
 
 def test_every_offset_and_length_reads_its_own_part_of_the_noise() -> None:
     parameters = 32 * 40
-    slices = [
+    slices: list[tuple[int, tuple[int, ...]]] = [
         (offset, shape)
         for offset in (0, 32, 64, 32 * 17, 32 * 36)
         for shape in ((1, 1), (31, 1), (32, 1), (33, 1), (3, 5), (16, 4), (7, 17), (128,))

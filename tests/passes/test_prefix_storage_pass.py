@@ -7,19 +7,19 @@ from graph_lab import FLOAT, INT64, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.prefix_storage import TYPES, load, store
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout, PrefixStorage
 
-SHAPE = [1, "batch", "heads", "tokens", 4]
+SHAPE: list[int | str] = [1, "batch", "heads", "tokens", 4]
 
 
-def storing(storage: str) -> ir.Model:
+def storing(storage: PrefixStorage) -> ir.Model:
     """value -> kept and, for int8, scales."""
     value = make_value("value", FLOAT, SHAPE)
     model = make_graph([value], [], [ir.node("Identity", [value])], [])
     emit = Emitter(model.graph)
     kept, scales = store(emit, value, storage)
     emit.append()
-    found = {"kept": (kept, TYPES[storage], SHAPE)}
+    found: dict[str, tuple[ir.Value, ir.DataType, list[int | str]]] = {"kept": (kept, TYPES[storage], SHAPE)}
     if scales is not None:
         found["scales"] = (scales, ir.DataType.FLOAT16, [*SHAPE[:-1], 1])
     if storage != "fp32":
@@ -27,7 +27,7 @@ def storing(storage: str) -> ir.Model:
     return model
 
 
-def stored(storage: str, *tokens: list[float]) -> list[np.ndarray]:
+def stored(storage: PrefixStorage, *tokens: list[float]) -> list[np.ndarray]:
     """One row of tokens of one head each, [N, 4] -> [N, ...]."""
     value = np.array(tokens, np.float32)[None, None, None]
     return [array[0, 0, 0] for array in run(storing(storage), {"value": value})]
@@ -80,15 +80,15 @@ def test_each_token_and_head_has_a_scale_of_its_own() -> None:
     assert len(np.unique(scales)) > 20
 
 
-def reading(storage: str, readers: tuple[str, ...] = ("Gather", "Gather")) -> ir.Model:
+def reading(storage: PrefixStorage, readers: tuple[str, ...] = ("Gather", "Gather")) -> ir.Model:
     """keys, values [2, B, 2, P, 4] as stored -> the second layer of each, and the number of tokens."""
-    shape = [2, "batch", 2, "prefix", 4]
+    shape: list[int | str] = [2, "batch", 2, "prefix", 4]
     inputs = [make_value(name, FLOAT, shape) for name in ("keys", "values")]
     index = make_value("index", INT64, [])
     nodes = [ir.node(kind, [value, index] if kind == "Gather" else [value]) for kind, value in zip(readers, inputs)]  # noqa: B905
     nodes.append(ir.node("Shape", [inputs[0]], {"start": 3, "end": 4}))
     model = make_graph([*inputs, index], [], nodes, [])
-    layer = ["batch", 2, "prefix", 4]
+    layer: list[int | str] = ["batch", 2, "prefix", 4]
     ends = [ir.node("Neg", [node.outputs[0]]) for node in nodes[:2]]
     model.graph.extend(ends)
     found = {f"y_{place}": (node.outputs[0], FLOAT, layer) for place, node in enumerate(ends)}
@@ -98,12 +98,12 @@ def reading(storage: str, readers: tuple[str, ...] = ("Gather", "Gather")) -> ir
 
 
 @pytest.mark.parametrize("storage", ["fp32", "fp16", "int8"])
-def test_what_is_stored_is_read_again_layer_by_layer(storage: str) -> None:
+def test_what_is_stored_is_read_again_layer_by_layer(storage: PrefixStorage) -> None:
     generator = np.random.default_rng(3)
     feeds: dict[str, np.ndarray] = {"index": np.array(1)}
     expected = []
     for name, scale_name in (("keys", "key_scales"), ("values", "value_scales")):
-        wide = generator.standard_normal((2, 3, 2, 5, 4)).astype(np.float32)
+        wide: np.ndarray = generator.standard_normal((2, 3, 2, 5, 4)).astype(np.float32)
         if storage == "int8":
             codes = generator.integers(-127, 128, wide.shape).astype(np.int8)
             scales = np.abs(generator.standard_normal((*wide.shape[:-1], 1))).astype(np.float16)
@@ -120,7 +120,12 @@ def test_what_is_stored_is_read_again_layer_by_layer(storage: str) -> None:
 
 
 def test_widening_stands_behind_the_choice_of_a_layer() -> None:
-    for storage, added in (("fp32", []), ("fp16", ["Cast"]), ("int8", ["Cast", "Gather", "Cast", "Mul"])):
+    cases: list[tuple[PrefixStorage, list[str]]] = [
+        ("fp32", []),
+        ("fp16", ["Cast"]),
+        ("int8", ["Cast", "Gather", "Cast", "Mul"]),
+    ]
+    for storage, added in cases:
         kinds = op_types(reading(storage).graph)
         assert kinds == ["Gather", *added, "Gather", *added, "Shape", "Neg", "Neg"]
 

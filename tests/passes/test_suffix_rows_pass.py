@@ -9,7 +9,7 @@ from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.perturbed_rows import signs_of_doubled_tokens
 from seedtune.exporter.passes.suffix_rows import HIDDEN, present_suffix
 
-NAMES = {
+NAMES: dict[str, tuple[ir.DataType, list[int | str]]] = {
     "ids": (INT64, ["batch", "tokens"]),
     "positions": (INT64, ["batch", "tokens"]),
     "position": (INT64, ["batch", "scored"]),
@@ -99,7 +99,10 @@ def signs_graph() -> ir.Model:
 def test_signs_follow_the_sides_within_each_row() -> None:
     assert op_types(signs_graph().graph) == ["Shape", "Expand", "Neg", "Concat", "Reshape", "Identity"]
     for batch, tokens in ((1, 1), (1, 7), (3, 1), (4, 5)):
-        feeds = {"ids": np.zeros((batch, tokens), np.int64), "epsilon": np.array([0.125], np.float32)}
+        feeds: dict[str, np.ndarray] = {
+            "ids": np.zeros((batch, tokens), np.int64),
+            "epsilon": np.array([0.125], np.float32),
+        }
         (signs,) = run(signs_graph(), feeds)
         of_row = [[0.125]] * tokens + [[-0.125]] * tokens
         np.testing.assert_array_equal(signs, np.array(of_row * batch, np.float32))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import onnx_ir as ir
-from graph_lab import FLOAT, INT64, make_graph, make_value, op_types, run
+from graph_lab import FLOAT, INT64, input_names, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.perturbed_rows import signs_of_doubled_rows
@@ -35,7 +35,7 @@ def test_doubling_adds_one_concat_per_named_input_in_front() -> None:
     double_rows(model.graph)
     assert op_types(model.graph) == ["Concat"] * 3 + ["Neg"] * 4 + ["Add"]
     first = next(iter(model.graph))
-    assert [value.name for value in first.inputs] == ["ids", "ids"]
+    assert input_names(first) == ["ids", "ids"]
     assert [value.name for value in model.graph.inputs] == list(FEEDS)
 
 
@@ -72,7 +72,7 @@ def test_operators_of_the_signs_stand_in_front() -> None:
 
 def test_signs_are_plus_for_the_first_half_of_the_token_rows_and_minus_for_the_second() -> None:
     for shape in ((1, 1), (1, 7), (3, 1), (4, 5)):
-        feeds = {"ids": np.zeros(shape, np.int64), "epsilon": np.array([0.125], np.float32)}
+        feeds: dict[str, np.ndarray] = {"ids": np.zeros(shape, np.int64), "epsilon": np.array([0.125], np.float32)}
         (signs,) = run(signs_graph(), feeds)
         rows = shape[0] * shape[1]
         expected = np.array([[0.125]] * rows + [[-0.125]] * rows, np.float32)

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.objective import PrefixLayout, PrefixStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.session import open_session
-from seedtune.runtime.prefix.blocks import Block, Tokens
+from seedtune.runtime.prefix.blocks import LayeredBlock, Tokens
 from seedtune.runtime.prefix.cache_header import CacheHeader
 from seedtune.runtime.task.example import Example
 
-LAYOUTS = {storage: PrefixLayout(2, 3, 4, storage) for storage in ("fp32", "fp16", "int8")} | {
+STORAGES: tuple[PrefixStorage, ...] = ("fp32", "fp16", "int8")
+LAYOUTS = {str(storage): PrefixLayout(2, 3, 4, storage) for storage in STORAGES} | {
     "upper layers": PrefixLayout(2, 3, 4, "fp16", entering=5)
 }
 TYPES = {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}
@@ -57,7 +58,12 @@ def made_up_block(layout: PrefixLayout, tokens: int, seed: int) -> dict[str, np.
     return block
 
 
-def same_block(found: Block, expected: Block) -> bool:
+def whole(block: LayeredBlock) -> dict[str, np.ndarray]:
+    """A copy of ``block`` in memory."""
+    return {name: np.array(array) for name, array in block.items()}
+
+
+def same_block(found: LayeredBlock, expected: LayeredBlock) -> bool:
     """Whether names, types, shapes and bits agree."""
     return set(found) == set(expected) and all(
         array.dtype == expected[name].dtype
@@ -88,7 +94,8 @@ def read_by_hand(raw: bytes) -> tuple[dict, list[Entry]]:
     vectors = 2 * layout["layers"] * layout["key_heads"]
     per_token = vectors * (layout["head_size"] * {"fp32": 4, "fp16": 2, "int8": 1}[layout["storage"]])
     per_token += 2 * vectors if layout["storage"] == "int8" else 0
-    offset, entries = 16 + length + 4, []
+    entries: list[Entry] = []
+    offset = 16 + length + 4
     while True:
         offset += -offset % 64
         if offset >= len(raw):
@@ -116,11 +123,17 @@ def without_prefix(example: Example) -> Example:
     return Example(example.ids, example.position, example.label, np.arange(len(example.ids), dtype=np.int64))
 
 
+def suffix_of(example: Example) -> np.ndarray:
+    """The places of its suffix, which a row of scope "suffix" has."""
+    assert example.suffix is not None
+    return example.suffix
+
+
 def block_alone(bundle: Bundle, example: Example) -> dict[str, np.ndarray]:
     """The block of one row from the prefix graph, given nothing but this row."""
     session = open_session(bundle.graph_path("prefix"), 1)
     names = [output.name for output in session.get_outputs()]
-    kept = [place for place in range(len(example.ids)) if place not in set(example.suffix.tolist())]
+    kept = [place for place in range(len(example.ids)) if place not in set(suffix_of(example).tolist())]
     alone = bundle.manifest.objective.model.family == "causal" and "entering" not in names
     ids = (example.ids[kept] if alone else example.ids)[None]
     arrays = session.run(names, {"ids": ids, "mask": np.ones_like(ids)})

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,7 +87,7 @@ def test_a_disk_that_gets_full_leaves_the_entries_before_whole(
 class FullFile:
     """A file whose writes fail once ``room`` bytes are taken; the rest of it is the real one."""
 
-    def __init__(self, file: object, room: int) -> None:
+    def __init__(self, file: FileIO, room: int) -> None:
         self._file = file
         self._room = room
 
@@ -103,10 +104,12 @@ class FullFile:
 
 
 @pytest.mark.parametrize("room", [0, 10, 63, 64, 100])
-def test_an_entry_written_in_part_does_not_count(filled: Callable[..., Path], room: int) -> None:
+def test_an_entry_written_in_part_does_not_count(
+    filled: Callable[..., Path], room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = filled(LAYOUT, (3, 1))
     with CacheFile(path, header_for(LAYOUT)) as cache:
-        cache._file = FullFile(cache._file, room)
+        monkeypatch.setattr(cache, "_file", FullFile(cache._file, room))
         with pytest.raises(SeedTuneError, match="No space left on device"):
             cache.append(key_of(2), made_up_block(LAYOUT, 4, 2))
         assert set(cache.tokens) == {key_of(0), key_of(1)}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
+from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block, whole
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.mapped import MappedGraphs
@@ -59,10 +59,13 @@ def test_processes_that_build_the_same_cache_at_once_build_it_once(
         for _ in range(3)
     ]
     for process in processes:
+        assert process.stdin is not None
         process.stdin.write("|".join(texts))
         process.stdin.close()
         process.stdin = None
     for process in processes:
+        assert process.stdout is not None
+        assert process.stderr is not None
         assert process.stdout.readline() == "ready\n", process.stderr.read()
     (tmp_path / "go").touch()
     made = []
@@ -94,7 +97,7 @@ def test_what_another_process_added_meanwhile_is_kept_and_not_computed_again(
 def test_a_reader_is_not_disturbed_by_what_is_appended(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
     list(Prefixes(MappedGraphs(causal, 1), rows[:10], cache_path).build())
     reader = Prefixes(MappedGraphs(causal), rows[:10], cache_path)
-    before = [{name: array.copy() for name, array in block.items()} for block in reader.blocks(range(5))]
+    before = [whole(block) for block in reader.blocks(range(5))]
     list(Prefixes(MappedGraphs(causal, 1), rows, cache_path).build())
     assert all(same_block(one, other) for one, other in zip(reader.blocks(range(5)), before, strict=True))
     assert len(reader.blocks(range(10))) == 10
@@ -128,13 +131,13 @@ def test_entries_of_a_process_that_made_the_file_at_the_same_moment_are_kept(
     """The other process writes header and an entry after this one found the file empty; both then go on."""
     shared = filled(LAYOUT, ()).with_name("new.prefixes")
     shared.touch()
-    write, others = CacheFile._write, []
+    write = CacheFile._write
+    others: list[CacheFile] = []
 
     def late(self: CacheFile, offset: int, parts: Iterable[bytes | memoryview]) -> None:
-        if not others:
-            others.append(None)
-            others[0] = CacheFile(shared, header_for(LAYOUT))
-            others[0].append(key_of(0), made_up_block(LAYOUT, 3, 0))
+        patch.undo()
+        others.append(CacheFile(shared, header_for(LAYOUT)))
+        others[0].append(key_of(0), made_up_block(LAYOUT, 3, 0))
         write(self, offset, parts)
 
     with monkeypatch.context() as patch:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from prefix_lab import block_alone, encoded_rows, read_by_hand, same_block, without_prefix
+from prefix_lab import block_alone, encoded_rows, read_by_hand, same_block, suffix_of, whole, without_prefix
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.prefix.blocks import Tokens, block_bytes
+from seedtune.runtime.prefix.blocks import LayeredBlock, Tokens, block_bytes
 from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
 from seedtune.runtime.prefix.maker import PrefixMaker, prefix_key
 from seedtune.runtime.prefix.prefixes import Prefixes
@@ -37,11 +37,11 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def values(block: dict) -> dict[str, np.ndarray]:
+def values(block: LayeredBlock) -> dict[str, np.ndarray]:
     """Keys and values as numbers."""
     scales = {"keys": "key_scales", "values": "value_scales"}
     return {
-        name: block[name].astype(np.float32) * (block[scale].astype(np.float32) if scale in block else 1)
+        name: np.asarray(block[name], np.float32) * (np.asarray(block[scale], np.float32) if scale in block else 1)
         for name, scale in scales.items()
     }
 
@@ -57,7 +57,7 @@ def test_with_a_cache_with_a_part_of_one_and_without_the_blocks_are_those_of_eac
     order = [3, 0, 13, 7, 7, 1, 12, 3]
     found = {}
     for name, path, limit in (("none", None, None), ("part", "part", total // 2), ("all", "all", None)):
-        prefixes = Prefixes(MappedGraphs(bundle, 1), rows, path and tmp_path / path, limit)
+        prefixes = Prefixes(MappedGraphs(bundle, 1), rows, None if path is None else tmp_path / path, limit)
         list(prefixes.build())
         found[name] = prefixes.blocks(order)
     assert 0 < len(read_by_hand((tmp_path / "part").read_bytes())[1]) < len(rows) - 1
@@ -76,15 +76,15 @@ def test_a_cached_block_is_the_one_that_was_computed(causal: Bundle, rows: list[
     _, entries = read_by_hand(cache_path.read_bytes())
     by_key = {entry.key: entry.block for entry in entries}
     for row, block in zip(rows, first.blocks(range(40)), strict=True):
-        expected = by_key[prefix_key(row, True)] if len(row.ids) > len(row.suffix) else b""
-        assert block_bytes(block) == expected
+        expected = by_key[prefix_key(row, True)] if len(row.ids) > len(suffix_of(row)) else b""
+        assert block_bytes(whole(block)) == expected
 
 
 @pytest.mark.parametrize("family", ["causal", "masked"])
 def test_keys_are_the_hash_of_what_a_block_depends_on(bundle_of: Callable[..., Path], family: str) -> None:
     bundle = Bundle.open(bundle_of(family, "suffix"))
     (row,) = encoded_rows(bundle, ["a good film"])
-    kept = [place for place in range(len(row.ids)) if place not in row.suffix]
+    kept = [place for place in range(len(row.ids)) if place not in suffix_of(row)]
     read = row.ids[kept].tolist() if family == "causal" else row.ids.tolist()
     raw = b"".join(struct.pack(f"<Q{len(part)}q", len(part), *part) for part in (read, kept))
     assert prefix_key(row, family == "causal") == hashlib.sha256(raw).digest()
@@ -92,7 +92,7 @@ def test_keys_are_the_hash_of_what_a_block_depends_on(bundle_of: Callable[..., P
 
 def test_plan_and_file_agree_before_and_after(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
     prefixes = Prefixes(MappedGraphs(causal, 1), rows, cache_path)
-    lengths = [len(row.ids) - len(row.suffix) for row in rows]
+    lengths = [len(row.ids) - len(suffix_of(row)) for row in rows]
     before = prefixes.plan()
     assert before.rows == before.kept_rows == before.missing_rows == sum(length > 0 for length in lengths)
     assert before.tokens == sum(lengths)
@@ -115,7 +115,7 @@ def test_a_limit_keeps_the_first_rows_that_fit(
     prefixes = Prefixes(MappedGraphs(causal, 1), rows, cache_path, limit)
     kept, used = set(), 0
     for row in rows:
-        tokens = len(row.ids) - len(row.suffix)
+        tokens = len(row.ids) - len(suffix_of(row))
         size = entry_bytes(prefixes.layout, Tokens(tokens, 0))
         if tokens and used + size <= limit:
             kept.add(prefix_key(row, True))
@@ -132,6 +132,7 @@ def test_a_build_goes_on_where_it_was_stopped(
 ) -> None:
     building = Prefixes(MappedGraphs(causal, 1), rows, cache_path).build()
     assert [next(building) for _ in range(done)] == list(range(1, done + 1))
+    assert isinstance(building, Generator)
     building.close()
     raw = cache_path.read_bytes()
     assert len(read_by_hand(raw)[1]) == done

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ REVIEWS = (
 )
 
 
-def seedtune(*arguments: object) -> dict[str, object]:
+def seedtune(*arguments: object) -> dict[str, Any]:
     """Runs the command with ``--json`` and returns its last line."""
     done = subprocess.run([SEEDTUNE, *map(str, arguments), "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

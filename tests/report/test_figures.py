@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from seedtune.runtime.report import figures
 from seedtune.runtime.report.collect import RunData, collect
 from seedtune.runtime.report.statistics import wilson_interval
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 pytest.importorskip("plotly")
 WriteRun = Callable[..., Path]
@@ -31,6 +35,12 @@ def test_every_colour_has_contrast_on_light_and_dark(colour: str, page: str) -> 
     assert (light + 0.05) / (dark + 0.05) >= 3
 
 
+def drawn(figure: Figure | None) -> tuple[Any, ...]:
+    """The traces of a figure that has something to draw."""
+    assert figure is not None
+    return figure.data
+
+
 @pytest.mark.parametrize("figure", ALL)
 def test_an_empty_run_draws_nothing(write_run: WriteRun, figure: Callable[[RunData], object]) -> None:
     assert figure(collect(write_run(steps=0, held_out=0, finished=False))) is None
@@ -38,7 +48,7 @@ def test_an_empty_run_draws_nothing(write_run: WriteRun, figure: Callable[[RunDa
 
 def test_accuracy_carries_its_wilson_band(write_run: WriteRun) -> None:
     run = collect(write_run())
-    upper, lower, line = figures.accuracy_figure(run).data
+    upper, lower, line = drawn(figures.accuracy_figure(run))
     last = run.evaluations[-1]
     low, high = wilson_interval(round(last.accuracy * last.examples), last.examples)
     assert (lower.y[-1], line.y[-1], upper.y[-1]) == pytest.approx((100 * low, 100 * last.accuracy, 100 * high))
@@ -49,7 +59,7 @@ def test_memory_is_in_megabytes_and_unknown_kinds_are_left_out(write_run: WriteR
     log = folder / "steps.jsonl"
     records = [json.loads(line) | {"rss_file_bytes": None} for line in log.read_text().splitlines()]
     log.write_text("".join(json.dumps(record) + "\n" for record in records))
-    traces = {trace.name: trace for trace in figures.memory_figure(collect(folder)).data}
+    traces = {trace.name: trace for trace in drawn(figures.memory_figure(collect(folder)))}
     assert set(traces) == {"RssAnon", "RssAnon, highest so far", "VmHWM"}
     assert traces["VmHWM"].y[0] == 560.0
 

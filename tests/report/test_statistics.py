@@ -55,7 +55,7 @@ def test_mcnemar_refuses_negative_counts() -> None:
 def test_paired_comparison_counts_each_kind_of_pair() -> None:
     before = np.array([True, True, True, False, False, False, True])
     after = np.array([True, False, True, True, True, False, True])
-    compared = paired_comparison(before, after)
+    compared = paired_comparison(before.tolist(), after.tolist())
     assert (compared.fixed, compared.broken, compared.total) == (2, 1, 7)
     assert (compared.correct_before, compared.correct_after) == (before.sum(), after.sum())
     assert compared.difference == pytest.approx(after.mean() - before.mean())

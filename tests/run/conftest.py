@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from seedtune.runtime.telemetry.events import Event, Step
 from seedtune.runtime.telemetry.records import RunResult
 
 DEFAULTS = {"steps": 8, "batch_size": 8, "learning_rate": 0.1, "eval_every": 3, "seed": 5}
-UNSET = object()
+UNSET: Any = object()
 
 
 @pytest.fixture
@@ -27,11 +28,11 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
         resume: bool = False,
         stop: Callable[[], bool] = lambda: False,
         bundle: Path = tiny_bundle,
-        train: object = UNSET,
-        held_out: object = UNSET,
+        train: Any = UNSET,
+        held_out: Any = UNSET,
         prepare: Callable[[Event], None] = lambda _event: None,
         cache: CacheOptions = NO_CACHE,
-        **options: object,
+        **options: Any,
     ) -> RunResult:
         if train is UNSET:
             train = None if resume else tiny_data.train

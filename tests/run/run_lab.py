@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-Tune = Callable[..., object]
+from seedtune.runtime.telemetry.records import RunResult
+
+Tune = Callable[..., RunResult]
 
 
 def lines(path: Path) -> list[dict]:
@@ -17,6 +19,14 @@ def lines(path: Path) -> list[dict]:
 def journal_bytes(run: Path) -> bytes:
     """The journal of a RUN folder."""
     return (run / "journal.bin").read_bytes()
+
+
+def losses_and_accuracy(result: RunResult) -> tuple[float, float, float]:
+    """Loss at the start and at the end, and accuracy at the end, of a run with held-out rows."""
+    assert result.loss_start is not None
+    assert result.loss_end is not None
+    assert result.accuracy_end is not None
+    return result.loss_start, result.loss_end, result.accuracy_end
 
 
 class Killed(BaseException):

@@ -109,7 +109,7 @@ def test_a_name_that_is_no_setting_is_refused_with_a_guess(
     with pytest.raises(SeedTuneError, match="no such setting") as caught:
         Settings().changed(read_config(written(tmp_path / "run.toml", content)))
     assert caught.value.value == name
-    assert (f"did you mean {guess}" in caught.value.remedy) if guess else caught.value.remedy == "leave it out"
+    assert (f"did you mean {guess}" in str(caught.value.remedy)) if guess else caught.value.remedy == "leave it out"
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_a_broken_file_is_refused_with_what_there_may_be(tmp_path: Path, name: s
     with pytest.raises(SeedTuneError, match="cannot be read") as caught:
         read_config(written(tmp_path / name, content))
     assert caught.value.file == str(tmp_path / name)
-    assert "TOML" in caught.value.rule
-    assert "run.json" in caught.value.rule
+    assert "TOML" in str(caught.value.rule)
+    assert "run.json" in str(caught.value.rule)
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", '"steps"'])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +12,7 @@ from run_lab import Killed, Tune, journal_bytes, lines
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import read_journal
+from seedtune.runtime.journal.format import Record
 
 
 @pytest.mark.parametrize("done", [1, 3, 7])
@@ -62,7 +63,7 @@ def test_a_kill_between_journal_and_state_loses_nothing(
 
         append = JournalWriter.append
 
-        def append_and_die(self: JournalWriter, record: object) -> None:
+        def append_and_die(self: JournalWriter, record: Sequence[Record]) -> None:
             append(self, record)
             if self.count == 5:
                 raise Killed

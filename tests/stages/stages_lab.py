@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -37,12 +38,12 @@ class Case:
     examples: list[Example]
 
 
-def streamed(bundle: Bundle, **changes: object) -> StreamedGraphs:
+def streamed(bundle: Bundle, **changes: Any) -> StreamedGraphs:
     """The graphs of ``bundle``, kept to a choice made by hand."""
     return StreamedGraphs(bundle, StageFiles.of(bundle), by_hand(bundle, **changes), threads=1)
 
 
-def by_hand(bundle: Bundle, **changes: object) -> MemoryChoice:
+def by_hand(bundle: Bundle, **changes: Any) -> MemoryChoice:
     """The least that works: one row a call, one stage in memory at a time."""
     files = StageFiles.of(bundle)
     sizes = [

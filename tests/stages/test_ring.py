@@ -13,7 +13,8 @@ from seedtune.runtime.stages.ring import ClosedError, Ring
 @pytest.mark.parametrize("seed", range(5))
 def test_pieces_that_are_out_never_overlap(seed: int) -> None:
     generator = random.Random(seed)
-    ring, out = Ring(1000), []
+    ring = Ring(1000)
+    out: list[tuple[int, int]] = []
     sizes = [generator.choice((1, 50, 333, 500, 999, 1000)) for _ in range(2000)]
     failures: list[str] = []
     changed = threading.Condition()

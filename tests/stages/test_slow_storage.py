@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from seedtune.runtime.graphs.types import Reading
 from seedtune.runtime.run import start
 from seedtune.runtime.run.listeners.slow_storage import STEPS_WATCHED, SlowStorage
 from seedtune.runtime.telemetry.events import Notice, Step
+from seedtune.runtime.telemetry.records import StepRecord
 
-STEP = Step(None)  # what a step was does not matter to the watcher
+# What a step was does not matter to the watcher.
+STEP = Step(StepRecord(**dict.fromkeys(StepRecord.__struct_fields__, 0)))
 
 
 class Steps:
@@ -74,11 +77,11 @@ def test_a_run_on_slow_storage_says_so(
 ) -> None:
     read = os.preadv
 
-    def read_slowly(*arguments: object) -> int:
+    def read_slowly(*arguments: Any) -> int:
         time.sleep(0.05)
         return read(*arguments)
 
-    limits = {}
+    limits: dict[str, Any] = {}
     if slow:
         monkeypatch.setattr(os, "preadv", read_slowly)
         limits = {"memory_limit": 10**9}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_with_the_same_prefixes_a_suffix_graph_returns_the_same_bits(case: Case)
         pytest.skip("no prefixes")
     batches = list(open_feeder(MappedGraphs(case.bundle), case.examples).batches(range(len(case.examples)), 12))
     assert len(batches) > 1
-    shared = {
+    shared: dict[str, np.ndarray] = {
         "state": np.full(case.bundle.manifest.state.parameters, 1e-2, np.float32),
         "seed": np.array([SEED], np.int64),
         "epsilon": np.array([EPSILON], np.float32),
@@ -109,5 +110,6 @@ def test_a_run_that_is_left_early_leaves_no_thread_behind(case: Case) -> None:
     batches = open_feeder(within, case.examples).batches(range(11), 30)
     running = within.open("eval").run(["loss"], batches, {"state": state})
     next(running)
+    assert isinstance(running, Generator)
     running.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "seedtune-weights"]

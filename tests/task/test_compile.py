@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -199,7 +200,7 @@ def test_a_mask_in_a_rows_text_never_becomes_one(masked_tokenizer: Tokenizer) ->
         assert not set(ids[1:-1]) & {0, 2, 3}
 
 
-def refusal(make: object, *arguments: object) -> str:
+def refusal(make: Callable[..., object], *arguments: object) -> str:
     with pytest.raises(SeedTuneError) as caught:
         make(*arguments)
     return str(caught.value)

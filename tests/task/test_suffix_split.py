@@ -14,6 +14,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import parse_task
 from seedtune.runtime.task.example import Example
+from seedtune.runtime.task.structure import Scope
 
 LABELS = """
 labels = [{ value = "0", word = " bad" }, { value = "1", word = " good" }]
@@ -48,7 +49,7 @@ def merging_tokenizer(
 
 
 def compiled(
-    tokenizer: Tokenizer, template: str, scope: str = "suffix", max_tokens: int = 200, truncate: str = ""
+    tokenizer: Tokenizer, template: str, scope: Scope = "suffix", max_tokens: int = 200, truncate: str = ""
 ) -> CompiledTask:
     head = f'name = "t"\nkind = "classification"\ntemplate = {json.dumps(template)}\nmax_tokens = {max_tokens}\n'
     head += f'truncate = "{truncate}"\n' if truncate else ""

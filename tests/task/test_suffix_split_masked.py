@@ -9,6 +9,7 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import parse_task
+from seedtune.runtime.task.example import Example
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["a", "good", "film", "It", "was", "terrible", "great", ".", "topic", ":", "fine"]
@@ -52,15 +53,21 @@ PLACES = {
 }
 
 
+def suffix_of(encoded: Example) -> np.ndarray:
+    """Its places."""
+    assert encoded.suffix is not None
+    return encoded.suffix
+
+
 @pytest.mark.parametrize("template", PLACES)
 def test_the_suffix_is_the_mask_and_what_follows_the_last_field(tokenizer: Tokenizer, template: str) -> None:
     encoded = compiled(tokenizer, template).encode({"text": "good film"})
     words = PLACES[template].split()
     assert encoded.ids.tolist() == [tokenizer.token_to_id(word.strip("<>")) for word in words]
-    assert encoded.suffix.tolist() == [place for place, word in enumerate(words) if word.startswith("<")]
-    assert encoded.suffix.dtype == np.int64
+    assert suffix_of(encoded).tolist() == [place for place, word in enumerate(words) if word.startswith("<")]
+    assert suffix_of(encoded).dtype == np.int64
     assert encoded.ids[encoded.position] == MASK
-    assert encoded.position in encoded.suffix
+    assert encoded.position in suffix_of(encoded)
 
 
 @pytest.mark.parametrize("template", PLACES)
@@ -80,14 +87,14 @@ def test_an_empty_text_still_gives_the_right_row(tokenizer: Tokenizer, template:
     shown = template.replace("{text}", "").replace("{mask}", "[MASK]")
     assert encoded.ids.tolist() == tokenizer.encode(shown).ids
     assert encoded.ids[encoded.position] == MASK
-    assert {encoded.position, len(encoded.ids) - 1} <= set(encoded.suffix.tolist())
-    assert encoded.suffix.tolist() == sorted(set(encoded.suffix.tolist()))
+    assert {encoded.position, len(encoded.ids) - 1} <= set(suffix_of(encoded).tolist())
+    assert suffix_of(encoded).tolist() == sorted(set(suffix_of(encoded).tolist()))
 
 
 def test_masks_in_a_text_are_text_and_stay_in_the_prefix(tokenizer: Tokenizer) -> None:
     encoded = compiled(tokenizer, "{text} It was {mask}.").encode({"text": "good [MASK] film"})
     assert encoded.ids.tolist().count(MASK) == 1
-    assert encoded.suffix.tolist() == list(range(len(encoded.ids) - 5, len(encoded.ids)))
+    assert suffix_of(encoded).tolist() == list(range(len(encoded.ids) - 5, len(encoded.ids)))
 
 
 def test_a_template_with_a_mask_always_has_a_suffix(tokenizer: Tokenizer) -> None:

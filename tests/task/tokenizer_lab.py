@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache
 
+import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import Label, Task
+from seedtune.runtime.task.example import Example
+from seedtune.runtime.task.structure import Family, Scope
 
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 WORDS = ["a", "film", "It", "was", ".", "terrible", "great", "<", ">", "</", "s>", "mask", "is", "xx"]
@@ -118,9 +121,15 @@ def task_of(template: str, *words: str, max_tokens: int = 4096) -> Task:
     return Task("test", "classification", template, labels, truncate="text", max_tokens=max_tokens)
 
 
-def compiled_for(tokenizer: Tokenizer, task: Task, scope: str = "all", size: int | None = None) -> CompiledTask:
+def suffix_of(example: Example) -> np.ndarray:
+    """The places of its suffix, which a row of scope "suffix" has."""
+    assert example.suffix is not None
+    return example.suffix
+
+
+def compiled_for(tokenizer: Tokenizer, task: Task, scope: Scope = "all", size: int | None = None) -> CompiledTask:
     """``task`` for ``tokenizer`` and an embedding of ``size`` rows; masked where its template has a mask."""
-    family = "masked" if "{mask}" in task.template else "causal"
+    family: Family = "masked" if "{mask}" in task.template else "causal"
     size = size or tokenizer.get_vocab_size()
     return CompiledTask(task, tokenizer, family, "<mask>", "<unk>", 10**6, scope, "</s>", vocabulary_size=size)
 
@@ -133,7 +142,7 @@ def words_of(name: str, template: str) -> tuple[str, str]:
 
 
 @cache
-def compiled(name: str, template: str, max_tokens: int = 4096, scope: str = "suffix") -> CompiledTask:
+def compiled(name: str, template: str, max_tokens: int = 4096, scope: Scope = "suffix") -> CompiledTask:
     """A task of ``template`` for the tokenizer ``name``."""
     task = task_of(template, *words_of(name, template), max_tokens=max_tokens)
     return compiled_for(tokenizer_of(name), task, scope)

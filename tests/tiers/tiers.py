@@ -56,7 +56,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = ({"traced"} if config.getoption("--fast") else set()) | (
         set() if config.getoption("--slow") else {"slow"}
     )
-    chosen, others = [], []
+    chosen: list[pytest.Item] = []
+    others: list[pytest.Item] = []
     for item in items:
         needed = set(getattr(item, "fixturenames", ()))
         for name, fixtures in (("traced", TRACED_FIXTURES), ("slow", SLOW_FIXTURES)):
