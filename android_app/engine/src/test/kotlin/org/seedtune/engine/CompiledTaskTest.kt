@@ -32,7 +32,7 @@ class CompiledTaskTest {
     private fun compiled(case: JsonElement): CompiledTask {
         val tokenizer = Tokenizer.open(Golden.file("spelled/${case.field("tokenizer").text}.json"))
         val task = task(case.field("template").text, case.field("words").items.map { it.text }, case.number("max_tokens"))
-        return CompiledTask(task, tokenizer, case.field("masked").jsonPrimitive.boolean, "<mask>", true, null, case.number("size"))
+        return CompiledTask(task, tokenizer, case.field("masked").jsonPrimitive.boolean, "<mask>", "suffix", null, case.number("size"))
     }
 
     @Test
@@ -68,7 +68,7 @@ class CompiledTaskTest {
     )
 
     private fun compiled(template: String, words: List<String>, size: Int) =
-        CompiledTask(task(template, words), this.words, false, null, true, null, size)
+        CompiledTask(task(template, words), this.words, false, null, "suffix", null, size)
 
     @Test
     fun `a token that the embedding lacks is refused in a row, by file and line`() {
