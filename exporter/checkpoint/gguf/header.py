@@ -24,6 +24,8 @@ VERSIONS = (2, 3)
 DEFAULT_ALIGNMENT = 32
 # More than any model has layers; vocabularies are longer.
 SHORT = 1_024
+# GGML_MAX_DIMS
+MAX_RANK = 4
 SCALARS = {
     GGUFValueType.UINT8: "<B",
     GGUFValueType.INT8: "<b",
@@ -125,6 +127,8 @@ class _Cursor:
         arrays: dict[str, tuple[float, ...] | None] = {}
         for _ in range(fields):
             key, kind = self._text(), GGUFValueType(self._scalar("<I"))
+            if key in values or key in arrays:
+                raise ValueError(f"the key {key} stands there twice")
             if kind == GGUFValueType.ARRAY:
                 arrays[key] = self._array()
             else:
@@ -158,10 +162,15 @@ class _Cursor:
     def _tensors(self, count: int, alignment: object) -> tuple[StoredTensor, ...]:
         if not isinstance(alignment, int) or alignment <= 0:
             raise ValueError(f"alignment {alignment!r}")
-        described = []
+        described, names = [], set()
         for _ in range(count):
             name = self._text()
+            if name in names:
+                raise ValueError(f"the tensor {name} stands there twice")
+            names.add(name)
             rank = self._scalar("<I")
+            if rank > MAX_RANK:
+                raise ValueError(f"the tensor {name} has {rank} dimensions")
             # GGUF lists the fastest-moving dimension first.
             shape = tuple(reversed([self._scalar("<Q") for _ in range(rank)]))
             described.append((name, shape, GGMLQuantizationType(self._scalar("<I")), self._scalar("<Q")))
@@ -172,6 +181,9 @@ class _Cursor:
         )
 
     def _data(self, name: str, shape: tuple[int, ...], kind: GGMLQuantizationType, offset: int) -> np.ndarray:
+        if not shape:
+            # quant_shape_to_byte_shape needs an axis, and a scalar is no weight.
+            raise ValueError(f"the tensor {name} has no dimensions")
         if kind in UNQUANTISED:
             dtype, stored = np.dtype(UNQUANTISED[kind]), shape
         else:
