@@ -18,7 +18,7 @@ from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import require_utf8, sha256_of
 from seedtune.runtime.task.compile import CompiledTask
-from seedtune.runtime.task.native import refusing
+from seedtune.runtime.task.native import refusing, require_usable_ids
 
 STAGE_GRAPH = re.compile(r"[a-z]+\.stage\d+\.onnx")
 REMEDY = "copy the bundle again, or export it again"
@@ -95,13 +95,8 @@ class Bundle:
         path = self.path / TOKENIZER
         with refusing("the tokenizer cannot be read", "upgrade the tokenizers package", path):
             tokenizer = Tokenizer.from_file(str(path))
-            ids = list(tokenizer.get_vocab(with_added_tokens=False).values())
-        if len(set(ids)) < len(ids):
-            # The library forgets one of the two whenever the tokenizer is copied.
-            raise SeedTuneError(
-                "two tokens of the tokenizer have the same id", file=path, rule="an id for each token", remedy=REMEDY
-            )
-        return tokenizer
+            require_usable_ids(tokenizer, path)
+            return tokenizer
 
     def compiled_task(self) -> CompiledTask:
         """The task of the bundle, ready to encode rows.

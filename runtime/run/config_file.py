@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from seedtune.runtime.telemetry.records import RUN_FILE
 
 # A guess: a thousand times the longest sensible file.
 MAX_BYTES = 1 << 20
+MAX_DEPTH = 8
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -89,14 +90,18 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _flat(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Dotted name -> value; a table within a table is no setting and stays one, to be refused by its name."""
-    pairs: list[tuple[str, Any]] = []
+def _pairs(content: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     for name, value in content.items():
-        if isinstance(value, dict):
-            pairs += [(f"{name}.{inner}", of_part) for inner, of_part in value.items()]
+        # What is nested more deeply is no setting either, and may be nested without an end.
+        if isinstance(value, dict) and depth < MAX_DEPTH:
+            yield from _pairs(value, f"{prefix}{name}.", depth + 1)
         else:
-            pairs.append((name, value))
+            yield prefix + name, value
+
+
+def _flat(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Dotted name -> value."""
+    pairs = list(_pairs(content))
     places: dict[str, str] = {}
     for name, _ in pairs:
         other = places.setdefault(plain_name(name), name)

@@ -24,6 +24,8 @@ BATCH = 4_000
 SILENCE_SECONDS = 10.0
 # Imports, torch among them, and the whole input.
 START_SECONDS = 180.0
+# A panic would be told with all of its stack.
+QUIET = {"RUST_BACKTRACE": "0", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 KEPT_FAILURES = 40
 
 
@@ -73,15 +75,18 @@ def fuzz(target: str, first: int, count: int) -> Tally:
 def _worker(target: str, first: int, count: int, folder: Path) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryFile() as complaints:
         command = [sys.executable, "-m", "fuzz.worker", target, str(first), str(count), str(folder)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, env=module_environment())
-        said = -1
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=complaints, env=module_environment() | QUIET | QUIET
+        )
+        said, silent = -1, False
         assert process.stdout is not None
-        for line in _lines(process.stdout):
-            if said >= 0:
-                yield json.loads(line)
-            said += 1
-        silent = process.poll() is None and said < count
-        if silent:
+        try:
+            for line in _lines(process.stdout):
+                if said >= 0:
+                    yield json.loads(line)
+                said += 1
+        except TimeoutError:
+            silent = True
             process.kill()
         code = process.wait()
         process.stdout.close()
@@ -101,7 +106,7 @@ def _worker(target: str, first: int, count: int, folder: Path) -> Iterator[dict[
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Lines as they come; ends with the stream, or when nothing comes for long."""
+    """Lines as they come; raises TimeoutError when nothing comes for long."""
     patience, rest = START_SECONDS, b""
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
@@ -112,3 +117,4 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
             *whole, rest = (rest + piece).split(b"\n")
             yield from whole
             patience = SILENCE_SECONDS
+    raise TimeoutError

@@ -17,6 +17,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 from gguf.quants import quant_shape_to_byte_shape
 
 from seedtune.exporter.checkpoint.weight_files import damaged
+from seedtune.runtime.decoding import require_plain_file
 from seedtune.runtime.errors import SeedTuneError
 
 MAGIC = b"GGUF"
@@ -51,12 +52,14 @@ class StoredTensor:
     """One tensor of the file.
 
     Attributes:
+        shape: of its values.
         data: read-only view of the mapped file: the values of a float type in the tensor's own shape, else
             bytes [rows..., bytes of a row], as ``gguf.dequantize`` takes them.
     """
 
     name: str
     tensor_type: GGMLQuantizationType
+    shape: tuple[int, ...]
     data: np.ndarray
 
 
@@ -85,6 +88,7 @@ def read_header(path: Path) -> GgufHeader:
     Raises:
         SeedTuneError: if it is no GGUF of a known version, ends early, or is one part of several.
     """
+    require_plain_file(path, "the model", "give the GGUF file")
     try:
         header = _Cursor(np.memmap(path, dtype=np.uint8, mode="r")).header()
     except (ValueError, struct.error, OSError, OverflowError, KeyError) as error:
@@ -107,6 +111,7 @@ def read_texts(path: Path, key: str) -> list[str]:
     Raises:
         SeedTuneError: if the file is no GGUF of a known version, ends early, or has no such array.
     """
+    require_plain_file(path, "the model", "give the GGUF file")
     try:
         return _Cursor(np.memmap(path, dtype=np.uint8, mode="r")).texts(key)
     except (ValueError, struct.error, OSError, OverflowError, KeyError) as error:
@@ -176,7 +181,7 @@ class _Cursor:
             described.append((name, shape, GGMLQuantizationType(self._scalar("<I")), self._scalar("<Q")))
         start = -(-self._at // alignment) * alignment
         return tuple(
-            StoredTensor(name, kind, self._data(name, shape, kind, start + offset))
+            StoredTensor(name, kind, shape, self._data(name, shape, kind, start + offset))
             for name, shape, kind, offset in described
         )
 

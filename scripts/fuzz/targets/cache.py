@@ -50,18 +50,19 @@ def read_plainly(raw: bytes) -> dict[bytes, bytes]:
     assert version == 1
     assert struct.unpack_from("<I", raw, 16 + length)[0] == zlib.crc32(raw[: 16 + length])
     assert json.loads(raw[16 : 16 + length]) == header()
-    at, blocks = 16 + length + 4, {}
+    at, entries = 16 + length + 4, {}
     while True:
         at += -at % 64
         if at + 64 > len(raw):
-            return blocks
+            break
         key, tokens, of_block, of_head = struct.unpack_from("<32sQII", raw, at)
         assert of_head == zlib.crc32(raw[at : at + 44])
         if at + 64 + tokens * TOKEN_BYTES > len(raw):
-            return blocks
-        blocks[key] = raw[at + 64 : at + 64 + tokens * TOKEN_BYTES]
-        assert of_block == zlib.crc32(blocks[key])
+            break
+        entries[key] = of_block, raw[at + 64 : at + 64 + tokens * TOKEN_BYTES]
         at += 64 + tokens * TOKEN_BYTES
+    assert all(checksum == zlib.crc32(block) for checksum, block in entries.values())
+    return {key: block for key, (_, block) in entries.items()}
 
 
 def bytes_of(block: Mapping[str, Any]) -> bytes:

@@ -52,7 +52,7 @@ class TokenizerTarget(Target):
             vocabulary = value["model"].pop("vocab")
             merges = value["model"].pop("merges", None)
             if part == "vocab":
-                vocabulary, merges = mutated_tree(generator, [vocabulary, merges], RAW_JSON)[:2] or (vocabulary, merges)
+                vocabulary = mutated_tree(generator, vocabulary, RAW_JSON)
                 rest = pairs_of(value["model"])
             else:
                 rest = mutated_tree(generator, value["model"], RAW_JSON)
