@@ -77,7 +77,7 @@ def unclear(error: SeedTuneError, target: Target) -> str | None:
     """What is missing of a clear error: its file, its remedy, or that memory had not run out before."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, MemoryError):
+        if isinstance(cause, MemoryError) or "can't allocate memory" in str(cause):
             return "memory"
         cause = cause.__cause__ or cause.__context__
     named = str(target.folder) in str(error)
