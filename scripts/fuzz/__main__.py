@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="seed of the first input of each target [0]")
     parser.add_argument("--seed", type=int, help="one input again, of one target")
     parser.add_argument("--light", action="store_true", help="leave out the targets that import torch")
+    parser.add_argument("--corpus", type=Path, help="a folder to keep the inputs in, for readers in other languages")
     options = parser.parse_args()
     usual = [name for name, entry in TARGETS.items() if entry.share and not (options.light and entry.heavy)]
     names = options.target or usual
@@ -48,7 +49,7 @@ def main() -> int:
     tallies = []
     for name, count in shares(names, options.inputs).items():
         print(f"{name}: {count:,} inputs", file=sys.stderr, flush=True)
-        tallies.append(fuzz(name, options.first, count))
+        tallies.append(fuzz(name, options.first, count, options.corpus))
         tell_failures(tallies[-1])
     return conclude(tallies)
 

@@ -38,12 +38,14 @@ class Target(ABC):
     Attributes:
         name: as on the command line.
         whole: path in the folder -> bytes of an input that must be accepted.
+        said: of the last input that was accepted, what a reader in another language must find, too; as JSON has it.
     """
 
     name: ClassVar[str]
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.said: object = None
         self.whole: dict[str, bytes] = self.make()
         for path in self.whole:
             self._put(path, self.whole[path])

@@ -58,23 +58,24 @@ class Tally:
                 self.failures.append(found)
 
 
-def fuzz(target: str, first: int, count: int) -> Tally:
-    """Reads inputs ``first`` to ``first + count - 1`` of ``target``."""
+def fuzz(target: str, first: int, count: int, corpus: Path | None = None) -> Tally:
+    """Reads inputs ``first`` to ``first + count - 1`` of ``target``; keeps them in the folder ``corpus``, if given."""
     tally = Tally(target)
     began = time.monotonic()
     end = first + count
     while first < end:
         with tempfile.TemporaryDirectory(prefix="seedtune-fuzz-") as folder:
-            for found in _worker(target, first, min(BATCH, end - first), Path(folder).resolve()):
+            for found in _worker(target, first, min(BATCH, end - first), Path(folder).resolve(), corpus):
                 tally.add(found)
                 first += 1
     tally.seconds = time.monotonic() - began
     return tally
 
 
-def _worker(target: str, first: int, count: int, folder: Path) -> Iterator[dict[str, Any]]:
+def _worker(target: str, first: int, count: int, folder: Path, corpus: Path | None) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryFile() as complaints:
         command = [sys.executable, "-m", "fuzz.worker", target, str(first), str(count), str(folder)]
+        command += ["--corpus", str(corpus)] if corpus else []
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=complaints, env=module_environment() | QUIET | QUIET
         )

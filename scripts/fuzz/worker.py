@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz.catalogue import target_class
+from fuzz.corpus import Corpus
 from fuzz.target import Target, WrongError
 from seedtune.runtime.errors import SeedTuneError
 
@@ -107,16 +108,20 @@ def main() -> None:
     parser.add_argument("first", type=int)
     parser.add_argument("count", type=int)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--corpus", type=Path)
     options = parser.parse_args()
     # What libraries write to standard output must not come between the lines.
     lines = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     target = instance_of(options.target, options.folder)
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    corpus = Corpus(options.corpus, target) if options.corpus else None
     lines.write("{}\n")
     for seed in range(options.first, options.first + options.count):
         found = attempt(target, seed)
         found["peak_bytes"] -= base
+        if corpus and found["verdict"] in ("accepted", "refused"):
+            corpus.add(seed, target.mutated_by(seed), found["verdict"] == "accepted", target.said)
         lines.write(json.dumps(found) + "\n")
     lines.close()
     sys.stderr.flush()

@@ -96,6 +96,12 @@ class ManifestTarget(Target):
                 raise WrongError(f"accepted targets at {places}")
         if min(each.in_features for each in state.targets) < 1 or not places[-1].stop <= state.parameters:
             raise WrongError(f"accepted a state of {state}")
+        self.said = {
+            "parameters": state.parameters,
+            "offsets": [each.offset for each in state.targets],
+            "max_tokens": compiled.task.max_tokens,
+            "ids": example.ids.tolist(),
+        }
 
 
 class BundleTarget(Target):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import struct
@@ -136,6 +137,7 @@ class CacheTarget(Target):
         except (AssertionError, ValueError, KeyError, TypeError, struct.error) as error:
             raise WrongError(f"accepted, but read plainly it is no cache: {error!r}") from error
         require_equal(found, expected, "blocks")
+        self.said = {key.hex(): hashlib.sha256(block).hexdigest() for key, block in found.items()}
 
     def _blocks(self, mapped: bool) -> dict[bytes, bytes]:
         with CacheFile(self.folder / FILE, HEADER, mapped) as cache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import struct
@@ -128,6 +129,14 @@ class JournalTarget(Target):
         require_equal(np.array(numbers, "<f4").tobytes(), np.array(records, "<f4").tobytes(), "records")
         require_equal(journal.steps * found.records_per_step, len(records), "steps")
         require_equal(len(journal.seeds()), len(records), "seeds")
+        settings = {name: value for name, value in found.settings.items() if isinstance(value, str)}
+        self.said = {
+            "steps": journal.steps,
+            "torn_bytes": journal.torn_bytes,
+            "coefficients": hashlib.sha256(journal.records["coefficient"].tobytes()).hexdigest(),
+            "seeds": journal.seeds()[:5].tolist(),
+            "settings": settings,
+        }
         self._append(journal.steps)
 
     def _append(self, steps: int) -> None:

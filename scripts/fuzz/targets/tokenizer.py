@@ -79,12 +79,14 @@ class TokenizerTarget(Target):
         plain.no_padding()
         plain.encode_special_tokens = True
         rows = [Row({"text": text}, place, 0) for place, text in enumerate(TEXTS, 1)]
+        self.said = {}
         for text, example in zip(TEXTS, encode_rows(rows, compiled, str(self.folder / "rows.jsonl")), strict=True):
             if example.ids.min() < 0 or example.ids.max() >= model.vocabulary_size:
                 raise WrongError(f"ids {example.ids} of a model of {model.vocabulary_size} tokens")
             require_equal(
                 0 <= example.position < len(example.ids) <= compiled.task.max_tokens, True, "the row's length"
             )
+            self.said[text] = example.ids.tolist()
             if example.truncated_tokens == 0:
                 row = compiled.task.template.replace("{text}", text)
                 expected = plain.encode(row).ids[: len(example.ids)]
