@@ -28,7 +28,8 @@ def decoded(raw: bytes, kind: type[Value], path: str | os.PathLike[str], what: s
         SeedTuneError: it is no JSON, no such value, or nested more deeply than anything sensible.
     """
     try:
-        return msgspec.json.decode(raw, type=kind)
+        # As text: what stands in a field that is not asked for would otherwise not have to be any.
+        return msgspec.json.decode(raw.decode("utf-8"), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SeedTuneError(f"{what} ({error})", file=path, rule=rule, remedy=remedy) from error
 

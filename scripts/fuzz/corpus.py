@@ -11,9 +11,9 @@ from fuzz.target import Files, Target
 
 
 class Corpus:
-    """Lines appended to ``FOLDER/TARGET.jsonl``: the whole files first, then one line an input.
+    """Lines of ``FOLDER/TARGET.jsonl``: the whole files first, then one line an input.
 
-    Each has ``files``, path -> base64 of its bytes or, of what is no file, its kind with a colon before it. A line of an
+    Each has ``files``, path -> base64 of its bytes or, of what is no file, a colon and its kind. A line of an
     input also has its ``seed``, whether Python ``accepted`` it, and what the target says it ``said``.
     """
 

@@ -125,7 +125,7 @@ def plan() -> dict[str, Any]:
     }
 
 
-def task() -> dict[str, Any]:
+def usual_task() -> dict[str, Any]:
     """The task as it stands in a manifest."""
     labels = [{"value": str(place), "word": word, "name": word.strip()} for place, word in enumerate(LABEL_WORDS)]
     return {
@@ -142,18 +142,18 @@ def task() -> dict[str, Any]:
     }
 
 
-def manifest(label_word_ids: list[int]) -> dict[str, Any]:
+def manifest(label_word_ids: list[int], of_task: dict[str, Any], family: str) -> dict[str, Any]:
     """The manifest, without its list of files."""
     model = {
         "source": "made-up",
         "architecture": "LlamaForCausalLM",
-        "family": "causal",
+        "family": family,
         "parameters": 9000,
         "hidden_size": 32,
         "vocabulary_size": VOCABULARY,
         "max_positions": 64,
         "padding_id": 2,
-        "mask_token": None,
+        "mask_token": "<mask>" if family == "masked" else None,
         "unknown_token": "<unk>",
         "end_token": "</s>",
     }
@@ -164,7 +164,7 @@ def manifest(label_word_ids: list[int]) -> dict[str, Any]:
         "objective": {
             "kind": "language_model",
             "model": model,
-            "task": task(),
+            "task": of_task,
             "label_word_ids": label_word_ids,
             "prefix": {"layers": 2, "key_heads": 1, "head_size": 4, "storage": "int8"},
         },
@@ -180,18 +180,20 @@ def manifest(label_word_ids: list[int]) -> dict[str, Any]:
     }
 
 
-def bundle(tokenizer_name: str = "pairs", label_word_ids: list[int] | None = None) -> dict[str, bytes]:
-    """A whole bundle, file -> bytes."""
+def bundle(
+    tokenizer_name: str = "pairs", task: dict[str, Any] | None = None, family: str = "causal"
+) -> dict[str, bytes]:
+    """A bundle, file -> bytes; whole unless ``task`` is not."""
     made = tokenizer(tokenizer_name)
-    if label_word_ids is None:
-        spelled = {"pairs": "Ġ{}", "unigram": "▁{}"}.get(tokenizer_name, "{}")
-        found = [made.token_to_id(spelled.format(word.strip())) for word in LABEL_WORDS]
-        label_word_ids = [place for place in found if place is not None]
+    task = task or usual_task()
+    spelled = {"pairs": "Ġ{}", "unigram": "▁{}"}.get(tokenizer_name, "{}")
+    found = [made.token_to_id(spelled.format(label["word"].strip())) for label in task["labels"]]
+    label_word_ids = [0 if place is None else place for place in found]
     files = {name: f"graph {name}".encode() for name in GRAPHS}
     files["tokenizer.json"] = made.to_str().encode()
     files["weights.safetensors"] = safetensors(json.dumps(weights_header()).encode(), weights_data())
     files["stages.json"] = json.dumps(plan()).encode()
-    files["manifest.json"] = json.dumps(sealed(manifest(label_word_ids), files)).encode()
+    files["manifest.json"] = json.dumps(sealed(manifest(label_word_ids, task, family), files)).encode()
     return files
 
 

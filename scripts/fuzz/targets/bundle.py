@@ -11,10 +11,12 @@ import msgspec
 
 from fuzz import made_up
 from fuzz.blind import mutated_bytes
-from fuzz.target import ODD, Files, Target, WrongError, require_equal
+from fuzz.target import ODD, Files, Target, WrongError, plain_json, require_equal
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_JSON, Pairs, encoded, pairs_of, to_json
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.rows import Row
+from seedtune.runtime.model.splits import encode_rows
 from seedtune.runtime.model.tuned import open_tuned
 
 # What stands for a field of the manifest that is left out.
@@ -25,7 +27,7 @@ OBJECTIVE_DEFAULTS: dict[str, Any] = {"prefix": None}
 
 def as_written(raw: bytes) -> dict[str, Any]:
     """The manifest ``raw`` read plainly, with the fields that may be left out."""
-    value = DEFAULTS | json.loads(raw)
+    value = DEFAULTS | plain_json(raw)
     objective = OBJECTIVE_DEFAULTS | value["objective"]
     objective["model"] = MODEL_DEFAULTS | objective["model"]
     objective["task"] = task_as_written(objective["task"])
@@ -86,7 +88,8 @@ class ManifestTarget(Target):
         require_equal(msgspec.to_builtins(bundle.manifest), written, "manifest")
         model, state = bundle.manifest.objective.model, bundle.manifest.state
         compiled = bundle.compiled_task()
-        example = compiled.encode({"text": "a good film"} | dict.fromkeys(compiled.task.response_fields, "good"))
+        row = Row({"text": "a good film"} | dict.fromkeys(compiled.task.response_fields, "good"), 1, 0)
+        (example,) = encode_rows([row], compiled, str(self.folder / "rows.jsonl"))
         in_range = 0 <= model.padding_id < model.vocabulary_size and example.ids.max() < model.vocabulary_size
         if not in_range or len(example.ids) > model.max_positions:
             raise WrongError(f"accepted ids {example.ids}, padding {model.padding_id} of {model.vocabulary_size}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fuzz.blind import LENGTHS, LONG_LENGTHS, mutated_bytes
-from fuzz.target import ODD, Files, Target, WrongError, require_equal
+from fuzz.target import ODD, Files, Target, WrongError, plain_json, require_equal
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_JSON, encoded, to_json
 from seedtune.runtime.bundle.objective import PrefixLayout
@@ -50,7 +50,7 @@ def read_plainly(raw: bytes) -> dict[bytes, bytes]:
     version, length = struct.unpack_from("<II", raw, 8)
     assert version == 1
     assert struct.unpack_from("<I", raw, 16 + length)[0] == zlib.crc32(raw[: 16 + length])
-    assert json.loads(raw[16 : 16 + length]) == header()
+    assert plain_json(raw[16 : 16 + length]) == header()
     at, entries = 16 + length + 4, {}
     while True:
         at += -at % 64

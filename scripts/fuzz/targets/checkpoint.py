@@ -10,7 +10,7 @@ from typing import Any
 
 from fuzz import made_up
 from fuzz.blind import LONG_LENGTHS, mutated_bytes
-from fuzz.target import ODD, Files, Odd, Target, require_equal
+from fuzz.target import ODD, Files, Odd, Target, plain_json, require_equal
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_JSON, encoded, to_json
 from seedtune.exporter.checkpoint import open_checkpoint
@@ -134,7 +134,7 @@ class CheckpointTarget(Target):
     def read(self) -> None:
         """Opens it; what it says of itself must be what config.json and the headers say."""
         checkpoint = open_checkpoint(str(self.folder))
-        written = json.loads((self.folder / CONFIG).read_text("utf-8"))
+        written = plain_json((self.folder / CONFIG).read_text("utf-8"))
         for name in ("hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"):
             if name in written:
                 require_equal(getattr(checkpoint.config, name), written[name], name)

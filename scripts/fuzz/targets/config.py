@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import tomllib
@@ -12,7 +11,7 @@ from typing import Any
 import seedtune
 from fuzz import made_up
 from fuzz.blind import mutated_bytes
-from fuzz.target import Files, Odd, Target, require_equal
+from fuzz.target import Files, Odd, Target, plain_json, require_equal
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_JSON, RAW_TOML, Pairs, encoded, pairs_of, to_json, to_toml
 from seedtune.runtime.run.config_file import read_settings
@@ -84,7 +83,7 @@ class ConfigTarget(Target):
 
 def _compare(settings: Any, path: Path) -> None:
     text = path.read_bytes().decode("utf-8-sig")
-    written = json.loads(text) if path.name == JSON else tomllib.loads(text)
+    written = plain_json(text) if path.name == JSON else tomllib.loads(text)
     if path.name == JSON and isinstance(written.get("settings"), dict):
         written = written["settings"]
     flat = {

@@ -13,7 +13,7 @@ import numpy as np
 
 from fuzz import made_up
 from fuzz.blind import LENGTHS, mutated_bytes
-from fuzz.target import ODD, Files, Target, WrongError, require_equal
+from fuzz.target import ODD, Files, Target, WrongError, plain_json, require_equal
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_JSON, encoded, to_json
 from seedtune.runtime.journal.file import JournalWriter, read_journal
@@ -62,7 +62,7 @@ def read_plainly(raw: bytes) -> tuple[dict[str, Any], list[tuple[float, ...]], i
     at = 16 + length
     checksum = struct.unpack_from("<I", raw, at)[0]
     assert checksum == zlib.crc32(raw[:at])
-    found = json.loads(raw[16:at])
+    found = plain_json(raw[16:at])
     size = 12 * found["groups"] + 4
     at += 4
     steps = (len(raw) - at) // (size * found["records_per_step"])

@@ -15,7 +15,7 @@ import numpy as np
 import seedtune
 from fuzz import made_up
 from fuzz.blind import mutated_bytes
-from fuzz.target import ODD, Files, Target, require_equal
+from fuzz.target import ODD, Files, Target, plain_json, require_equal
 from fuzz.targets.journal import header, sealed
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_JSON, encoded, to_json
@@ -103,7 +103,7 @@ class RunTarget(Target):
 
     def _compare(self, data: RunData) -> None:
         folder = self.folder / "run"
-        written = json.loads((folder / "run.json").read_bytes())
+        written = plain_json((folder / "run.json").read_bytes())
         for name in ("created", "bundle", "bundle_sha256", "settings", "task", "state"):
             found = msgspec.to_builtins(getattr(data.description, name))
             require_equal(found, _known(written[name], found), name)
@@ -127,7 +127,7 @@ class RunTarget(Target):
             event = next(model.tune(self.folder / "train.jsonl", out=self.folder / "run", resume=True))
         assert isinstance(event, Prepared)
         # That journal.bin says the same is seen to before the first step.
-        written = json.loads((self.folder / "run" / "run.json").read_bytes())["settings"]
+        written = plain_json((self.folder / "run" / "run.json").read_bytes())["settings"]
         require_equal(dict(event.settings), _known(written, dict(event.settings)), "settings of the resumed run")
 
     def _append(self) -> None:
@@ -160,7 +160,7 @@ def _compare_lines(path: Any, records: Sequence[msgspec.Struct], key: str) -> No
     latest = {}
     for line in path.read_bytes().split(b"\n"):
         try:
-            value = json.loads(line)
+            value = plain_json(line)
             latest[value[key]] = value
         except ValueError:
             continue

@@ -16,7 +16,7 @@ import numpy as np
 
 from fuzz import made_up
 from fuzz.blind import LONG_LENGTHS, mutated_bytes
-from fuzz.target import Files, Target, WrongError, require_equal
+from fuzz.target import Files, Target, WrongError, plain_json, require_equal
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_JSON, encoded, to_json
 from seedtune.runtime.bundle.reader import Bundle
@@ -56,7 +56,7 @@ class StagesTarget(Target):
         bundle = Bundle.open(self.folder)
         files = StageFiles.of(bundle)
         raw = (self.folder / WEIGHTS).read_bytes()
-        written = json.loads((self.folder / STAGES).read_bytes())
+        written = plain_json((self.folder / STAGES).read_bytes())
         found = {name: len(stages) for name, stages in files.plan.graphs.items()}
         require_equal(found, {name: len(stages) for name, stages in written["graphs"].items()}, "stages")
         entries = self._tensors(files, raw)
@@ -78,7 +78,7 @@ class StagesTarget(Target):
     def _tensors(self, files: StageFiles, raw: bytes) -> dict[str, bytes]:
         """Name -> bytes by a plain reading of the header; the reader must have the same."""
         length = int.from_bytes(raw[:8], "little")
-        header = json.loads(raw[8 : 8 + length])
+        header = plain_json(raw[8 : 8 + length])
         entries = {}
         for name, entry in header.items():
             if name == "__metadata__":

@@ -14,12 +14,15 @@ from fuzz.target import ODD, Files, Target, require_equal
 from fuzz.targets.bundle import task_as_written
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_TOML, Pairs, encoded, pairs_of, to_toml
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.data.rows import Row
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.task.compile import CompiledTask
+from seedtune.runtime.model.splits import encode_rows
 from seedtune.runtime.task.definition import load_task
-from seedtune.runtime.task.structure import Task
+from seedtune.runtime.task.structure import Family, Task
 
-FILE = "task.toml"
+FILE, BUNDLE = "task.toml", "bundle"
+FAMILIES: tuple[Family, ...] = ("causal", "masked")
 CLASSIFICATION = {
     "name": "made-up",
     "kind": "classification",
@@ -45,8 +48,8 @@ class TaskTarget(Target):
 
     def make(self) -> dict[str, bytes]:
         """A classification task with a variant for masked models."""
-        self._tokenizer = made_up.tokenizer("pairs")
-        return {FILE: to_toml(pairs_of(CLASSIFICATION)).encode()}
+        files = {f"{BUNDLE}/{name}": raw for name, raw in made_up.bundle().items()}
+        return files | {FILE: to_toml(pairs_of(CLASSIFICATION)).encode()}
 
     def mutated(self, generator: random.Random) -> Files:
         """See the module docstring."""
@@ -68,17 +71,18 @@ class TaskTarget(Target):
         expected = task_as_written({name: written.get(name, found[name]) for name in found})
         require_equal(found, expected, "task")
         require_equal(sorted(written.keys() - found.keys()), [], "what the task does not know")
-        self._compile(task, path)
+        self._compile(task)
 
-    def _compile(self, task: Task, path: Any) -> None:
-        # Whether words are tokens of some model is not for the file to say.
-        for family, scope in (("causal", "suffix"), ("masked", "all")):
+    def _compile(self, task: Task) -> None:
+        """Puts it into a bundle of each family; whether words are tokens of some model is not for the file to say."""
+        folder = self.folder / BUNDLE
+        for family in FAMILIES:
             try:
-                compiled = CompiledTask(
-                    task.for_family(family), self._tokenizer, family, "<mask>", "<unk>", 64, scope, "</s>"
-                )
-                fields = dict.fromkeys([*task.fields, *task.response_fields], "a good film " * 9)
-                example = compiled.encode(fields)
+                files = made_up.bundle(task=msgspec.to_builtins(task.for_family(family)), family=family)
+                (folder / "manifest.json").write_bytes(files["manifest.json"])
+                compiled = Bundle.open(folder).compiled_task()
+                row = Row(dict.fromkeys([*task.fields, *task.response_fields], "a good film " * 9), 1, 0)
+                (example,) = encode_rows([row], compiled, "rows.jsonl")
             except SeedTuneError as error:
                 require_equal(error.remedy is not None, True, f"a remedy in {error}")
                 continue

@@ -4,6 +4,7 @@ import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.file.Files
+import java.nio.file.LinkOption
 import java.util.Base64
 import java.util.concurrent.ExecutionException
 import java.util.concurrent.ExecutorService
@@ -72,7 +73,7 @@ class MutatedInputsTest {
     }
 
     @Test
-    fun `a manifest is refused clearly or read right`() = tryAll("manifest") { folder, _ ->
+    fun `a manifest is refused clearly or read right`() = tryAll("manifest", refusesAll = false) { folder, _ ->
         val bundle = Bundle.open(folder)
         val task = bundle.compiledTask()
         val state = bundle.manifest.state
@@ -85,13 +86,13 @@ class MutatedInputsTest {
     }
 
     @Test
-    fun `stages are refused clearly or read right`() = tryAll("stages") { folder, _ -> StagePlan.of(Bundle.open(folder)).let { null } }
+    fun `stages are refused clearly or read right`() = tryAll("stages", refusesAll = false) { folder, _ -> StagePlan.of(Bundle.open(folder)).let { null } }
 
     @Test
     fun `a header of weights is refused clearly or read right`() = tryAll("weights") { folder, _ -> StagePlan.of(Bundle.open(folder)).let { null } }
 
     @Test
-    fun `a tokenizer is refused clearly or read right`() = tryAll("tokenizer") { folder, said ->
+    fun `a tokenizer is refused clearly or read right`() = tryAll("tokenizer", refusesAll = false) { folder, said ->
         val task = Bundle.open(folder).compiledTask()
         (said.keys.ifEmpty { setOf("a good film") }).associateWith { task.encode(mapOf("text" to it)).ids.toList() }
     }
@@ -161,7 +162,7 @@ class MutatedInputsTest {
     private fun reader() = Executors.newSingleThreadExecutor { work -> Thread(work).also { it.isDaemon = true } }
 
     private fun place(file: File, content: String) {
-        if (Files.isSymbolicLink(file.toPath()) || file.exists()) file.deleteRecursively()
+        if (Files.isDirectory(file.toPath(), LinkOption.NOFOLLOW_LINKS)) file.deleteRecursively() else Files.deleteIfExists(file.toPath())
         file.parentFile.mkdirs()
         when (content) {
             ":missing" -> return

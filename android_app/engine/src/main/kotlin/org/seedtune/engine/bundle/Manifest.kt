@@ -7,6 +7,7 @@ import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.json.parsed
 import org.seedtune.engine.json.reading
 import org.seedtune.engine.noise.Noise
 import org.seedtune.engine.task.Task
@@ -77,7 +78,7 @@ data class Manifest(
          * field, or a state layout that does not add up.
          */
         internal fun parse(text: String, path: String): Manifest {
-            val fields = read(path) { Json.parseToJsonElement(text).jsonObject }
+            val fields = read(path) { parsed(text).jsonObject }
             val version = read(path) { fields["format_version"]?.jsonPrimitive?.int }
             if (version != FORMAT_VERSION) {
                 throw SeedTuneException(
@@ -89,7 +90,7 @@ data class Manifest(
                 )
             }
             checkKind(read(path) { fields["objective"]?.jsonObject?.get(Objective.KIND)?.jsonPrimitive?.content }, path)
-            val manifest = read(path) { Json.decodeFromString(serializer(), text) }
+            val manifest = read(path) { Json.decodeFromJsonElement(serializer(), fields) }
             checkLayout(manifest.state, path)
             reading(path, "the manifest cannot be used", REMEDY) { check(manifest) }
             return manifest

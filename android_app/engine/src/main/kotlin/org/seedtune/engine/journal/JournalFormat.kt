@@ -3,18 +3,17 @@ package org.seedtune.engine.journal
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import kotlinx.serialization.SerializationException
-import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
-import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
-import kotlinx.serialization.json.long
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.files.Crc32
 import org.seedtune.engine.json.JsonText
+import org.seedtune.engine.json.parsed
 import org.seedtune.engine.json.reading
 import org.seedtune.engine.json.utf8
+import org.seedtune.engine.json.whole
 import org.seedtune.engine.noise.Noise
 
 /**
@@ -137,13 +136,13 @@ internal object JournalFormat {
 
     private fun parseHeader(text: ByteArray, path: String): Header {
         val header = reading(path, "the journal's header cannot be read", RESTORE) {
-            val fields = Json.parseToJsonElement(utf8(text)).jsonObject
+            val fields = parsed(utf8(text)).jsonObject
             Header(
-                fields.value("run_seed").long,
-                fields.value("state_parameters").int,
-                fields.value("groups").int,
-                fields.value("records_per_step").int,
-                fields.value("bundle_sha256").content,
+                fields.value("run_seed").whole,
+                Math.toIntExact(fields.value("state_parameters").whole),
+                Math.toIntExact(fields.value("groups").whole),
+                Math.toIntExact(fields.value("records_per_step").whole),
+                fields.value("bundle_sha256").also { require(it.isString) { "bundle_sha256 is no text" } }.content,
                 fields.field("settings").jsonObject.mapValues { it.value.jsonPrimitive },
             )
         }

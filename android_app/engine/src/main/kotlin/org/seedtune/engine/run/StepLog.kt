@@ -2,12 +2,12 @@ package org.seedtune.engine.run
 
 import java.io.Closeable
 import java.io.File
-import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.doubleOrNull
 import kotlinx.serialization.json.jsonObject
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.json.parsed
 import org.seedtune.engine.json.reading
 import org.seedtune.engine.telemetry.JsonLines
 import org.seedtune.engine.telemetry.MemorySample
@@ -86,7 +86,7 @@ internal class StepLog(file: File, recordedSteps: Int) : Closeable {
             return file.readText().substringBeforeLast('\n', "").split('\n').filter { it.isNotBlank() }.mapNotNull { line ->
                 // A line that is none is left out: the run does not need it.
                 try {
-                    reading(file.path, "this is no step", "delete the line") { Json.parseToJsonElement(line).jsonObject }
+                    reading(file.path, "this is no step", "delete the line") { parsed(line).jsonObject }
                 } catch (_: SeedTuneException) {
                     null
                 }

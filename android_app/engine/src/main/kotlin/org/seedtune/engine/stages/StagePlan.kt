@@ -10,6 +10,7 @@ import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonPrimitive
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.json.parsed
 import org.seedtune.engine.json.readPlainFile
 import org.seedtune.engine.json.reading
 import org.seedtune.engine.json.utf8
@@ -113,7 +114,7 @@ internal data class StagePlan(
         fun read(file: File): StagePlan {
             val raw = readPlainFile(file, "the stages", REMEDY)
             return reading(file.path, "the stages cannot be read", REMEDY) {
-                Json.decodeFromString(serializer(), utf8(raw)).also(::check)
+                Json.decodeFromJsonElement(serializer(), parsed(utf8(raw))).also(::check)
             }
         }
 
@@ -147,7 +148,7 @@ internal data class StagePlan(
             val prefix = bundle.manifest.languageModel.prefix
             val wanted = setOf("probe", "eval") + (if (prefix == null) emptySet() else setOf("prefix"))
             val layers = plan.graphs.values.flatten().flatMap { it.layerInputs.values }
-            val strange = (plan.graphs.keys - wanted) + (wanted - plan.graphs.keys) +
+            val strange = plan.graphs.values.flatten().map { it.graph }.filterNot { it in bundle.manifest.files } + (plan.graphs.keys - wanted) + (wanted - plan.graphs.keys) +
                 layers.filter { (_, layer) -> layer >= (prefix?.layers ?: 0) }.map { (name, layer) -> "$name $layer" }
             if (strange.isNotEmpty()) {
                 throw SeedTuneException("the stages are not those of this bundle", file.path, strange.first(), "stages of $wanted", REMEDY)

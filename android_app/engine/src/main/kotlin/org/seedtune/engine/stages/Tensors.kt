@@ -3,15 +3,15 @@ package org.seedtune.engine.stages
 import ai.onnxruntime.OnnxJavaType
 import java.io.File
 import java.io.RandomAccessFile
-import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
-import kotlinx.serialization.json.long
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.json.parsed
 import org.seedtune.engine.json.reading
 import org.seedtune.engine.json.utf8
+import org.seedtune.engine.json.whole
 
 /** A tensor of the weights file: its type, its shape in elements, and its bytes from [offset] on. */
 internal class Tensor(val type: OnnxJavaType, val shape: LongArray, val offset: Long, val sizeBytes: Int)
@@ -42,15 +42,15 @@ internal object Tensors {
                 val length = java.lang.Long.reverseBytes(file.readLong())
                 require(length in 2..minOf(MAX_HEADER_BYTES, file.length() - Long.SIZE_BYTES)) { "a header of $length bytes" }
                 val text = ByteArray(length.toInt()).also(file::readFully)
-                val header = Json.parseToJsonElement(utf8(text)).jsonObject
+                val header = parsed(utf8(text)).jsonObject
                 (header - "__metadata__").mapValues { (name, entry) -> tensor(name, entry.jsonObject, Long.SIZE_BYTES + length, file.length()) }
             }
         }
 
     private fun tensor(name: String, entry: JsonObject, start: Long, fileBytes: Long): Tensor {
         val type = requireNotNull(TYPES[entry.getValue("dtype").jsonPrimitive.content]) { "$name has a type that is not known" }
-        val shape = entry.getValue("shape").jsonArray.map { it.jsonPrimitive.long }.toLongArray()
-        val offsets = entry.getValue("data_offsets").jsonArray.map { it.jsonPrimitive.long }
+        val shape = entry.getValue("shape").jsonArray.map { it.jsonPrimitive.whole }.toLongArray()
+        val offsets = entry.getValue("data_offsets").jsonArray.map { it.jsonPrimitive.whole }
         require(offsets.size == 2 && shape.all { it >= 0 }) { "$name has no such place or shape" }
         val (first, end) = offsets
         // A dimension of 0 first: the product of the others may be beyond any number.

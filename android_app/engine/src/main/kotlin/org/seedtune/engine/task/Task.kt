@@ -53,6 +53,7 @@ data class Task(
             require(labels.size >= 2, "a task needs labels to choose from", labels.map { it.value }, "at least two")
             for (values in listOf(labels.map { it.value }, labels.map { it.word }, labels.map { it.name })) {
                 require(values.distinct().size == labels.size, "two labels are the same", values, "values, words and names of their own")
+                require(values.none { it.isBlank() }, "a label is empty", values, "a value, a word and a name")
             }
         }
     }
