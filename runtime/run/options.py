@@ -28,6 +28,7 @@ DESCRIPTIONS = {
     "estimator": "How the slope of the loss is measured.",
     "optimizer": "How measured slopes become steps.",
 }
+MAX_INTEGER = 2**63 - 1
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 
@@ -134,7 +135,10 @@ def _fits(value: object, annotation: Any) -> bool:
         converted = msgspec.convert(value, annotation)
     except (msgspec.ValidationError, OverflowError, UnicodeEncodeError):
         return False
-    return not isinstance(converted, float) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(converted, float):
+        return isinstance(value, float) and math.isfinite(value)
+    # A file of JSON holds no larger ones.
+    return not isinstance(converted, int) or abs(converted) <= MAX_INTEGER
 
 
 def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:

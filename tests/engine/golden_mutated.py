@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fuzz.watch import fuzz
 
-# Target -> inputs. More of them: python scripts/fuzz --corpus FOLDER/mutated, beside a version.json as golden files have.
+# Target -> inputs; `python scripts/fuzz --corpus FOLDER/mutated` writes more.
 INPUTS = {"journal": 150, "cache": 150, "manifest": 100, "stages": 60, "weights": 60, "tokenizer": 60, "run": 40}
 
 

@@ -31,6 +31,8 @@ internal enum class Role {
     RESIDENT,
 }
 
+private const val MOST_BYTES = 1e15
+
 /** An int64 constant that differs between stages of one stage graph. */
 @Serializable
 internal data class Numbers(val shape: List<Int>, val values: List<Long>) {
@@ -69,15 +71,11 @@ internal data class Stage(
 @Serializable
 internal data class BatchBytes(val fixed: Double, val token: Double, val pair: Double, val reach: Double, val prefix: Double) {
     /** Whether every factor is one of bytes; the bound is a guess, far above any. */
-    val isSize: Boolean get() = listOf(fixed, token, pair, reach, prefix).all { it in 0.0..MOST }
+    val isSize: Boolean get() = listOf(fixed, token, pair, reach, prefix).all { it in 0.0..MOST_BYTES }
 
     fun of(rows: Int, tokens: Int, prefixTokens: Int = 0): Long {
         val ofRow = tokens * token + tokens.toLong() * tokens * pair + tokens.toLong() * prefixTokens * reach + prefixTokens * prefix
         return (fixed + rows * ofRow).toLong()
-    }
-
-    private companion object {
-        const val MOST = 1e15
     }
 }
 

@@ -4,6 +4,8 @@ import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import org.seedtune.engine.SeedTuneException
 
+private val KINDS = setOf("classification", "completion")
+
 /** One label: its [value] in the data, its [word] for the model, its [name] for people (also accepted in the data). */
 @Serializable
 data class Label(val value: String, val word: String, val name: String = "")
@@ -60,9 +62,5 @@ data class Task(
 
     private fun require(holds: Boolean, what: String, value: Any, rule: String) {
         if (!holds) throw SeedTuneException(what, value = value, rule = rule)
-    }
-
-    private companion object {
-        val KINDS = setOf("classification", "completion")
     }
 }
