@@ -49,6 +49,7 @@ def attempt(target: Target, seed: int) -> dict[str, Any]:
 def _attempt(target: Target, seed: int) -> dict[str, Any]:
     files = target.mutated_by(seed)
     verdict, text = "accepted", ""
+    target.said = None
     with target.placed(files):
         started = time.perf_counter()
         signal.setitimer(signal.ITIMER_REAL, LIMIT_SECONDS)

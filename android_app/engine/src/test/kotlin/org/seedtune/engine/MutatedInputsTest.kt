@@ -89,7 +89,7 @@ class MutatedInputsTest {
     fun `stages are refused clearly or read right`() = tryAll("stages", refusesAll = false) { folder, _ -> StagePlan.of(Bundle.open(folder)).let { null } }
 
     @Test
-    fun `a header of weights is refused clearly or read right`() = tryAll("weights") { folder, _ -> StagePlan.of(Bundle.open(folder)).let { null } }
+    fun `a header of weights is refused clearly or read right`() = tryAll("weights", refusesAll = false) { folder, _ -> StagePlan.of(Bundle.open(folder)).let { null } }
 
     @Test
     fun `a tokenizer is refused clearly or read right`() = tryAll("tokenizer", refusesAll = false) { folder, said ->
@@ -108,7 +108,10 @@ class MutatedInputsTest {
         null
     }
 
-    /** Reads every input of [target]; with [refusesAll], what Python refuses must be refused here. */
+    /**
+     * Reads every input of [target]; with [refusesAll], what Python refuses must be refused here. Where that is not asked, JSON may be
+     * spelled more freely here (a number in quotes, a tab in a text) or a part that this engine does not read may be spoilt.
+     */
     private fun tryAll(target: String, refusesAll: Boolean = true, read: (File, JsonObject) -> Map<String, Any>?) {
         val lines = Golden.file("mutated/$target.jsonl").readLines()
         val folder = temporary.newFolder()
