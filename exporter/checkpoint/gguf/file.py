@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from gguf import dequantize
-from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.modeling_gguf_pytorch_utils import (
