@@ -36,7 +36,7 @@ def as_written(raw: bytes) -> dict[str, Any]:
 
 def task_as_written(task: dict[str, Any]) -> dict[str, Any]:
     """A task with the fields that may be left out."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "labels": [],
         "response": "",
         "truncate": "",

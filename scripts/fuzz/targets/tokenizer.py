@@ -78,7 +78,8 @@ class TokenizerTarget(Target):
         plain.no_padding()
         plain.encode_special_tokens = True
         rows = [Row({"text": text}, place, 0) for place, text in enumerate(TEXTS, 1)]
-        self.said = {}
+        said: dict[str, list[int]] = {}
+        self.said = said
         for text, example in zip(TEXTS, encode_rows(rows, compiled, str(self.folder / "rows.jsonl")), strict=True):
             # A task that knows how many rows the embedding has refuses what lies behind them.
             most = getattr(compiled, "vocabulary_size", 2**63)
@@ -87,7 +88,7 @@ class TokenizerTarget(Target):
             require_equal(
                 0 <= example.position < len(example.ids) <= compiled.task.max_tokens, True, "the row's length"
             )
-            self.said[text] = example.ids.tolist()
+            said[text] = example.ids.tolist()
             if example.truncated_tokens == 0:
                 row = compiled.task.template.replace("{text}", text)
                 expected = plain.encode(row).ids[: len(example.ids)]

@@ -147,14 +147,14 @@ internal object JournalFormat {
             )
         }
         requireWithin("run_seed", header.runSeed, 0, Noise.WORD_MASK, path)
-        requireWithin("state_parameters", header.stateParameters.toLong(), 1, Int.MAX_VALUE.toLong(), path)
-        requireWithin("groups", header.groups.toLong(), 1, MAX_GROUPS, path)
-        requireWithin("records_per_step", header.recordsPerStep.toLong(), 1, MAX_RECORDS_PER_STEP, path)
+        requireWithin("state_parameters", header.stateParameters, 1, Int.MAX_VALUE.toLong(), path)
+        requireWithin("groups", header.groups, 1, MAX_GROUPS, path)
+        requireWithin("records_per_step", header.recordsPerStep, 1, MAX_RECORDS_PER_STEP, path)
         return header
     }
 
-    private fun requireWithin(name: String, value: Long, least: Long, most: Long, path: String) {
-        if (value !in least..most) {
+    private fun requireWithin(name: String, value: Number, least: Long, most: Long, path: String) {
+        if (value.toLong() !in least..most) {
             throw SeedTuneException("$name in the journal's header is out of range", path, value, "$least to $most", RESTORE)
         }
     }
