@@ -92,8 +92,10 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _pairs(content: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     for name, value in content.items():
-        # What is nested more deeply is no setting either, and may be nested without an end.
-        if isinstance(value, dict) and depth < MAX_DEPTH:
+        # What is nested more deeply is no setting either, and may be nested without an end. An empty table says nothing
+        # of a part, and is no value of anything else.
+        is_table = isinstance(value, dict) and (value or (not prefix and name in PARTS))
+        if is_table and depth < MAX_DEPTH:
             yield from _pairs(value, f"{prefix}{name}.", depth + 1)
         else:
             yield prefix + name, value
