@@ -26,6 +26,8 @@ from seedtune.runtime.telemetry.events import Prepared
 from seedtune.runtime.telemetry.steplog import JsonLinesWriter
 
 STEPS = 4
+# Of records; what a field of any type holds may go deeper.
+DEPTH = 6
 ROWS = '{"text": "a good film", "label": "1"}\n{"text": "a bad film", "label": "0"}\n'
 SETTINGS: dict[str, Any] = {
     "steps": 6,
@@ -147,12 +149,14 @@ class RunTarget(Target):
             path.write_bytes(before) if before else path.unlink()
 
 
-def _known(written: Any, found: Any) -> Any:
+def _known(written: Any, found: Any, depth: int = 0) -> Any:
     """What is ``written``, without fields that ``found`` does not have, and with those that may be left out."""
+    if depth > DEPTH:
+        return written
     if isinstance(found, dict) and isinstance(written, dict):
-        return {name: _known(written.get(name), item) for name, item in found.items()}
+        return {name: _known(written.get(name), item, depth + 1) for name, item in found.items()}
     if isinstance(found, list) and isinstance(written, list) and len(found) == len(written):
-        return [_known(one, other) for one, other in zip(written, found, strict=True)]
+        return [_known(one, other, depth + 1) for one, other in zip(written, found, strict=True)]
     return written
 
 
