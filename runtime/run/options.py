@@ -215,10 +215,10 @@ def _dotted() -> dict[str, str]:
 
 def _kind(part: str, word: object) -> type[msgspec.Struct]:
     for kind in PARTS[part]:
-        if str(word).replace("-", "_") == word_of(kind):
+        if isinstance(word, str) and word.replace("-", "_") == word_of(kind):
             return kind
     words = [word_of(kind) for kind in PARTS[part]]
-    close = difflib.get_close_matches(str(word), words, 1)
+    close = difflib.get_close_matches(word if isinstance(word, str) else "", words, 1)
     raise SeedTuneError(
         f"there is no such {part}",
         value=word,

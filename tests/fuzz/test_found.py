@@ -168,6 +168,7 @@ def test_a_seed_beyond_32_bits_is_refused_in_a_journal(tmp_path: Path, seed: int
         f"learning_rate = {10**400}",
         f"steps = 0x{'f' * 5000}",
         "steps = 0",
+        f"optimizer = 0x{'f' * 5000}",
         "momentum = 0.5",
         "[estimator]\nepsilon = {}",
         "learning_rate = 0.1\n[optimizer]\nlearning_rate = 0.2",
