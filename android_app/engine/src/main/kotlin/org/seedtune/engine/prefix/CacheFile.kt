@@ -136,8 +136,9 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
                 throw SeedTuneException("the prefix cache has been altered", path.path, "an entry's checksum at offset $end", remedy = REMEDY)
             }
             val tokens = fields.getLong(KEY_BYTES)
+            // Of a uint64, so what is below 0 is more than any file holds; so is what would overflow.
+            if (tokens < 0 || tokens > (size - end - ALIGNMENT) / layout.bytesPerToken) return
             val after = end + ALIGNMENT + tokens * layout.bytesPerToken
-            if (after > size) return
             entries[hexadecimal(head.copyOf(KEY_BYTES))] = Entry(end + ALIGNMENT, tokens.toInt(), fields.getInt(KEY_BYTES + Long.SIZE_BYTES))
             end = padded(after)
         }
