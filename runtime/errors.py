@@ -49,12 +49,20 @@ class SeedTuneError(Exception):
         """The whole message: one line of what and where, then one line each for value, rule and remedy."""
         lines = [f"{self.file}: {self.what}" if self.file else self.what]
         if self.value is not None:
-            lines.append(f"  found:  {shorten(repr(self.value))}")
+            lines.append(f"  found:  {shorten(shown(self.value))}")
         if self.rule:
             lines.append(f"  rule:   {self.rule}")
         if self.remedy:
             lines.append(f"  remedy: {self.remedy}")
         return "\n".join(lines)
+
+
+def shown(value: object) -> str:
+    """``value`` as Python spells it; what cannot be spelled (nested too deeply, too many digits) by its type."""
+    try:
+        return repr(value)
+    except (RecursionError, ValueError):
+        return f"a {type(value).__name__} too large to be shown"
 
 
 def shorten(text: str, limit: int = 240) -> str:

@@ -18,6 +18,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from seedtune.exporter.checkpoint.family import family_of
 from seedtune.exporter.checkpoint.limits import padding_id_of, usable_positions
+from seedtune.exporter.checkpoint.loading import LOADER_ERRORS
 from seedtune.exporter.checkpoint.skeleton import Attention, build_skeleton
 from seedtune.exporter.checkpoint.tokenizer import clean_backend
 from seedtune.runtime.errors import SeedTuneError
@@ -87,8 +88,20 @@ class Checkpoint(ABC):
 
         Reading or copying a parameter before :meth:`tensors` fills it yields garbage and commits its memory;
         tracing does neither. Non-persistent buffers (rotary frequencies, position ids) hold real values.
+
+        Raises:
+            SeedTuneError: the configuration describes no model that transformers can build.
         """
-        return build_skeleton(self.config, self.family, attention)
+        try:
+            return build_skeleton(self.config, self.family, attention)
+        except LOADER_ERRORS as error:
+            raise SeedTuneError(
+                "transformers cannot build the model that the configuration describes",
+                file=self.source,
+                value=f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}",
+                rule="numbers that belong together",
+                remedy="use the configuration that came with these weights",
+            ) from error
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
@@ -24,6 +23,7 @@ from seedtune.exporter.checkpoint.finite import check_finite
 from seedtune.exporter.checkpoint.foreign import refuse_adapter_files, refuse_mlx, wrappers_of
 from seedtune.exporter.checkpoint.loading import check_ties, load_whole
 from seedtune.exporter.checkpoint.quiet import quiet
+from seedtune.exporter.checkpoint.sizes import require_sizes
 from seedtune.exporter.checkpoint.skeleton import Attention, stored_tensors
 from seedtune.exporter.checkpoint.tokenizer import load_tokenizer
 from seedtune.exporter.checkpoint.weight_files import CANDIDATES, WeightFiles, find_weight_files
@@ -55,6 +55,7 @@ class FolderCheckpoint(Checkpoint):
         refuse_adapter_files(present, whole, folder)
         super().__init__(source or str(folder), read_config(folder))
         self.weight_files: WeightFiles = find_weight_files(folder)
+        require_sizes(self.config, None, folder / "config.json")
         self.wrappers = wrappers_of(self.weight_files.names)
         if self.wrappers:
             wrapped = re.compile("|".join(self.wrappers))
@@ -122,7 +123,7 @@ def read_config(folder: Path) -> PretrainedConfig:
         )
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SeedTuneError(
             "the configuration is not JSON",
             file=f"{file}:{getattr(error, 'lineno', 1)}",
@@ -145,7 +146,9 @@ def read_config(folder: Path) -> PretrainedConfig:
             config: PretrainedConfig = AutoConfig.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
             )
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, StrictDataclassError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever transformers stumbles over in values that it does not expect
         raise SeedTuneError(
             "transformers does not know this configuration",
             file=file,

@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from seedtune.exporter.checkpoint.quiet import quiet
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.native import refusing, require_usable_ids
 
 # One of these must exist: without any, transformers 5 makes an empty tokenizer and does not complain.
 VOCABULARY_FILES = (
@@ -37,17 +38,9 @@ def load_tokenizer(folder: Path, gguf_file: str | None = None) -> PreTrainedToke
             remedy="copy the tokenizer's files from where the model came from",
         )
     extra = {} if gguf_file is None else {"gguf_file": gguf_file}
-    try:
-        with quiet():
-            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **extra)
-    except Exception as error:  # the tokenizers library raises it bare on a damaged file
-        raise SeedTuneError(
-            "the tokenizer cannot be read",
-            file=folder / (gguf_file or "tokenizer.json"),
-            value=_first_line(error),
-            rule="transformers' AutoTokenizer opens it, without remote code",
-            remedy="fetch the tokenizer's files again",
-        ) from error
+    file = folder / (gguf_file or "tokenizer.json")
+    with quiet(), refusing("the tokenizer cannot be read", "fetch the tokenizer's files again", file):
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **extra)
 
 
 def clean_backend(tokenizer: PreTrainedTokenizerBase, source: str) -> Tokenizer:
@@ -65,12 +58,8 @@ def clean_backend(tokenizer: PreTrainedTokenizerBase, source: str) -> Tokenizer:
             rule="a tokenizer that the tokenizers library runs (tokenizer.json)",
             remedy="convert it with transformers.convert_slow_tokenizer, or choose another model",
         )
+    require_usable_ids(backend, source)
     copy = Tokenizer.from_str(backend.to_str())
     copy.no_truncation()
     copy.no_padding()
     return copy
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"

@@ -83,7 +83,7 @@ def find_weight_files(folder: Path) -> WeightFiles:
 def _shards(index: Path) -> tuple[Path, ...]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SeedTuneError(
             "the index of the shards cannot be read",
             file=index,
@@ -100,7 +100,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
                 rule="shards are plain file names beside their index",
                 remedy="fetch the checkpoint again, from a source you trust",
             )
-    missing = [name for name in names if not (index.parent / name).is_file()]
+    missing = [name for name in names if not _is_file(index.parent / name)]
     if missing or not names:
         raise SeedTuneError(
             "a shard is missing",
@@ -110,6 +110,13 @@ def _shards(index: Path) -> tuple[Path, ...]:
             remedy="fetch the missing files",
         )
     return tuple(index.parent / name for name in names)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file system takes
+        return False
 
 
 def _safetensors_types(file: Path) -> dict[str, str]:
@@ -163,7 +170,7 @@ def damaged(file: Path, error: BaseException) -> SeedTuneError:
     return SeedTuneError(
         "the file is damaged or was cut short",
         file=file,
-        value=f"{file.stat().st_size:,} bytes; {type(error).__name__}: {first}",
+        value=f"{file.stat().st_size if file.exists() else 0:,} bytes; {type(error).__name__}: {first}",
         rule="a complete safetensors, PyTorch or GGUF file",
         remedy="fetch the file again and compare its size with the source's",
     )

@@ -12,14 +12,18 @@ from typing import Literal
 import msgspec
 
 from seedtune.runtime.bundle.objective import Objective, check_objective, require_known_objective
+from seedtune.runtime.decoding import decoded
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
 from seedtune.runtime.noise import BITS_PER_WORD
+from seedtune.runtime.task.structure import MAX_SIZE
 
 FORMAT_VERSION = 5
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 TOKENIZER = "tokenizer.json"
+REMEDY = "export the bundle again"
+MAX_SEED = 2**32 - 1
 # How matrices are stored; int8 also multiplies in 8 bits, the others in float32.
 Storage = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 
@@ -97,36 +101,25 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
         SeedTuneError: no JSON, a newer format version, a missing or unknown field, or a state layout that does not
             add up.
     """
-    try:
-        version = msgspec.json.decode(raw, type=_Versioned).format_version
-    except msgspec.DecodeError as error:
-        raise SeedTuneError(
-            f"the manifest cannot be read ({error})",
-            file=path,
-            rule="a bundle's manifest.json as seedtune export writes it",
-            remedy="export the bundle again",
-        ) from error
+    rule = "a bundle's manifest.json as seedtune export writes it"
+    version = decoded(raw, _Versioned, path, "the manifest cannot be read", rule, REMEDY).format_version
     if version != FORMAT_VERSION:
         raise SeedTuneError(
             "the bundle was written in a format that this version does not read",
             file=path,
             value=version,
             rule=f"format_version {FORMAT_VERSION}",
-            remedy="upgrade seedtune" if version > FORMAT_VERSION else "export the bundle again with this version",
+            remedy="upgrade seedtune" if version > FORMAT_VERSION else f"{REMEDY} with this version",
         )
     require_known_objective(raw, path)
+    rule = f"format version {version}, see docs/reference/bundle.md"
     try:
-        manifest = msgspec.json.decode(raw, type=Manifest)
+        manifest = decoded(raw, Manifest, path, "the manifest does not follow its format", rule, REMEDY)
     except SeedTuneError as error:
+        if error.file is not None:
+            raise
         what = f"the task in the manifest cannot be used: {error.what}"
-        raise error.at(path, what, "export the bundle again") from error
-    except msgspec.DecodeError as error:
-        raise SeedTuneError(
-            f"the manifest does not follow its format ({error})",
-            file=path,
-            rule=f"format version {version}, see docs/reference/bundle.md",
-            remedy="export the bundle again",
-        ) from error
+        raise error.at(path, what, REMEDY) from error
     _check_layout(manifest.state, path)
     check_objective(manifest.objective, path)
     return manifest
@@ -140,20 +133,31 @@ def _check_layout(layout: StateLayout, path: Path) -> None:
     end = 0
     for target in layout.targets:
         size = target.out_features * target.rank
-        if target.offset < end or target.offset % BITS_PER_WORD or size <= 0:
+        positive = min(target.out_features, target.in_features, target.rank) > 0
+        if target.offset < end or target.offset % BITS_PER_WORD or not positive:
             raise SeedTuneError(
                 f"the state layout is inconsistent at target {target.name}",
                 file=path,
                 value=target.offset,
-                rule=f"offsets are multiples of {BITS_PER_WORD}, in order, without overlap",
-                remedy="export the bundle again",
+                rule=f"sizes above 0; offsets are multiples of {BITS_PER_WORD}, in order, without overlap",
+                remedy=REMEDY,
             )
         end = target.offset + size
-    if layout.parameters % BITS_PER_WORD or end > layout.parameters or not layout.targets:
+    # What is larger than its targets need would only be memory.
+    fits = end <= layout.parameters < end + BITS_PER_WORD and layout.parameters <= MAX_SIZE
+    if layout.parameters % BITS_PER_WORD or not fits or not layout.targets:
         raise SeedTuneError(
             "the state layout does not fit its size",
             file=path,
             value=layout.parameters,
-            rule=f"a multiple of {BITS_PER_WORD}, at least {end}",
-            remedy="export the bundle again",
+            rule=f"a multiple of {BITS_PER_WORD}, at least {end}, and no more than that takes",
+            remedy=REMEDY,
+        )
+    if not 0 <= layout.adapter_seed <= MAX_SEED:
+        raise SeedTuneError(
+            "the seed of the adapters is out of range",
+            file=path,
+            value=layout.adapter_seed,
+            rule=f"0 to {MAX_SEED}",
+            remedy=REMEDY,
         )

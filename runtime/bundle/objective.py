@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.task.structure import Scope, Task
+from seedtune.runtime.task.structure import MAX_SIZE, Scope, Task
 
 GRAPHS = {"probe": "probe.onnx", "eval": "eval.onnx", "update": "update.onnx"}
 MAX_PREFIX_DIMENSION = 1 << 16
+MAX_PARAMETERS = 2**63 - 1
 # How keys and values of a prefix are stored.
 PrefixStorage = Literal["fp32", "fp16", "int8"]
 PREFIX_GRAPH = {"prefix": "prefix.onnx"}
@@ -107,7 +108,7 @@ def require_known_objective(raw: bytes, path: Path) -> None:
     """Raises SeedTuneError where the manifest ``raw`` has an objective that this version does not know."""
     try:
         kind = msgspec.json.decode(raw, type=_WithObjective).objective.kind
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return  # the whole manifest's own error says more
     known = [str(objective.__struct_config__.tag) for objective in OBJECTIVES]
     if kind not in known:
@@ -121,7 +122,24 @@ def require_known_objective(raw: bytes, path: Path) -> None:
 
 
 def check_objective(objective: Objective, path: Path) -> None:
-    """Raises SeedTuneError where the prefix layout of ``objective`` cannot be; ``path`` is the manifest's."""
+    """Raises SeedTuneError where ``objective`` cannot be; ``path`` is the manifest's."""
+    model = objective.model
+    for name, size, least, most in (
+        ("parameters", model.parameters, 0, MAX_PARAMETERS),
+        ("hidden_size", model.hidden_size, 1, MAX_SIZE),
+        ("vocabulary_size", model.vocabulary_size, 1, MAX_SIZE),
+        ("max_positions", model.max_positions, 1, MAX_SIZE),
+        ("padding_id", model.padding_id, 0, model.vocabulary_size - 1),
+        *(("label_word_ids", index, 0, model.vocabulary_size - 1) for index in objective.label_word_ids),
+    ):
+        if not least <= size <= most:
+            raise SeedTuneError(
+                f"the manifest's {name} is out of range",
+                file=path,
+                value=size,
+                rule=f"{least:,} to {most:,}",
+                remedy="export the bundle again",
+            )
     layout = objective.prefix
     if (layout is None) != (objective.scope == "all"):
         raise SeedTuneError(
@@ -133,7 +151,7 @@ def check_objective(objective: Objective, path: Path) -> None:
         )
     if layout is None:
         return
-    sizes = (layout.layers, layout.key_heads, layout.head_size, max(1, layout.entering))
+    sizes = (layout.layers, layout.key_heads, layout.head_size, layout.entering or 1)
     if not all(0 < size <= MAX_PREFIX_DIMENSION for size in sizes):
         raise SeedTuneError(
             "the prefix layout is out of range",

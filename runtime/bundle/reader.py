@@ -13,10 +13,12 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
-from seedtune.runtime.bundle.stage_plan import STAGES, StagePlan, decode_plan
+from seedtune.runtime.bundle.stage_plan import STAGES, StagePlan, decode_plan, require_fitting
+from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import require_utf8, sha256_of
 from seedtune.runtime.task.compile import CompiledTask
+from seedtune.runtime.task.native import refusing, require_usable_ids
 
 STAGE_GRAPH = re.compile(r"[a-z]+\.stage\d+\.onnx")
 REMEDY = "copy the bundle again, or export it again"
@@ -63,13 +65,15 @@ class Bundle:
                 file=path,
                 remedy="give the folder that seedtune export wrote",
             )
-        raw = manifest_path.read_bytes()
+        raw = read_plain_file(manifest_path, "the manifest", REMEDY)
         manifest = decode_manifest(raw, manifest_path)
         required = {*manifest.graphs.values(), WEIGHTS, TOKENIZER, STAGES}
         _require_files(manifest, required, manifest_path, allowed=STAGE_GRAPH)
         for name, entry in manifest.files.items():
             _verify(path / name, entry.size_bytes, entry.sha256 if verify_weights or name != WEIGHTS else None)
-        plan = decode_plan((path / STAGES).read_bytes(), path / STAGES)
+        plan = decode_plan(read_plain_file(path / STAGES, "the stages", REMEDY), path / STAGES)
+        prefix = manifest.objective.prefix
+        require_fitting(plan, manifest.graphs.keys(), prefix.layers if prefix else 0, path / STAGES)
         _require_files(manifest, required | set(plan.files), manifest_path)
         return cls(path, manifest, hashlib.sha256(raw).hexdigest(), plan)
 
@@ -89,15 +93,10 @@ class Bundle:
             SeedTuneError: this version of tokenizers cannot read it.
         """
         path = self.path / TOKENIZER
-        try:
-            return Tokenizer.from_file(str(path))
-        except Exception as error:
-            raise SeedTuneError(
-                "the tokenizer cannot be read",
-                file=path,
-                value=str(error),
-                remedy="upgrade the tokenizers package",
-            ) from error
+        with refusing("the tokenizer cannot be read", "upgrade the tokenizers package", path):
+            tokenizer = Tokenizer.from_file(str(path))
+            require_usable_ids(tokenizer, path)
+            return tokenizer
 
     def compiled_task(self) -> CompiledTask:
         """The task of the bundle, ready to encode rows.
@@ -106,17 +105,21 @@ class Bundle:
             SeedTuneError: the tokenizer gives the label words other ids than the graphs were built for.
         """
         model = self.manifest.objective.model
-        compiled = CompiledTask(
-            self.manifest.objective.task,
-            self.tokenizer(),
-            model.family,
-            model.mask_token,
-            model.unknown_token,
-            model.max_positions,
-            self.manifest.objective.scope,
-            model.end_token,
-            vocabulary_size=model.vocabulary_size,
-        )
+        tokenizer = self.tokenizer()
+        try:
+            compiled = CompiledTask(
+                self.manifest.objective.task,
+                tokenizer,
+                model.family,
+                model.mask_token,
+                model.unknown_token,
+                model.max_positions,
+                self.manifest.objective.scope,
+                model.end_token,
+                vocabulary_size=model.vocabulary_size,
+            )
+        except SeedTuneError as error:
+            raise error.at(self.path) from error
         if tuple(compiled.label_word_ids) != self.manifest.objective.label_word_ids:
             raise SeedTuneError(
                 "the tokenizer gives the label words other ids than the graphs were built for",

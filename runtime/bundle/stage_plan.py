@@ -7,25 +7,36 @@ differs between them (weights, their places in the state) are inputs.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
+from seedtune.runtime.decoding import decoded
 from seedtune.runtime.errors import SeedTuneError
 
 STAGES = "stages.json"
 # The inputs of a suffix graph that have the layers of the model as their first axis.
 LAYERED = ("keys", "values", "key_scales", "value_scales")
+# What update.onnx does is no work for stages: it reads no weights.
+UNSTAGED = "update"
+REMEDY = "export the bundle again"
 
 Role = Literal["streamed", "mapped", "resident"]
+Size = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+# Factors of bytes; the bound is a guess, far above any.
+Factor = Annotated[float, Meta(ge=0, le=1e15)]
 
 
 class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An int64 constant that differs between stages of one stage graph: ``values`` in row-major order."""
 
-    shape: tuple[int, ...]
-    values: tuple[int, ...]
+    shape: tuple[Size, ...]
+    values: tuple[Int64, ...]
 
 
 class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +53,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     graph: str
     values: dict[str, str]
-    layers: dict[str, tuple[str, int]]
+    layers: dict[str, tuple[str, Size]]
     weights: dict[str, str]
     numbers: dict[str, Numbers]
     outputs: dict[str, str]
@@ -51,11 +62,11 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class BatchBytes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of B rows of T tokens with prefixes of P tokens: fixed + B (T token + T^2 pair + T P reach + P prefix)."""
 
-    fixed: float
-    token: float
-    pair: float
-    reach: float
-    prefix: float
+    fixed: Factor
+    token: Factor
+    pair: Factor
+    reach: Factor
+    prefix: Factor
 
     def of(self, rows: int, tokens: int, prefix: int = 0) -> int:
         """Bytes of ``rows`` rows of ``tokens`` tokens with prefixes of ``prefix`` tokens."""
@@ -117,24 +128,38 @@ def decode_plan(raw: bytes, path: Path) -> StagePlan:
     Raises:
         SeedTuneError: it does not follow its format, or a stage reads what no earlier one gives.
     """
-    try:
-        plan = msgspec.json.decode(raw, type=StagePlan)
-    except msgspec.DecodeError as error:
-        raise SeedTuneError(
-            f"the stages cannot be read ({error})",
-            file=path,
-            rule="see docs/reference/bundle.md",
-            remedy="export it again",
-        ) from error
+    plan = decoded(raw, StagePlan, path, "the stages cannot be read", "see docs/reference/bundle.md", REMEDY)
+    unknown = [name for name in plan.packed if name not in plan.roles]
     for stage in (stage for stages in plan.graphs.values() for stage in stages):
-        unknown = [name for name in stage.weights.values() if name not in plan.roles]
+        unknown += [name for name in stage.weights.values() if name not in plan.roles]
         unknown += [name for name, _ in stage.layers.values() if name not in LAYERED]
-        if "/" in stage.graph or unknown:
-            raise SeedTuneError(
-                "the stages do not fit together",
-                file=path,
-                value=unknown[0] if unknown else stage.graph,
-                rule="stage graphs beside stages.json, and tensors that the plan lists",
-                remedy="export the bundle again",
-            )
+        unknown += [name for name, each in stage.numbers.items() if math.prod(each.shape) != len(each.values)]
+        unknown += [stage.graph] if "/" in stage.graph else []
+    unknown += sorted(plan.graphs.keys() ^ plan.memory.keys())
+    unknown += [name for name, stages in plan.graphs.items() if not stages]
+    if unknown:
+        raise SeedTuneError(
+            "the stages do not fit together",
+            file=path,
+            value=unknown[0],
+            rule="stage graphs beside stages.json, tensors that the plan lists, numbers that fill their shape, and "
+            "stages and memory of each graph",
+            remedy=REMEDY,
+        )
     return plan
+
+
+def require_fitting(plan: StagePlan, graphs: Iterable[str], layers: int, path: Path) -> None:
+    """Raises SeedTuneError unless ``plan`` is one of a bundle of ``graphs`` whose prefixes have ``layers`` layers."""
+    wanted = set(graphs) - {UNSTAGED}
+    strange = sorted(plan.graphs.keys() ^ wanted)
+    for stages in plan.graphs.values():
+        strange += [f"{name} {layer}" for stage in stages for name, layer in stage.layers.values() if layer >= layers]
+    if strange:
+        raise SeedTuneError(
+            "the stages are not those of this bundle",
+            file=path,
+            value=strange[0],
+            rule=f"stages of {', '.join(sorted(wanted))}, and layers below {layers}",
+            remedy=REMEDY,
+        )

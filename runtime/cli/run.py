@@ -24,9 +24,8 @@ from seedtune.runtime.cli.options import (
     print_json,
 )
 from seedtune.runtime.cli.settings_options import with_settings
-from seedtune.runtime.run.config_file import read_config
+from seedtune.runtime.run.config_file import read_settings
 from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.options import without_other_kinds
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult
 
@@ -73,7 +72,7 @@ def run_command(
         seedtune run bundle --train train.jsonl --out run --config run.toml --optimizer momentum
     """
     RunFolder(out, resume=resume).check()
-    given = without_other_kinds(read_config(config) if config else {}, settings) | settings
+    given = (read_settings(config, settings, resume) if config else {}) | settings
     with seedtune.open(bundle, memory_limit=memory_limit, threads=threads) as model:
         tuning = model.tune(
             train,

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
-from seedtune.runtime.journal.format import Header, Journal, Record, decode, encode_header, encode_record
+from seedtune.runtime.journal.format import RESTORE, Header, Journal, Record, decode, encode_header, encode_record
 
 
 def read_journal(path: Path) -> Journal:
@@ -19,11 +20,7 @@ def read_journal(path: Path) -> Journal:
     Raises:
         SeedTuneError: it is missing or damaged (a torn last step is not damage).
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SeedTuneError(f"the journal cannot be read ({error.strerror})", file=path) from error
-    return decode(raw, str(path))
+    return decode(read_plain_file(path, "the journal", RESTORE), str(path))
 
 
 class JournalWriter:

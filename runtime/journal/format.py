@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from seedtune.runtime.decoding import decoded
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import derive_seed
 
@@ -34,6 +35,14 @@ CHECKSUM = struct.Struct("<I")
 MAX_HEADER_BYTES = 1 << 20
 MAX_GROUPS = 1 << 20
 MAX_RECORDS_PER_STEP = 1 << 16
+# Field of the header -> the most that it may be; the least is 1, and 0 for a seed.
+MOST = {
+    "run_seed": 2**32 - 1,
+    "state_parameters": 2**31 - 1,
+    "groups": MAX_GROUPS,
+    "records_per_step": MAX_RECORDS_PER_STEP,
+}
+RESTORE = "restore the journal from a copy, or start a new run"
 
 Floats = npt.NDArray[np.float32]
 
@@ -137,6 +146,7 @@ def decode(raw: bytes, path: str) -> Journal:
             file=path,
             value=raw[: len(MAGIC)],
             rule=f"a file that starts with {MAGIC!r}",
+            remedy=RESTORE,
         )
     _, version, length = PREFIX.unpack_from(raw)
     if version != VERSION:
@@ -153,23 +163,28 @@ def decode(raw: bytes, path: str) -> Journal:
     start = body + CHECKSUM.size
     if length > MAX_HEADER_BYTES or len(raw) < start:
         raise SeedTuneError(
-            "the journal's header is cut short", file=path, value=f"{len(raw)} bytes", rule=f">= {start}"
+            "the journal's header is cut short",
+            file=path,
+            value=f"{len(raw)} bytes",
+            rule=f">= {start}",
+            remedy=RESTORE,
         )
     (checksum,) = CHECKSUM.unpack_from(raw, body)
     if zlib.crc32(raw[:body]) != checksum:
-        raise SeedTuneError("the journal's header has been altered", file=path, rule="its CRC-32 matches")
-    try:
-        header = msgspec.json.decode(raw[PREFIX.size : body], type=Header)
-    except msgspec.DecodeError as error:
-        raise SeedTuneError(f"the journal's header cannot be read ({error})", file=path) from error
-    sizes = header.groups, header.records_per_step
-    if not (0 < sizes[0] <= MAX_GROUPS and 0 < sizes[1] <= MAX_RECORDS_PER_STEP):
         raise SeedTuneError(
-            "the journal's header is out of range",
-            file=path,
-            value=f"{sizes[0]} groups, {sizes[1]} records a step",
-            rule=f"1 to {MAX_GROUPS:,} groups, 1 to {MAX_RECORDS_PER_STEP:,} records a step",
+            "the journal's header has been altered", file=path, rule="its CRC-32 matches", remedy=RESTORE
         )
+    rule = "the fields of docs/reference/journal.md"
+    header = decoded(raw[PREFIX.size : body], Header, path, "the journal's header cannot be read", rule, RESTORE)
+    for name, most in MOST.items():
+        if not (name != "run_seed") <= getattr(header, name) <= most:
+            raise SeedTuneError(
+                "the journal's header is out of range",
+                file=path,
+                value=f"{getattr(header, name)} {name}",
+                rule=f"{int(name != 'run_seed')} to {most:,} {name}",
+                remedy=RESTORE,
+            )
     return _records(raw, start, checksum, header, path)
 
 

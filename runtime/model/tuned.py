@@ -111,7 +111,11 @@ def journal_of(path: Path, description: RunDescription, bundle: Bundle) -> Journ
         SeedTuneError: it is damaged, or belongs to another run.
     """
     journal = read_journal(path / JOURNAL_FILE)
-    if journal.header != header_of(description.settings, bundle):
+    try:
+        header = header_of(description.settings, bundle)
+    except SeedTuneError as error:
+        raise error.at(path / RUN_FILE) from error
+    if journal.header != header:
         raise SeedTuneError(
             "the journal belongs to another run than run.json says",
             file=path / JOURNAL_FILE,
@@ -122,9 +126,18 @@ def journal_of(path: Path, description: RunDescription, bundle: Bundle) -> Journ
 
 
 def header_of(settings: dict[str, int | float | str], bundle: Bundle) -> Header:
-    """The header of the journal of a run with ``settings`` (flat, as in run.json)."""
+    """The header of the journal of a run with ``settings`` (flat, as in run.json).
+
+    Raises:
+        SeedTuneError: they have no seed, or name an estimator that this version does not know.
+    """
+    seed = settings.get("seed", 0)
+    if type(seed) is not int:
+        raise SeedTuneError(
+            "the settings have no seed", value=seed, rule="a whole number", remedy="restore the file from a copy"
+        )
     return Header(
-        run_seed=int(settings.get("seed", 0)),
+        run_seed=seed,
         state_parameters=bundle.manifest.state.parameters,
         groups=1,
         records_per_step=estimator_of(settings).probes,

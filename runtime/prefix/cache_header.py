@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.decoding import decoded
 from seedtune.runtime.errors import SeedTuneError
 
 MAGIC = b"SEEDPREF"
@@ -59,10 +60,9 @@ def require_start(raw: bytes, header: CacheHeader, path: Path) -> None:
         raise SeedTuneError(
             "the header of the prefix cache has been altered", file=path, rule="its CRC-32 matches", remedy=REMEDY
         )
-    try:
-        found = msgspec.json.decode(raw[START.size : end], type=CacheHeader)
-    except msgspec.DecodeError as error:
-        raise SeedTuneError(f"the header of the prefix cache cannot be read ({error})", file=path) from error
+    what = "the header of the prefix cache cannot be read"
+    rule = "bundle_sha256 and layout, see docs/reference/run-folder.md"
+    found = decoded(raw[START.size : end], CacheHeader, path, what, rule, REMEDY)
     if found != header:
         raise SeedTuneError(
             "the prefix cache belongs to another bundle (model, task or tokenizer)",

@@ -7,6 +7,7 @@ the chosen kind are options like any other.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import typing
@@ -27,6 +28,7 @@ DESCRIPTIONS = {
     "estimator": "How the slope of the loss is measured.",
     "optimizer": "How measured slopes become steps.",
 }
+MAX_INTEGER = 2**63 - 1
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 
@@ -130,16 +132,19 @@ def check(settings: msgspec.Struct) -> None:
 
 def _fits(value: object, annotation: Any) -> bool:
     try:
-        msgspec.convert(value, annotation)
-    except msgspec.ValidationError:
+        converted = msgspec.convert(value, annotation)
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError):
         return False
-    return not isinstance(value, float) or math.isfinite(value)
+    if isinstance(converted, float):
+        return isinstance(value, float) and math.isfinite(value)
+    # A file of JSON holds no larger ones.
+    return not isinstance(converted, int) or abs(converted) <= MAX_INTEGER
 
 
 def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:
     """``settings`` with ``options`` in place of some of its values; see `run.settings.Settings.changed`."""
     known = {option.name: option for option in options_of(type(settings))}
-    given = {_plain(name): value for name, value in options.items()}
+    given = {plain_name(name): value for name, value in options.items()}
     for name, value in given.items():
         if name not in known:
             close = difflib.get_close_matches(name, [*known, *_dotted()], 1)
@@ -149,8 +154,10 @@ def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:
                 rule=", ".join(known),
                 remedy=f"did you mean {close[0]}?" if close else "leave it out",
             )
-        if known[name].kind is float and isinstance(value, int):
-            given[name] = float(value)
+        if known[name].kind is float and type(value) is int:
+            # One that no float holds stays, and is out of range.
+            with contextlib.suppress(OverflowError):
+                given[name] = float(value)
     changes: dict[str, Any] = {}
     for part in (name for name in PARTS if hasattr(settings, name)):
         before = getattr(settings, part)
@@ -171,6 +178,19 @@ def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:
     return msgspec.structs.replace(settings, **changes, **given)
 
 
+def check_each(settings: msgspec.Struct, options: Mapping[str, Any]) -> None:
+    """Raises SeedTuneError where one of ``options`` is none, or out of range whatever the others are."""
+    known = {option.name: option for option in options_of(type(settings))}
+    for name, value in options.items():
+        option = known.get(plain_name(name))
+        kinds = {part: of for part, words in _words().items() for of in words if option and of in option.of}
+        check(chosen(settings, kinds | {name: value}))
+
+
+def _words() -> dict[str, list[str]]:
+    return {part: [word_of(kind) for kind in kinds] for part, kinds in PARTS.items()}
+
+
 def without_other_kinds(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """``settings`` of a file without what they say of kinds that ``given`` options replace by others."""
     kept = dict(settings)
@@ -180,7 +200,7 @@ def without_other_kinds(settings: Mapping[str, Any], given: Mapping[str, Any]) -
     return kept
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """The option that a dotted name of run.json stands for: ``optimizer.kind`` is ``optimizer``; others as they are."""
     return _dotted().get(name, name)
 
@@ -195,10 +215,10 @@ def _dotted() -> dict[str, str]:
 
 def _kind(part: str, word: object) -> type[msgspec.Struct]:
     for kind in PARTS[part]:
-        if str(word).replace("-", "_") == word_of(kind):
+        if isinstance(word, str) and word.replace("-", "_") == word_of(kind):
             return kind
     words = [word_of(kind) for kind in PARTS[part]]
-    close = difflib.get_close_matches(str(word), words, 1)
+    close = difflib.get_close_matches(word if isinstance(word, str) else "", words, 1)
     raise SeedTuneError(
         f"there is no such {part}",
         value=word,

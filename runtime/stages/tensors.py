@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from seedtune.runtime.decoding import decoded
 from seedtune.runtime.errors import SeedTuneError
 
 # safetensors type -> the number of its element type in ONNX (onnx.proto, TensorProto.DataType), and bytes an element.
@@ -21,6 +26,8 @@ ELEMENT_TYPES = {
 }
 INT4 = 22
 MAX_HEADER_BYTES = 100 << 20
+DAMAGED = "the weights file has a damaged header"
+REMEDY = "copy or export the bundle again"
 
 
 @dataclass(frozen=True)
@@ -43,32 +50,48 @@ def read_header(path: Path, packed: frozenset[str] = frozenset()) -> dict[str, T
     Raises:
         SeedTuneError: the header is damaged, or a tensor lies outside the file.
     """
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > MAX_HEADER_BYTES:
-                raise ValueError(f"a header of {length:,} bytes")
-            header = json.loads(file.read(length))
-        return {
-            name: _tensor(name, entry, 8 + length, path.stat().st_size, name in packed)
-            for name, entry in header.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SeedTuneError(
-            f"the weights file has a damaged header ({error})", file=path, remedy="copy or export the bundle again"
-        ) from error
+    file_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(MAX_HEADER_BYTES, file_bytes):
+            raise _damaged(path, f"a header of {length:,} bytes")
+        raw = file.read(length)
+    rule = "a safetensors file as seedtune export writes it"
+    header = decoded(raw, dict[str, msgspec.Raw], path, DAMAGED, rule, REMEDY)
+    header.pop("__metadata__", None)
+    return {
+        name: _tensor(
+            name,
+            decoded(bytes(entry), _Entry, path, DAMAGED, rule, REMEDY),
+            8 + length,
+            path,
+            file_bytes,
+            name in packed,
+        )
+        for name, entry in header.items()
+    }
 
 
-def _tensor(name: str, entry: dict[str, object], start: int, file_bytes: int, packed: bool) -> Tensor:
-    element_type, element_bytes = ELEMENT_TYPES[str(entry["dtype"])]
-    shape = tuple(int(size) for size in entry["shape"])  # type: ignore[attr-defined]
-    first, end = (int(offset) for offset in entry["data_offsets"])  # type: ignore[attr-defined]
-    size = element_bytes
-    for dimension in shape:
-        size *= dimension
-    if end - first != size or first < 0 or start + end > file_bytes:
-        raise ValueError(f"{name} does not fit: bytes {first} to {end}")
+class _Entry(msgspec.Struct):
+    dtype: str
+    shape: tuple[Annotated[int, Meta(ge=0)], ...]
+    data_offsets: tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]]
+
+
+def _tensor(name: str, entry: _Entry, start: int, path: Path, file_bytes: int, packed: bool) -> Tensor:
+    if entry.dtype not in ELEMENT_TYPES:
+        raise _damaged(path, f"{name} has the type {entry.dtype}")
+    element_type, element_bytes = ELEMENT_TYPES[entry.dtype]
+    first, end = entry.data_offsets
+    shape, size = entry.shape, element_bytes * math.prod(entry.shape)
+    if end - first != size or start + end > file_bytes:
+        raise _damaged(path, f"{name} does not fit: bytes {first} to {end}")
     if packed:
+        if entry.dtype != "U8" or not shape:
+            raise _damaged(path, f"{name} is to hold two values a byte: {entry.dtype} {list(shape)}")
         element_type, shape = INT4, (*shape[:-1], 2 * shape[-1])
     return Tensor(element_type, shape, start + first, size)
+
+
+def _damaged(path: Path, reason: str) -> SeedTuneError:
+    return SeedTuneError(f"{DAMAGED} ({reason})", file=path, remedy=REMEDY)

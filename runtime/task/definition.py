@@ -83,7 +83,9 @@ def load_task(name_or_path: str) -> Task:
             remedy="save it as UTF-8",
         ) from error
     except OSError as error:
-        raise SeedTuneError(f"the task file cannot be read ({error.strerror})", file=path) from error
+        raise SeedTuneError(
+            f"the task file cannot be read ({error.strerror})", file=path, remedy="check the path and its permissions"
+        ) from error
     return parse_task(text, str(path))
 
 
@@ -95,7 +97,8 @@ def parse_task(text: str, file: str) -> Task:
     """
     try:
         raw = tomllib.loads(text.replace("\r\n", "\n"))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # TOMLDecodeError is a ValueError; others are of numbers with more digits than Python reads.
         raise SeedTuneError(
             f"the task file is not valid TOML: {error}",
             file=f"{file}:{_line_of(error, text)}",
@@ -115,7 +118,7 @@ def parse_task(text: str, file: str) -> Task:
         raise error.at(file) from error
 
 
-def _line_of(error: tomllib.TOMLDecodeError, text: str) -> int:
+def _line_of(error: ValueError | RecursionError, text: str) -> int:
     # The line is an attribute since Python 3.14 only; before, it stands in the message, or "at end of document".
     found = re.search(r"at line (\d+)", str(error))
     return int(found[1]) if found else text.count("\n") + 1

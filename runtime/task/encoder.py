@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tokenizers import AddedToken, Encoding, Tokenizer
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.native import refusing
 from seedtune.runtime.task.plain_text import PRIVATE, plain_text
 from seedtune.runtime.task.template import MASK_FIELD, template_parts
 
@@ -142,15 +143,17 @@ class Encoder:
         return [self._content_of.get(index) or str(self._tokenizer.id_to_token(index)) for index in ids]
 
     def _encode(self, text: str, add_special_tokens: bool = True) -> Encoding:
-        try:
-            return self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
-        except Exception as error:  # the tokenizers library raises it bare, where a vocabulary has no unknown token
-            raise SeedTuneError(
-                f"the tokenizer cannot encode this text ({error})",
-                value=text,
-                rule="text that the tokenizer's vocabulary covers",
-                remedy="change the text, or choose another model",
-            ) from error
+        # A panic of the library is no Exception.
+        with refusing("the tokenizer fails on a text", "use the tokenizer that belongs to the model, whole"):
+            try:
+                return self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+            except Exception as error:  # the library raises it bare, where a vocabulary has no unknown token
+                raise SeedTuneError(
+                    f"the tokenizer cannot encode this text ({error})",
+                    value=text,
+                    rule="text that the tokenizer's vocabulary covers",
+                    remedy="change the text, or choose another model",
+                ) from error
 
     def _is_mask(self, raw_id: int) -> bool:
         return self.mask_id is not None and self._id_of_stand_in.get(raw_id) == self.mask_id

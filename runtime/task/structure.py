@@ -17,6 +17,8 @@ from seedtune.runtime.task.template import count_masks, template_fields
 Family = Literal["causal", "masked"]
 # Which tokens of a row the state acts at: those behind its text, the one whose output is scored, or all.
 Scope = Literal["suffix", "last", "all"]
+# A Kotlin Int holds no more.
+MAX_SIZE = 2**31 - 1
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,8 +171,8 @@ def _check_template(task: Task) -> None:
         task.truncate,
         f"one of: {', '.join(fields)}",
     )
-    _require(task.max_tokens > 0, "max_tokens is out of range", task.max_tokens, "> 0")
-    _require(task.max_characters > 0, "max_characters is out of range", task.max_characters, "> 0")
+    for name, size in (("max_tokens", task.max_tokens), ("max_characters", task.max_characters)):
+        _require(0 < size <= MAX_SIZE, f"{name} is out of range", size, f"1 to {MAX_SIZE:,}")
     _require(bool(task.label_field.strip()), "label_field is empty", task.label_field, "a field of the data")
     _require(
         task.label_field not in fields,

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.telemetry.records import FORMAT_VERSION, RUN_FILE, RunDescription
 
@@ -51,12 +52,7 @@ def read_json(path: Path, record_type: type[Record]) -> Record:
     Raises:
         SeedTuneError: it cannot be read, or is no such record.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SeedTuneError(
-            f"cannot read: {error.strerror}", file=path, remedy="check the file and its permissions"
-        ) from error
+    content = read_plain_file(path, "the file", "check the file and its permissions")
     try:
         return msgspec.json.decode(content, type=record_type)
     except (ValueError, RecursionError) as error:

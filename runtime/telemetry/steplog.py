@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from seedtune.runtime.decoding import require_plain_file
 from seedtune.runtime.errors import SeedTuneError
 
 MAX_LINE_BYTES = 16 * 1024 * 1024  # a guess: a thousand times the longest sensible row of text
@@ -126,6 +127,7 @@ def read_json_lines(path: str | os.PathLike[str], record_type: type[Record]) -> 
         ``path:line``.
     """
     path = Path(path)
+    require_plain_file(path, "the log", "give the file that a run wrote")
     decoder = msgspec.json.Decoder(record_type)
     records: list[Record] = []
     try:

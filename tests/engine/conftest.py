@@ -14,6 +14,7 @@ import golden as files
 import golden_rows
 import golden_tokens
 import pytest
+from golden_mutated import write_mutated
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 import seedtune
@@ -114,6 +115,7 @@ def golden(
     write_run(folder / "runs" / names[-1], bundle_of(*CASES[0]), tiny_data, optimizer="momentum")
     files.write_json(folder / "runs.json", names)
     files.write_grouped(folder / "grouped")
+    write_mutated(folder)
     files.write_memory(folder / "memory.json", [bundle_of(*case) for case in CASES])
     return folder
 

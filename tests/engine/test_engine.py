@@ -59,6 +59,7 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         "LoopTest",
         "ManifestTest",
         "RowsTest",
+        "MutatedInputsTest",
         "GroupedTest",
         "EngineApiTest",
     } <= names

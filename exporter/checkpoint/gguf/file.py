@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from gguf import dequantize
-from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.modeling_gguf_pytorch_utils import (
@@ -33,6 +32,7 @@ from seedtune.exporter.checkpoint.gguf.shared_reader import shared_reader
 from seedtune.exporter.checkpoint.gguf.tokenizer import load_gguf_tokenizer
 from seedtune.exporter.checkpoint.loading import SHOWN, load_whole, mismatched, missing
 from seedtune.exporter.checkpoint.quiet import quiet
+from seedtune.exporter.checkpoint.sizes import require_sizes
 from seedtune.exporter.checkpoint.skeleton import Attention, first_names, stored_tensors
 from seedtune.runtime.errors import SeedTuneError
 
@@ -55,6 +55,7 @@ class GgufCheckpoint(Checkpoint):
         config = _read_config(path, self.architecture)
         settle_keys(config, self.header, path)
         super().__init__(source or str(path), config)
+        require_sizes(self.config, [tensor.shape for tensor in self.header.tensors], path)
         self.pretrained_tokenizer  # noqa: B018 - a broken vocabulary is refused now, not after the export
 
     @cached_property
@@ -133,14 +134,14 @@ class GgufCheckpoint(Checkpoint):
                 continue
             try:
                 values = dequantize(stored.data, stored.tensor_type)
-            except (NotImplementedError, ValueError) as error:
+                done = processor.process(  # type: ignore[no-untyped-call]
+                    weights=values,
+                    name=stored.name,
+                    tensor_key_mapping=names,
+                    parsed_parameters={"tensors": deposited},
+                )
+            except (NotImplementedError, ValueError, IndexError, TypeError) as error:
                 raise _unsupported(self.path, f"{stored.name}: {stored.tensor_type.name}", error) from error
-            done = processor.process(  # type: ignore[no-untyped-call]
-                weights=values,
-                name=stored.name,
-                tensor_key_mapping=names,
-                parsed_parameters={"tensors": deposited},
-            )
             if done.name is None:
                 continue
             # Unquantised blocks are read-only views of the file, which torch does not take.
@@ -182,7 +183,9 @@ def _read_config(path: Path, architecture: str) -> PretrainedConfig:
                 str(path.parent), gguf_file=path.name, local_files_only=True
             )
             return config
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OSError, StrictDataclassError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever transformers stumbles over in values that it does not expect
         raise _unsupported(path, architecture, error) from error
 
 

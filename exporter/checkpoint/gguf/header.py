@@ -17,6 +17,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 from gguf.quants import quant_shape_to_byte_shape
 
 from seedtune.exporter.checkpoint.weight_files import damaged
+from seedtune.runtime.decoding import require_plain_file
 from seedtune.runtime.errors import SeedTuneError
 
 MAGIC = b"GGUF"
@@ -24,6 +25,8 @@ VERSIONS = (2, 3)
 DEFAULT_ALIGNMENT = 32
 # More than any model has layers; vocabularies are longer.
 SHORT = 1_024
+# GGML_MAX_DIMS
+MAX_RANK = 4
 SCALARS = {
     GGUFValueType.UINT8: "<B",
     GGUFValueType.INT8: "<b",
@@ -49,12 +52,14 @@ class StoredTensor:
     """One tensor of the file.
 
     Attributes:
+        shape: of its values.
         data: read-only view of the mapped file: the values of a float type in the tensor's own shape, else
             bytes [rows..., bytes of a row], as ``gguf.dequantize`` takes them.
     """
 
     name: str
     tensor_type: GGMLQuantizationType
+    shape: tuple[int, ...]
     data: np.ndarray
 
 
@@ -83,6 +88,7 @@ def read_header(path: Path) -> GgufHeader:
     Raises:
         SeedTuneError: if it is no GGUF of a known version, ends early, or is one part of several.
     """
+    require_plain_file(path, "the model", "give the GGUF file")
     try:
         header = _Cursor(np.memmap(path, dtype=np.uint8, mode="r")).header()
     except (ValueError, struct.error, OSError, OverflowError, KeyError) as error:
@@ -105,6 +111,7 @@ def read_texts(path: Path, key: str) -> list[str]:
     Raises:
         SeedTuneError: if the file is no GGUF of a known version, ends early, or has no such array.
     """
+    require_plain_file(path, "the model", "give the GGUF file")
     try:
         return _Cursor(np.memmap(path, dtype=np.uint8, mode="r")).texts(key)
     except (ValueError, struct.error, OSError, OverflowError, KeyError) as error:
@@ -125,6 +132,8 @@ class _Cursor:
         arrays: dict[str, tuple[float, ...] | None] = {}
         for _ in range(fields):
             key, kind = self._text(), GGUFValueType(self._scalar("<I"))
+            if key in values or key in arrays:
+                raise ValueError(f"the key {key} stands there twice")
             if kind == GGUFValueType.ARRAY:
                 arrays[key] = self._array()
             else:
@@ -158,20 +167,28 @@ class _Cursor:
     def _tensors(self, count: int, alignment: object) -> tuple[StoredTensor, ...]:
         if not isinstance(alignment, int) or alignment <= 0:
             raise ValueError(f"alignment {alignment!r}")
-        described = []
+        described, names = [], set()
         for _ in range(count):
             name = self._text()
+            if name in names:
+                raise ValueError(f"the tensor {name} stands there twice")
+            names.add(name)
             rank = self._scalar("<I")
+            if rank > MAX_RANK:
+                raise ValueError(f"the tensor {name} has {rank} dimensions")
             # GGUF lists the fastest-moving dimension first.
             shape = tuple(reversed([self._scalar("<Q") for _ in range(rank)]))
             described.append((name, shape, GGMLQuantizationType(self._scalar("<I")), self._scalar("<Q")))
         start = -(-self._at // alignment) * alignment
         return tuple(
-            StoredTensor(name, kind, self._data(name, shape, kind, start + offset))
+            StoredTensor(name, kind, shape, self._data(name, shape, kind, start + offset))
             for name, shape, kind, offset in described
         )
 
     def _data(self, name: str, shape: tuple[int, ...], kind: GGMLQuantizationType, offset: int) -> np.ndarray:
+        if not shape:
+            # quant_shape_to_byte_shape needs an axis, and a scalar is no weight.
+            raise ValueError(f"the tensor {name} has no dimensions")
         if kind in UNQUANTISED:
             dtype, stored = np.dtype(UNQUANTISED[kind]), shape
         else:

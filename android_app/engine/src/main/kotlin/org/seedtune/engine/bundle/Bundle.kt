@@ -3,6 +3,9 @@ package org.seedtune.engine.bundle
 import java.io.File
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.files.sha256Of
+import org.seedtune.engine.json.readPlainFile
+import org.seedtune.engine.json.reading
+import org.seedtune.engine.json.utf8
 import org.seedtune.engine.stages.StagePlan
 import org.seedtune.engine.task.CompiledTask
 import org.seedtune.engine.tokenizer.Tokenizer
@@ -21,7 +24,9 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
      *
      * @throws SeedTuneException the tokenizer cannot be used, or gives the label words other ids than the graphs were built for.
      */
-    internal fun compiledTask(): CompiledTask {
+    internal fun compiledTask(): CompiledTask = reading(folder.path, "the tokenizer cannot be used", REMEDY, ::compile)
+
+    private fun compile(): CompiledTask {
         val objective = manifest.languageModel
         val model = objective.model
         val file = File(folder, TOKENIZER)
@@ -65,8 +70,8 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
                     "this folder has no ${Manifest.FILE}, so it is not a bundle", folder.path, remedy = "choose the folder that seedtune export wrote",
                 )
             }
-            val raw = file.readBytes()
-            val manifest = Manifest.parse(String(raw), file.path)
+            val raw = readPlainFile(file, "the manifest", REMEDY)
+            val manifest = Manifest.parse(reading(file.path, "the manifest is no text", REMEDY) { utf8(raw) }, file.path)
             val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, StagePlan.FILE) +
                 (if (manifest.languageModel.prefix == null) emptySet() else setOf("prefix.onnx"))
             val listed = manifest.files.keys

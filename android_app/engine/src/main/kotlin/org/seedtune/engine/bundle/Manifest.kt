@@ -2,12 +2,13 @@ package org.seedtune.engine.bundle
 
 import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
-import kotlinx.serialization.SerializationException
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.json.parsed
+import org.seedtune.engine.json.reading
 import org.seedtune.engine.noise.Noise
 import org.seedtune.engine.task.Task
 
@@ -64,6 +65,11 @@ data class Manifest(
         internal const val FILE = "manifest.json"
         internal const val FORMAT_VERSION = 5
         private const val REMEDY = "export the bundle again"
+        private const val MAX_PREFIX_DIMENSION = 1L shl 16
+        private const val MAX_SIZE = Int.MAX_VALUE.toLong()
+        private val STORAGES = setOf("fp32", "fp16", "bf16", "int8", "int4")
+        private val PREFIX_STORAGES = setOf("fp32", "fp16", "int8")
+        private val FAMILIES = setOf("causal", "masked")
 
         /**
          * Parses and checks a manifest.
@@ -72,7 +78,7 @@ data class Manifest(
          * field, or a state layout that does not add up.
          */
         internal fun parse(text: String, path: String): Manifest {
-            val fields = read(path) { Json.parseToJsonElement(text).jsonObject }
+            val fields = read(path) { parsed(text).jsonObject }
             val version = read(path) { fields["format_version"]?.jsonPrimitive?.int }
             if (version != FORMAT_VERSION) {
                 throw SeedTuneException(
@@ -84,8 +90,9 @@ data class Manifest(
                 )
             }
             checkKind(read(path) { fields["objective"]?.jsonObject?.get(Objective.KIND)?.jsonPrimitive?.content }, path)
-            val manifest = read(path) { Json.decodeFromString(serializer(), text) }
+            val manifest = read(path) { Json.decodeFromJsonElement(serializer(), fields) }
             checkLayout(manifest.state, path)
+            reading(path, "the manifest cannot be used", REMEDY) { check(manifest) }
             return manifest
         }
 
@@ -100,20 +107,43 @@ data class Manifest(
             )
         }
 
-        private fun <T> read(path: String, parse: () -> T): T =
-            try {
-                parse()
-            } catch (error: SerializationException) {
-                throw SeedTuneException("the manifest does not follow its format (${error.message})", path, remedy = REMEDY, cause = error)
-            } catch (error: IllegalArgumentException) {
-                throw SeedTuneException("the manifest cannot be read (${error.message})", path, remedy = REMEDY, cause = error)
+        private fun <T> read(path: String, parse: () -> T): T = reading(path, "the manifest does not follow its format", REMEDY, parse)
+
+        private fun check(manifest: Manifest) {
+            requireOneOf("storage", manifest.storage, STORAGES)
+            val (model, task, labelWordIds, prefix) = manifest.languageModel
+            requireOneOf("family", model.family, FAMILIES)
+            requireWithin("hidden_size", model.hiddenSize.toLong(), 1, MAX_SIZE)
+            requireWithin("vocabulary_size", model.vocabularySize.toLong(), 1, MAX_SIZE)
+            requireWithin("max_positions", model.maxPositions.toLong(), 1, MAX_SIZE)
+            requireWithin("padding_id", model.paddingId, 0, model.vocabularySize - 1L)
+            requireWithin("max_tokens", task.maxTokens.toLong(), 1, model.maxPositions.toLong())
+            requireWithin("adapter_seed", manifest.state.adapterSeed, 0, Noise.WORD_MASK)
+            labelWordIds.forEach { requireWithin("label_word_ids", it.toLong(), 0, model.vocabularySize - 1L) }
+            task.check()
+            if (prefix == null) return
+            requireOneOf("prefix storage", prefix.storage, PREFIX_STORAGES)
+            for (size in listOf(prefix.layers, prefix.keyHeads, prefix.headSize)) {
+                requireWithin("a size of the prefix", size.toLong(), 1, MAX_PREFIX_DIMENSION)
             }
+            val values = Math.multiplyExact(Math.multiplyExact(2 * prefix.layers, prefix.keyHeads), prefix.headSize)
+            Math.multiplyExact(values, Float.SIZE_BYTES)
+        }
+
+        private fun requireOneOf(name: String, value: String, known: Set<String>) {
+            if (value !in known) throw SeedTuneException("$name is not one that this version knows", value = value, rule = known.joinToString())
+        }
+
+        private fun requireWithin(name: String, value: Long, least: Long, most: Long) {
+            if (value !in least..most) throw SeedTuneException("$name is out of range", value = value, rule = "$least to $most")
+        }
 
         private fun checkLayout(layout: StateLayout, path: String) {
             var end = 0L
             for (target in layout.targets) {
                 val size = target.outFeatures.toLong() * target.rank
-                if (target.offset < end || target.offset % Noise.BITS_PER_WORD != 0 || size <= 0) {
+                val positive = target.outFeatures > 0 && target.inFeatures > 0 && target.rank > 0
+                if (target.offset < end || target.offset % Noise.BITS_PER_WORD != 0 || !positive) {
                     throw SeedTuneException(
                         "the state layout is inconsistent at target ${target.name}",
                         path,
@@ -124,8 +154,12 @@ data class Manifest(
                 }
                 end = target.offset + size
             }
-            if (layout.parameters % Noise.BITS_PER_WORD != 0 || end > layout.parameters || layout.targets.isEmpty()) {
-                throw SeedTuneException("the state layout does not fit its size", path, layout.parameters, "at least $end", REMEDY)
+            // What is larger than its targets need would only be memory.
+            val fits = layout.parameters in end until end + Noise.BITS_PER_WORD
+            if (layout.parameters % Noise.BITS_PER_WORD != 0 || !fits || layout.targets.isEmpty()) {
+                throw SeedTuneException(
+                    "the state layout does not fit its size", path, layout.parameters, "at least $end, and no more than that takes", REMEDY,
+                )
             }
         }
     }

@@ -9,20 +9,15 @@ import java.nio.channels.FileChannel
 import java.nio.file.StandardOpenOption
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.files.writeDurably
+import org.seedtune.engine.json.readPlainFile
 
 /**
  * The journal in [file].
  *
  * @throws SeedTuneException it is missing, damaged or of another format version; a torn last step is not damage.
  */
-fun readJournal(file: File): Journal {
-    val raw = try {
-        file.readBytes()
-    } catch (error: IOException) {
-        throw SeedTuneException("the journal cannot be read (${error.message})", file.path, cause = error)
-    }
-    return JournalFormat.decode(raw, file.path)
-}
+fun readJournal(file: File): Journal =
+    JournalFormat.decode(readPlainFile(file, "the journal", JournalFormat.RESTORE), file.path)
 
 /** Appends steps; each is on the storage when [append] returns, and survives a power cut. */
 internal class JournalWriter private constructor(

@@ -3,16 +3,18 @@ package org.seedtune.engine.journal
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import kotlinx.serialization.SerializationException
-import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
-import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
-import kotlinx.serialization.json.long
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.files.Crc32
 import org.seedtune.engine.json.JsonText
+import org.seedtune.engine.json.parsed
+import org.seedtune.engine.json.reading
+import org.seedtune.engine.json.utf8
+import org.seedtune.engine.json.whole
+import org.seedtune.engine.noise.Noise
 
 /**
  * The bytes of a journal, format version 2. All numbers little-endian; the same as the Python runtime's.
@@ -32,8 +34,9 @@ internal object JournalFormat {
     private const val PREFIX_BYTES = 16
     private const val VERSION = 2
     private const val MAX_HEADER_BYTES = 1 shl 20
-    private const val MAX_GROUPS = 1 shl 20
-    private const val MAX_RECORDS_PER_STEP = 1 shl 16
+    private const val MAX_GROUPS = 1L shl 20
+    private const val MAX_RECORDS_PER_STEP = 1L shl 16
+    const val RESTORE = "restore the journal from a copy, or start a new run"
     private val MAGIC = "SEEDTUNE".toByteArray(Charsets.US_ASCII)
 
     private fun payloadBytes(groups: Int) = 3 * Float.SIZE_BYTES * groups
@@ -75,20 +78,20 @@ internal object JournalFormat {
     fun decode(raw: ByteArray, path: String): Journal {
         val bytes = ByteBuffer.wrap(raw).order(ByteOrder.LITTLE_ENDIAN)
         if (raw.size < PREFIX_BYTES || !raw.copyOf(MAGIC.size).contentEquals(MAGIC)) {
-            throw SeedTuneException("this is not a journal", path, rule = "a file that starts with SEEDTUNE")
+            throw SeedTuneException("this is not a journal", path, rule = "a file that starts with SEEDTUNE", remedy = RESTORE)
         }
         requireVersion(bytes.getInt(MAGIC.size), path)
         val length = bytes.getInt(MAGIC.size + Int.SIZE_BYTES)
         val start = PREFIX_BYTES.toLong() + length + Int.SIZE_BYTES
         if (length !in 0..MAX_HEADER_BYTES || raw.size < start) {
-            throw SeedTuneException("the journal's header is cut short", path, "${raw.size} bytes", "at least $start")
+            throw SeedTuneException("the journal's header is cut short", path, "${raw.size} bytes", "at least $start", RESTORE)
         }
         val body = PREFIX_BYTES + length
         val checksum = bytes.getInt(body)
         if (Crc32.of(raw, 0, body) != checksum) {
-            throw SeedTuneException("the journal's header has been altered", path, rule = "its CRC-32 matches")
+            throw SeedTuneException("the journal's header has been altered", path, rule = "its CRC-32 matches", remedy = RESTORE)
         }
-        val header = parseHeader(String(raw, PREFIX_BYTES, length, Charsets.UTF_8), path)
+        val header = parseHeader(raw.copyOfRange(PREFIX_BYTES, body), path)
         return decodeRecords(raw, body + Int.SIZE_BYTES, header, checksum, path)
     }
 
@@ -131,27 +134,29 @@ internal object JournalFormat {
         )
     }
 
-    private fun parseHeader(text: String, path: String): Header {
-        val header = try {
-            val fields = Json.parseToJsonElement(text).jsonObject
+    private fun parseHeader(text: ByteArray, path: String): Header {
+        val header = reading(path, "the journal's header cannot be read", RESTORE) {
+            val fields = parsed(utf8(text)).jsonObject
             Header(
-                fields.value("run_seed").long,
-                fields.value("state_parameters").int,
-                fields.value("groups").int,
-                fields.value("records_per_step").int,
-                fields.value("bundle_sha256").content,
+                fields.value("run_seed").whole,
+                Math.toIntExact(fields.value("state_parameters").whole),
+                Math.toIntExact(fields.value("groups").whole),
+                Math.toIntExact(fields.value("records_per_step").whole),
+                fields.value("bundle_sha256").also { require(it.isString) { "bundle_sha256 is no text" } }.content,
                 fields.field("settings").jsonObject.mapValues { it.value.jsonPrimitive },
             )
-        } catch (error: IllegalArgumentException) {
-            throw SeedTuneException("the journal's header cannot be read (${error.message})", path, cause = error)
         }
-        requireWithin("groups", header.groups, MAX_GROUPS, path)
-        requireWithin("records_per_step", header.recordsPerStep, MAX_RECORDS_PER_STEP, path)
+        requireWithin("run_seed", header.runSeed, 0, Noise.WORD_MASK, path)
+        requireWithin("state_parameters", header.stateParameters, 1, Int.MAX_VALUE.toLong(), path)
+        requireWithin("groups", header.groups, 1, MAX_GROUPS, path)
+        requireWithin("records_per_step", header.recordsPerStep, 1, MAX_RECORDS_PER_STEP, path)
         return header
     }
 
-    private fun requireWithin(name: String, value: Int, most: Int, path: String) {
-        if (value !in 1..most) throw SeedTuneException("$name in the journal's header is out of range", path, value, "1 to $most")
+    private fun requireWithin(name: String, value: Number, least: Long, most: Long, path: String) {
+        if (value.toLong() !in least..most) {
+            throw SeedTuneException("$name in the journal's header is out of range", path, value, "$least to $most", RESTORE)
+        }
     }
 
     private fun JsonObject.field(name: String) = this[name] ?: throw SerializationException("no $name")

@@ -140,6 +140,9 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
             }
             val prefix = fields.getLong(KEY_BYTES)
             val suffix = fields.getLong(KEY_BYTES + Long.SIZE_BYTES)
+            val left = size - end - ALIGNMENT
+            // Of uint64, so what is below 0 is more than any file holds; so is what would overflow.
+            if (prefix !in 0..left / layout.bytesPerToken || suffix !in 0..left / maxOf(1, layout.bytesPerSuffixToken)) return
             val after = end + ALIGNMENT + layout.bytesOf(prefix, suffix)
             if (after > size) return
             val checksum = fields.getInt(KEY_BYTES + 2 * Long.SIZE_BYTES)

@@ -1,6 +1,5 @@
 package org.seedtune.engine.run
 
-import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.boolean
 import kotlinx.serialization.json.double
@@ -15,6 +14,8 @@ import org.seedtune.engine.files.writeDurably
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.json.JsonText
+import org.seedtune.engine.json.parsed
+import org.seedtune.engine.json.reading
 import org.seedtune.engine.telemetry.JsonLines
 import java.io.File
 
@@ -81,18 +82,20 @@ internal class HeldOut(
         writeDurably(File(folder.folder, name), lines.joinToString("\n", postfix = "\n").toByteArray())
     }
 
-    private companion object {
+    internal companion object {
         fun read(file: File): MutableList<EvaluationRecord> {
             if (!file.isFile) return ArrayList()
-            val whole = file.readText().substringBeforeLast('\n', "").split('\n').filter { it.isNotBlank() }
-            return whole.mapTo(ArrayList()) { line ->
-                val fields = Json.parseToJsonElement(line).jsonObject
-                EvaluationRecord(
-                    fields.value("step").int, fields.value("accuracy").double, fields.value("loss").double, fields.value("best").boolean,
-                )
+            val whole = file.readText().substringBeforeLast('\n', "").split('\n')
+            return whole.withIndex().filter { it.value.isNotBlank() }.mapTo(ArrayList()) { (place, line) ->
+                reading("${file.path}:${place + 1}", "this is no evaluation", "delete this line, or restore the file from a copy") {
+                    val fields = parsed(line).jsonObject
+                    EvaluationRecord(
+                        fields.value("step").int, fields.value("accuracy").double, fields.value("loss").double, fields.value("best").boolean,
+                    )
+                }
             }
         }
 
-        fun JsonObject.value(name: String) = getValue(name).jsonPrimitive
+        private fun JsonObject.value(name: String) = getValue(name).jsonPrimitive
     }
 }

@@ -2,13 +2,13 @@ package org.seedtune.engine.run
 
 import java.io.Closeable
 import java.io.File
-import kotlinx.serialization.SerializationException
-import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.doubleOrNull
-import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonObject
-import kotlinx.serialization.json.jsonPrimitive
+import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.json.parsed
+import org.seedtune.engine.json.reading
 import org.seedtune.engine.telemetry.JsonLines
 import org.seedtune.engine.telemetry.MemorySample
 import org.seedtune.engine.tuning.StepEvent
@@ -18,10 +18,10 @@ import org.seedtune.engine.tuning.StepEvent
  * resumed without it.
  */
 internal class StepLog(file: File, recordedSteps: Int) : Closeable {
-    private val before = read(file).filter { it.getValue("step").jsonPrimitive.int <= recordedSteps }
-    private val losses = before.mapNotNullTo(ArrayList()) { it["loss"]?.jsonPrimitive?.doubleOrNull }
-    private val probeMs = before.mapNotNullTo(ArrayList()) { it["probe_ms"]?.jsonPrimitive?.doubleOrNull }
-    private val secondsBefore = before.lastOrNull()?.get("elapsed_seconds")?.jsonPrimitive?.doubleOrNull ?: 0.0
+    private val before = read(file).filter { line -> line.number("step")?.let { it <= recordedSteps } == true }
+    private val losses = before.mapNotNullTo(ArrayList()) { it.number("loss") }
+    private val probeMs = before.mapNotNullTo(ArrayList()) { it.number("probe_ms") }
+    private val secondsBefore = before.lastOrNull()?.number("elapsed_seconds") ?: 0.0
     private val started = System.nanoTime()
     private val lines = JsonLines(file)
 
@@ -84,12 +84,15 @@ internal class StepLog(file: File, recordedSteps: Int) : Closeable {
         fun read(file: File): List<JsonObject> {
             if (!file.isFile) return emptyList()
             return file.readText().substringBeforeLast('\n', "").split('\n').filter { it.isNotBlank() }.mapNotNull { line ->
+                // A line that is none is left out: the run does not need it.
                 try {
-                    Json.parseToJsonElement(line).jsonObject
-                } catch (_: SerializationException) {
+                    reading(file.path, "this is no step", "delete the line") { parsed(line).jsonObject }
+                } catch (_: SeedTuneException) {
                     null
                 }
             }
         }
+
+        fun JsonObject.number(name: String): Double? = (this[name] as? JsonPrimitive)?.doubleOrNull
     }
 }

@@ -1,15 +1,19 @@
 package org.seedtune.engine.stages
 
+import ai.onnxruntime.OnnxJavaType
 import java.io.File
-import java.io.IOException
 import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
-import kotlinx.serialization.SerializationException
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonPrimitive
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.json.parsed
+import org.seedtune.engine.json.readPlainFile
+import org.seedtune.engine.json.reading
+import org.seedtune.engine.json.utf8
 
 /** Where a tensor of the weights file lives while stages run. */
 @Serializable
@@ -27,9 +31,14 @@ internal enum class Role {
     RESIDENT,
 }
 
+private const val MOST_BYTES = 1e15
+
 /** An int64 constant that differs between stages of one stage graph. */
 @Serializable
-internal data class Numbers(val shape: List<Int>, val values: List<Long>)
+internal data class Numbers(val shape: List<Int>, val values: List<Long>) {
+    /** Whether there are as many values as the shape has places. */
+    val fills: Boolean get() = shape.all { it >= 0 } && shape.fold(1L) { product, size -> Math.multiplyExact(product, size.toLong()) } == values.size.toLong()
+}
 
 /**
  * A part of a graph with the matrices that it reads.
@@ -52,12 +61,18 @@ internal data class Stage(
 ) {
     /** Input -> (input of the whole graph, layer). */
     val layerInputs: Map<String, Pair<String, Int>>
-        get() = layers.mapValues { (_, place) -> place[0].jsonPrimitive.content to place[1].jsonPrimitive.int }
+        get() = layers.mapValues { (_, place) ->
+            require(place.size == 2) { "a layer is a name and a number: $place" }
+            place[0].jsonPrimitive.content to place[1].jsonPrimitive.int
+        }
 }
 
 /** Bytes of B rows of T tokens with prefixes of P tokens: fixed + B (T token + T^2 pair + T P reach + P prefix). */
 @Serializable
 internal data class BatchBytes(val fixed: Double, val token: Double, val pair: Double, val reach: Double, val prefix: Double) {
+    /** Whether every factor is one of bytes; the bound is a guess, far above any. */
+    val isSize: Boolean get() = listOf(fixed, token, pair, reach, prefix).all { it in 0.0..MOST_BYTES }
+
     fun of(rows: Int, tokens: Int, prefixTokens: Int = 0): Long {
         val ofRow = tokens * token + tokens.toLong() * tokens * pair + tokens.toLong() * prefixTokens * reach + prefixTokens * prefix
         return (fixed + rows * ofRow).toLong()
@@ -95,23 +110,58 @@ internal data class StagePlan(
          * @throws SeedTuneException it does not follow its format, or its stages do not fit together.
          */
         fun read(file: File): StagePlan {
-            val plan = try {
-                Json.decodeFromString(serializer(), file.readText())
-            } catch (error: SerializationException) {
-                throw SeedTuneException("the stages cannot be read (${error.message})", file.path, remedy = REMEDY, cause = error)
-            } catch (error: IOException) {
-                throw SeedTuneException("the stages cannot be read (${error.message})", file.path, remedy = REMEDY, cause = error)
+            val raw = readPlainFile(file, "the stages", REMEDY)
+            return reading(file.path, "the stages cannot be read", REMEDY) {
+                Json.decodeFromJsonElement(serializer(), parsed(utf8(raw))).also(::check)
             }
+        }
+
+        private fun check(plan: StagePlan) {
+            val unknown = ArrayList<String>(plan.packed.filterNot { it in plan.roles })
             for (stage in plan.graphs.values.flatten()) {
-                val unknown = stage.weights.values.filterNot { it in plan.roles } +
-                    stage.layers.values.map { it[0].jsonPrimitive.content }.filterNot { it in LAYERED }
-                if ('/' in stage.graph || unknown.isNotEmpty()) {
-                    throw SeedTuneException(
-                        "the stages do not fit together", file.path, unknown.firstOrNull() ?: stage.graph, "tensors that the plan lists", REMEDY,
-                    )
-                }
+                unknown += stage.weights.values.filterNot { it in plan.roles }
+                unknown += stage.layerInputs.values.filterNot { (name, layer) -> name in LAYERED && layer >= 0 }.map { it.first }
+                unknown += stage.numbers.filterNot { (_, numbers) -> numbers.fills }.keys
+                if ('/' in stage.graph) unknown += stage.graph
             }
-            return plan
+            unknown += (plan.graphs.keys - plan.memory.keys) + (plan.memory.keys - plan.graphs.keys)
+            unknown += plan.graphs.filterValues { it.isEmpty() }.keys
+            unknown += plan.memory.filterNot { (_, memory) -> memory.held.isSize && memory.running.isSize }.keys
+            if (unknown.isEmpty()) return
+            throw SeedTuneException(
+                "the stages do not fit together",
+                value = unknown.first(),
+                rule = "stage graphs beside stages.json, tensors that the plan lists, numbers that fill their shape, and stages and memory of each graph",
+            )
+        }
+
+        /**
+         * The plan of [bundle] and the tensors of its weights.
+         *
+         * @throws SeedTuneException as [read] and [Tensors.read], or they are not those of this bundle.
+         */
+        fun of(bundle: Bundle): Pair<StagePlan, Map<String, Tensor>> {
+            val file = File(bundle.folder, FILE)
+            val plan = read(file)
+            val prefix = bundle.manifest.languageModel.prefix
+            val wanted = setOf("probe", "eval") + (if (prefix == null) emptySet() else setOf("prefix"))
+            val layers = plan.graphs.values.flatten().flatMap { it.layerInputs.values }
+            val strange = plan.graphs.values.flatten().map { it.graph }.filterNot { it in bundle.manifest.files } + (plan.graphs.keys - wanted) + (wanted - plan.graphs.keys) +
+                layers.filter { (_, layer) -> layer >= (prefix?.layers ?: 0) }.map { (name, layer) -> "$name $layer" }
+            if (strange.isNotEmpty()) {
+                throw SeedTuneException("the stages are not those of this bundle", file.path, strange.first(), "stages of $wanted", REMEDY)
+            }
+            val weights = File(bundle.folder, Bundle.WEIGHTS)
+            val tensors = Tensors.read(weights)
+            val missing = plan.roles.keys - tensors.keys
+            if (missing.isNotEmpty()) {
+                throw SeedTuneException("the weights file lacks tensors that the stages read", weights.path, missing.first(), remedy = REMEDY)
+            }
+            val unpacked = plan.packed.filter { tensors.getValue(it).run { type != OnnxJavaType.UINT8 || shape.isEmpty() } }
+            if (unpacked.isNotEmpty()) {
+                throw SeedTuneException("a tensor is to hold two values a byte", weights.path, unpacked.first(), "of bytes", REMEDY)
+            }
+            return plan to tensors
         }
 
         private const val REMEDY = "export the bundle again, or copy it again"

@@ -66,8 +66,7 @@ internal class StreamedGraphs private constructor(
             threads: Int,
             platform: Platform,
         ): StreamedGraphs {
-            val plan = StagePlan.read(File(bundle.folder, StagePlan.FILE))
-            val tensors = Tensors.read(File(bundle.folder, Bundle.WEIGHTS))
+            val (plan, tensors) = StagePlan.of(bundle)
             // Encoding the rows leaves garbage behind, which would count as held.
             System.gc()
             val runtime = Runtime.getRuntime()

@@ -2,6 +2,9 @@ package org.seedtune.engine.task
 
 import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
+import org.seedtune.engine.SeedTuneException
+
+private val KINDS = setOf("classification", "completion")
 
 /** One label: its [value] in the data, its [word] for the model, its [name] for people (also accepted in the data). */
 @Serializable
@@ -38,4 +41,26 @@ data class Task(
 
     /** The data fields of the response. */
     val responseFields: List<String> get() = Template.fields(response)
+
+    /** @throws SeedTuneException its parts do not fit together, as Python checks more closely when a task is written. */
+    internal fun check() {
+        require(kind in KINDS, "this version knows no such kind of task", kind, KINDS.joinToString())
+        require(truncate in fields, "the field to truncate is not in the template", truncate, fields.joinToString())
+        require(maxCharacters > 0, "max_characters is out of range", maxCharacters, "> 0")
+        require(labelField.isNotBlank() && labelField !in fields, "label_field is no field beside the template's", labelField, "another field")
+        if (completes) {
+            require(labels.isEmpty(), "a completion task has no labels", labels.map { it.value }, "none")
+            require(responseFields.isNotEmpty(), "the response has no field", response, "a template")
+        } else {
+            require(labels.size >= 2, "a task needs labels to choose from", labels.map { it.value }, "at least two")
+            for (values in listOf(labels.map { it.value }, labels.map { it.word }, labels.map { it.name })) {
+                require(values.distinct().size == labels.size, "two labels are the same", values, "values, words and names of their own")
+                require(values.none { it.isBlank() }, "a label is empty", values, "a value, a word and a name")
+            }
+        }
+    }
+
+    private fun require(holds: Boolean, what: String, value: Any, rule: String) {
+        if (!holds) throw SeedTuneException(what, value = value, rule = rule)
+    }
 }

@@ -3,7 +3,6 @@ package org.seedtune.engine.tokenizer
 import java.io.File
 import java.io.IOException
 import kotlinx.serialization.SerializationException
-import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.JsonObject
@@ -11,6 +10,7 @@ import kotlinx.serialization.json.boolean
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.json.parsed
 
 /**
  * A tokenizer as `tokenizer.json` describes it: byte-level BPE and WordPiece, with what surrounds them.
@@ -91,7 +91,7 @@ internal class Tokenizer internal constructor(private val parts: Parts, extra: L
         /** The tokenizer that [text], the content of a `tokenizer.json`, describes; errors as [open]. */
         fun parse(text: String): Tokenizer =
             try {
-                val fields = Json.parseToJsonElement(text).jsonObject
+                val fields = parsed(text).jsonObject
                 val added = AddedToken.parseAll(fields["added_tokens"] as? JsonArray)
                 val special = added.filter { it.special }.mapTo(HashSet()) { it.content }
                 Tokenizer(

@@ -1,0 +1,1 @@
+"""What is fuzzed, one file per kind of input."""
