@@ -81,9 +81,9 @@ class CacheFile:
         try:
             if os.fstat(self._file.fileno()).st_size == 0:
                 self._write(0, [start])
-            self._end = _padded(len(start))
             self._file.seek(0)
-            require_start(self._file.read(MAX_HEADER_BYTES + START.size), header, path)
+            found = self._file.read(MAX_HEADER_BYTES + START.size + CHECKSUM.size)
+            self._end = _padded(require_start(found, header, path))
             self._scan(os.fstat(self._file.fileno()).st_size)
         except BaseException:
             self._file.close()

@@ -34,8 +34,12 @@ def encode_start(header: CacheHeader) -> bytes:
     return body + CHECKSUM.pack(zlib.crc32(body))
 
 
-def require_start(raw: bytes, header: CacheHeader, path: Path) -> None:
-    """Raises SeedTuneError unless ``raw`` begins with the start of a file for ``header``."""
+def require_start(raw: bytes, header: CacheHeader, path: Path) -> int:
+    """How many bytes the start of a file for ``header`` takes, which ``raw`` begins with.
+
+    Raises:
+        SeedTuneError: it does not.
+    """
     if len(raw) < START.size or raw[: len(MAGIC)] != MAGIC:
         raise SeedTuneError(
             "this is not a prefix cache",
@@ -71,3 +75,4 @@ def require_start(raw: bytes, header: CacheHeader, path: Path) -> None:
             rule=f"manifest SHA-256 {header.bundle_sha256}",
             remedy="choose another folder with --cache, or delete the file",
         )
+    return end + CHECKSUM.size

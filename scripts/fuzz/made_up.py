@@ -166,7 +166,8 @@ def manifest(label_word_ids: list[int], of_task: dict[str, Any], family: str) ->
             "model": model,
             "task": of_task,
             "label_word_ids": label_word_ids,
-            "prefix": {"layers": 2, "key_heads": 1, "head_size": 4, "storage": "int8"},
+            "scope": "suffix",
+            "prefix": {"layers": 2, "key_heads": 1, "head_size": 4, "storage": "int8", "entering": 0},
         },
         "storage": "fp32",
         "state": {

@@ -21,25 +21,36 @@ from seedtune.runtime.prefix.cache_file import CacheFile
 from seedtune.runtime.prefix.cache_header import CacheHeader
 
 FILE = "train.prefixes"
-LAYOUT = PrefixLayout(2, 1, 4, "int8")
+LAYOUT = PrefixLayout(2, 1, 4, "int8", entering=3)
 HEADER = CacheHeader("ab" * 32, LAYOUT)
 # Two of keys and values, of 4 values and a float16 scale each.
 TOKEN_BYTES = 2 * 2 * (4 + 2)
+# Of what enters, 3 float32.
+SUFFIX_TOKEN_BYTES = 4 * 3
+VERSION = 2
+ARRAYS = ("keys", "values", "key_scales", "value_scales")
+# Tokens of the prefix, and of the suffix.
+Sizes = tuple[int, int]
 
 
 def header() -> dict[str, Any]:
     """The header, as it stands in the file."""
-    layout = {"layers": 2, "key_heads": 1, "head_size": 4, "storage": "int8"}
+    layout = {"layers": 2, "key_heads": 1, "head_size": 4, "storage": "int8", "entering": 3}
     return {"bundle_sha256": "ab" * 32, "layout": layout}
 
 
-def sealed(head: bytes, entries: list[tuple[bytes, int, bytes]], version: int = 1) -> bytes:
-    """A cache file of (key, tokens, block), whose checksums fit whatever it says."""
+def size_of(sizes: Sizes) -> int:
+    """Bytes of a block."""
+    return sizes[0] * TOKEN_BYTES + sizes[1] * SUFFIX_TOKEN_BYTES
+
+
+def sealed(head: bytes, entries: list[tuple[bytes, Sizes, bytes]], version: int = VERSION) -> bytes:
+    """A cache file of (key, sizes, block), whose checksums fit whatever it says."""
     raw = b"SEEDPREF" + struct.pack("<II", version, len(head)) + head
     raw += struct.pack("<I", zlib.crc32(raw))
-    for key, tokens, block in entries:
+    for key, (prefix, suffix), block in entries:
         raw += bytes(-len(raw) % 64)
-        entry = struct.pack("<32sQI", key, tokens % 2**64, zlib.crc32(block))
+        entry = struct.pack("<32sQQI", key, prefix % 2**64, suffix % 2**64, zlib.crc32(block))
         raw += (entry + struct.pack("<I", zlib.crc32(entry))).ljust(64, b"\0") + block
     return raw
 
@@ -48,7 +59,7 @@ def read_plainly(raw: bytes) -> dict[bytes, bytes]:
     """Key -> bytes of the block of every whole entry, the last of equal keys, by the documented format alone."""
     assert raw[:8] == b"SEEDPREF"
     version, length = struct.unpack_from("<II", raw, 8)
-    assert version == 1
+    assert version == VERSION
     assert struct.unpack_from("<I", raw, 16 + length)[0] == zlib.crc32(raw[: 16 + length])
     assert plain_json(raw[16 : 16 + length]) == header()
     at, entries = 16 + length + 4, {}
@@ -56,22 +67,21 @@ def read_plainly(raw: bytes) -> dict[bytes, bytes]:
         at += -at % 64
         if at + 64 > len(raw):
             break
-        key, tokens, of_block, of_head = struct.unpack_from("<32sQII", raw, at)
-        assert of_head == zlib.crc32(raw[at : at + 44])
-        if at + 64 + tokens * TOKEN_BYTES > len(raw):
+        key, prefix, suffix, of_block, of_head = struct.unpack_from("<32sQQII", raw, at)
+        assert of_head == zlib.crc32(raw[at : at + 52])
+        end = at + 64 + size_of((prefix, suffix))
+        if end > len(raw):
             break
-        entries[key] = of_block, raw[at + 64 : at + 64 + tokens * TOKEN_BYTES]
-        at += 64 + tokens * TOKEN_BYTES
+        entries[key] = of_block, raw[at + 64 : end]
+        at = end
     assert all(checksum == zlib.crc32(block) for checksum, block in entries.values())
     return {key: block for key, (_, block) in entries.items()}
 
 
 def bytes_of(block: Mapping[str, Any]) -> bytes:
     """A block as it is stored."""
-    return b"".join(
-        np.stack([block[name][layer] for layer in range(2)]).tobytes()
-        for name in ("keys", "values", "key_scales", "value_scales")
-    )
+    layers = [np.stack([block[name][layer] for layer in range(2)]) for name in ARRAYS]
+    return b"".join(array.tobytes() for array in (*layers, block["entering"][0]))
 
 
 class CacheTarget(Target):
@@ -82,8 +92,8 @@ class CacheTarget(Target):
     def make(self) -> dict[str, bytes]:
         """Three entries."""
         self._entries = [
-            (bytes([place]) * 32, tokens, bytes((place + byte) % 90 for byte in range(tokens * TOKEN_BYTES)))
-            for place, tokens in enumerate((3, 1, 5))
+            (bytes([place]) * 32, sizes, bytes((place + byte) % 90 for byte in range(size_of(sizes))))
+            for place, sizes in enumerate(((3, 1), (1, 2), (5, 1)))
         ]
         raw = sealed(json.dumps(header()).encode(), self._entries)
         start = raw.index(b"}}") + 2
@@ -98,25 +108,27 @@ class CacheTarget(Target):
             return {FILE: generator.choice(ODD)}
         if kind < 0.45:
             return {FILE: mutated_bytes(generator, self.whole[FILE], self._boundaries)}
-        head, entries, version = json.dumps(header()).encode(), list(self._entries), 1
+        head, entries, version = json.dumps(header()).encode(), list(self._entries), VERSION
         if generator.random() < 0.35:
             head = encoded(to_json(mutated_tree(generator, header(), RAW_JSON)))
         else:
             for _ in range(generator.choice((1, 1, 2))):
                 place = generator.randrange(len(entries))
-                key, tokens, block = entries[place]
-                change = generator.randrange(5)
+                key, (prefix, suffix), block = entries[place]
+                change = generator.randrange(6)
                 if change == 0:
-                    tokens = generator.choice((*LONG_LENGTHS, tokens + 1, tokens - 1))
+                    prefix = generator.choice((*LONG_LENGTHS, prefix + 1, prefix - 1))
+                elif change == 5:
+                    suffix = generator.choice((*LONG_LENGTHS, suffix + 1, suffix - 1))
                 elif change == 1:
                     block = mutated_bytes(generator, block)
                 elif change == 2:
                     key = generator.choice(entries)[0]
                 elif change == 3:
-                    block, tokens = block[:TOKEN_BYTES], 1
+                    block, prefix, suffix = block[:TOKEN_BYTES], 1, 0
                 else:
-                    block, tokens = b"", 0
-                entries[place] = (key, tokens, block)
+                    block, prefix, suffix = b"", 0, 0
+                entries[place] = (key, (prefix, suffix), block)
             if generator.random() < 0.2:
                 generator.shuffle(entries)
             if generator.random() < 0.1:
@@ -144,8 +156,9 @@ class CacheTarget(Target):
             blocks = {key: bytes_of(cache.block(key)) for key in cache.tokens}
             block = {name: np.zeros((2, 1, 1, 4), "i1") for name in ("keys", "values")}
             block |= {name: np.zeros((2, 1, 1, 1), "<f2") for name in ("key_scales", "value_scales")}
+            block["entering"] = np.zeros((1, 1, 3), "<f4")
             if not mapped:
-                cache.append(b"new" * 10 + b"ab", 1, block)
+                cache.append(b"new" * 10 + b"ab", block)
         if not mapped:
             with CacheFile(self.folder / FILE, HEADER) as cache:
                 require_equal(set(cache.tokens), {*blocks, b"new" * 10 + b"ab"}, "keys after one more")

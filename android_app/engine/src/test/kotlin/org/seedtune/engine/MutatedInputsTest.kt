@@ -64,10 +64,12 @@ class MutatedInputsTest {
     fun `a prefix cache is refused clearly or read right`() = tryAll("cache", refusesAll = false) { folder, said ->
         val usual = (0 until 3).map { place -> ByteArray(32) { place.toByte() } }
         val keys = (usual.map(::hexadecimal) + said.keys).distinct()
-        CacheFile(File(folder, "train.prefixes"), "ab".repeat(32), PrefixLayout(2, 1, 4, "int8")).use { cache ->
+        val layout = PrefixLayout(2, 1, 4, "int8", 3)
+        CacheFile(File(folder, "train.prefixes"), "ab".repeat(32), layout).use { cache ->
             keys.mapNotNull { key ->
                 val block = cache.block(key.chunked(2).map { it.toInt(16).toByte() }.toByteArray()) ?: return@mapNotNull null
-                key to sha256Of(ByteArray(24 * block.tokens).also { block.read(0, it) })
+                val size = layout.bytesOf(block.tokens.prefix.toLong(), block.tokens.suffix.toLong()).toInt()
+                key to sha256Of(ByteArray(size).also { block.read(0, it) })
             }.toMap()
         }
     }
