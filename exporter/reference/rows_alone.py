@@ -15,7 +15,6 @@ import numpy as np
 from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.graphs.types import Array
 from seedtune.runtime.model.single_call import outputs_of_each
 from seedtune.runtime.task.example import Example
 
@@ -25,7 +24,9 @@ ALLOWED = {"fp32": 1e-3, "fp16": 1e-3, "bf16": 1e-3, "int8": 5e-3, "int4": 1e-3}
 ALLOWED_OF_PREFIX = {None: 0.0, "fp32": 0.0, "fp16": 2e-3, "int8": 5e-3}
 
 
-def refuse_dependent_rows(bundle: Bundle, rows: Sequence[Example], output: str, state: Array, together: Array) -> None:
+def refuse_dependent_rows(
+    bundle: Bundle, rows: Sequence[Example], output: str, state: np.ndarray, together: np.ndarray
+) -> None:
     """Runs the eval graph for each of ``rows`` alone and compares with what it gave for all of them together.
 
     Args:

@@ -19,7 +19,7 @@ from families.tiny import tiny_config
 from seedtune.exporter.checkpoint.family import family_of
 from seedtune.exporter.graphs.all_graphs import build_graphs
 from seedtune.exporter.pipeline import check_stored, open_source, store_bundle
-from seedtune.exporter.storage.destination import place, staged
+from seedtune.exporter.storage.destination import destination, put, staged
 from seedtune.exporter.trace.traced_model import trace_model
 from seedtune.runtime.bundle.manifest import Manifest, Storage
 from seedtune.runtime.errors import SeedTuneError
@@ -92,11 +92,11 @@ def exported(
     model = trace_model(opened.checkpoint, opened.task, scope, "fp32", "all", RANK, 0, lambda _text: None)
     for storage in storages:
         built = build_graphs(model, opened.task.label_word_ids, storage)
-        out = folder / storage
-        with staged(out) as inside:
-            manifest = store_bundle(inside, out, opened, model, built, storage)
+        place = destination(folder / storage, False)
+        with staged(place) as inside:
+            manifest = store_bundle(inside, opened, model, built, storage)
             manifest = check_stored(inside, manifest, opened.checkpoint, built.encodings)
-            place(inside, out)
+            put(inside, place)
         yield storage, manifest
 
 

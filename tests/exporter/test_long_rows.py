@@ -60,7 +60,7 @@ def test_rows_that_big_bird_would_cut_into_blocks_are_refused() -> None:
 
 def test_a_row_as_long_as_the_task_allows_is_tried(tmp_path: Path) -> None:
     """Mamba 2 computes by chunks, and its trace holds for rows of one chunk."""
-    options = {"num_hidden_layers": 1, "state_size": 4, "num_heads": 8, "head_dim": 8, "n_groups": 1, "chunk_size": 26}
+    options = {"num_hidden_layers": 1, "state_size": 8, "num_heads": 8, "head_dim": 8, "n_groups": 2, "chunk_size": 26}
     config = transformers.Mamba2Config(**(SPECIAL | {"hidden_size": 32} | options))
     folder = save_folder(tmp_path / "model", random_model(config, "causal"))
     task = folder / "task.toml"
