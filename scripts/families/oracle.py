@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ def merge(model: torch.nn.Module, manifest: Manifest, state: np.ndarray) -> None
     """Adds ``B A`` to the weight of every target, in place."""
     lora_a = lora_a_values(manifest.state)
     for target in manifest.state.targets:
-        layer = model.get_submodule(target.name)
+        layer: Any = model.get_submodule(target.name)
         size = target.out_features * target.rank
         b = state[target.offset : target.offset + size].reshape(target.out_features, target.rank)
         change = torch.from_numpy(b @ lora_a[target.lora_a])

@@ -106,7 +106,7 @@ def _tuned_and_compared(bundle: Path, checkpoint: Path, architecture: Architectu
     differences = []
     with seedtune.open(bundle, threads=1) as model:
         task = model.bundle.compiled_task()
-        examples = [task.encode(row.fields, row.label) for row in model.rows(rows)]
+        examples = [task.encode(row.fields, row.label or 0) for row in model.rows(rows)]
         for tuned in (False, True):
             if tuned:
                 for _ in model.tune(rows, out=bundle.parent / f"{bundle.name}-run", steps=STEPS, batch_size=4):

@@ -1,5 +1,7 @@
 """A forward pass may leave tensors on its modules; no later pass of an export meets them."""
 
+from typing import Any
+
 import pytest
 import torch
 from export_lab import check_against_transformers, export_in_memory, random_model, random_state
@@ -7,7 +9,7 @@ from suffix_families import GROUPED
 from suffix_oracle import plain_scores, suffix_scores
 from suffix_rows_lab import SplitGraphs, split_rows
 from torch._subclasses.fake_tensor import FakeTensor
-from transformers import LlamaConfig, Phi3Config
+from transformers import LlamaConfig, Phi3Config, PreTrainedModel
 
 from seedtune.exporter.trace.own_copy import own_copy
 
@@ -20,14 +22,14 @@ LONGROPE = {
     "rope_theta": 10_000.0,
     "original_max_position_embeddings": 40,
 }
-KINDS = {
+KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "phi3": (Phi3Config, {"original_max_position_embeddings": 40}),
     "llama": (LlamaConfig, {"rope_parameters": LONGROPE | {"factor": 3.2}}),
 }
 
 
 @pytest.fixture(params=KINDS)
-def model(request: pytest.FixtureRequest) -> torch.nn.Module:
+def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     """Its rotary frequencies are looked up, and kept on the module, at the first forward pass."""
     kind, options = KINDS[request.param]
     config = kind(**(GROUPED | {"num_hidden_layers": 1, "rope_parameters": LONGROPE} | options))
@@ -45,7 +47,7 @@ def attributes(model: torch.nn.Module) -> dict[str, object]:
 
 def test_a_copy_shares_parameters_and_nothing_else() -> None:
     tied = random_model(LlamaConfig(**GROUPED, tie_word_embeddings=True), "causal")
-    copy = own_copy(tied)
+    copy: Any = own_copy(tied)
     assert [id(value) for value in copy.parameters()] == [id(value) for value in tied.parameters()]
     assert copy.lm_head.weight is copy.model.embed_tokens.weight
     buffers = dict(tied.named_buffers())
@@ -56,7 +58,7 @@ def test_a_copy_shares_parameters_and_nothing_else() -> None:
     assert copy.config is not tied.config
 
 
-def test_longrope_agrees_with_transformers_in_both_scopes(model: torch.nn.Module) -> None:
+def test_longrope_agrees_with_transformers_in_both_scopes(model: PreTrainedModel) -> None:
     before = attributes(model)
     suffix = export_in_memory(model, "causal", targets="all", prefix_storage="fp32")
     # A trace that follows another is that of an untouched model.

@@ -11,9 +11,11 @@ from suffix_families import BASE, config_of
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.exporter.reference.check import random_rows
 from seedtune.exporter.reference.rows_alone import refuse_dependent_rows
+from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.model.single_call import outputs_of_each
+from seedtune.runtime.task.structure import Scope
 
 pytestmark = pytest.mark.traced
 
@@ -26,7 +28,7 @@ DEPENDENT = {
 
 
 @pytest.mark.parametrize(("kind", "storage"), [("FNet", "int8"), ("ConvBert", "fp32")])
-def test_a_row_that_feels_its_neighbours_is_refused(tmp_path: Path, kind: str, storage: str) -> None:
+def test_a_row_that_feels_its_neighbours_is_refused(tmp_path: Path, kind: str, storage: Storage) -> None:
     config = getattr(transformers, f"{kind}Config")(**DEPENDENT[kind])
     folder = save_folder(tmp_path / "model", random_model(config, "masked"))
     with pytest.raises(SeedTuneError, match="depends on the rows beside it") as caught:
@@ -36,7 +38,7 @@ def test_a_row_that_feels_its_neighbours_is_refused(tmp_path: Path, kind: str, s
 
 
 @pytest.mark.parametrize(("case", "scope"), [("llama", "suffix"), ("bert", "suffix"), ("bert", "all")])
-def test_one_answer_of_another_batch_is_seen(tmp_path: Path, case: str, scope: str) -> None:
+def test_one_answer_of_another_batch_is_seen(tmp_path: Path, case: str, scope: Scope) -> None:
     """The export compared each row alone with all together, and let it pass; here one answer is falsified."""
     family, config = config_of(case, num_hidden_layers=1)
     folder = save_folder(tmp_path / "model", random_model(config, family))

@@ -38,7 +38,8 @@ def test_arithmetic_is_wide_and_results_are_rounded() -> None:
     assert op_types(model.graph) == [
         "Cast", "Cast", "Cast", "Cast", "Mul", "Cast", "Cast", "Cast", "Add", "Cast", "Cast",
     ]  # fmt: skip
-    assert all(value.dtype == FLOAT for node in model.graph for value in node.inputs if node.op_type in ("Mul", "Add"))
+    read = [value for node in model.graph for value in node.inputs if node.op_type in ("Mul", "Add")]
+    assert all(value is not None and value.dtype == FLOAT for value in read)
 
 
 def test_numbers_are_those_of_pytorch() -> None:
@@ -60,7 +61,9 @@ def test_a_narrow_output_of_the_graph_stays_narrow() -> None:
     graph.outputs[0] = total
     widen_bfloat16(graph)
     assert graph.outputs[0].dtype == BF16
-    assert graph.outputs[0].producer().op_type == "Cast"
+    rounding = graph.outputs[0].producer()
+    assert rounding is not None
+    assert rounding.op_type == "Cast"
 
 
 def test_a_graph_without_bfloat16_is_left_alone() -> None:
