@@ -23,6 +23,7 @@ from seedtune.exporter.checkpoint.limits import position_offset
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.simplify import simplify
 from seedtune.exporter.trace.attention import Prefix, UnsupportedAttention, attending_to
+from seedtune.exporter.trace.own_copy import own_copy
 from seedtune.exporter.trace.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
 from seedtune.exporter.trace.trunk import head_of
 
@@ -42,7 +43,7 @@ class SuffixTrunk:
 
 
 class SuffixScores(torch.nn.Module):
-    """``model`` as a function of `INPUTS`; see the module docstring for shapes."""
+    """``model``, whose head it hooks, as a function of `INPUTS`; see the module docstring for shapes."""
 
     def __init__(self, model: torch.nn.Module, family: str) -> None:
         super().__init__()
@@ -53,7 +54,7 @@ class SuffixScores(torch.nn.Module):
         self.config = config.get_text_config()
         self.offset = position_offset(self.config)
         self.seen = SimpleNamespace(position=None, hidden=None, window=None)
-        self.hook = head_of(model).register_forward_pre_hook(self._narrow)
+        head_of(model).register_forward_pre_hook(self._narrow)
 
     def _narrow(self, _head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         hidden = inputs[0]
@@ -101,27 +102,23 @@ def trace_suffix(model: torch.nn.Module, family: str, longest_tokens: int) -> Su
 
     Raises:
         UnsupportedAttention: the attention of this model cannot be split, or reaches back less than a row.
-        SeedTuneError: torch.export or the ONNX conversion cannot follow the model.
+        SeedTuneError: as `tracing.export_graph`.
     """
-    wrapper = SuffixScores(model, family)
     grid = {0: DYNAMIC, 1: DYNAMIC}
     cache = {1: DYNAMIC, 3: DYNAMIC}
-    try:
-        shape = _cache_shape(wrapper)
-        window = wrapper.seen.window
-        if window is not None and window < longest_tokens:
-            raise UnsupportedAttention(
-                f"its attention reaches back {window} tokens, and rows of this task have up to {longest_tokens}"
-            )
-        traced = export_graph(
-            wrapper,
-            _example(shape),
-            (grid, grid, grid, grid, grid | {2: DYNAMIC}, cache, cache),
-            INPUTS,
-            ("logits", "hidden", "new_keys", "new_values"),
+    shape, window = _cache_shape(SuffixScores(own_copy(model), family))
+    if window is not None and window < longest_tokens:
+        raise UnsupportedAttention(
+            f"its attention reaches back {window} tokens, and rows of this task have up to {longest_tokens}"
         )
-    finally:
-        wrapper.hook.remove()
+    traced = export_graph(
+        SuffixScores(own_copy(model), family),
+        _example(shape),
+        (grid, grid, grid, grid, grid | {2: DYNAMIC}, cache, cache),
+        INPUTS,
+        ("logits", "hidden", "new_keys", "new_values"),
+        longest_tokens,
+    )
     return SuffixTrunk(_described(traced, shape), *shape)
 
 
@@ -135,8 +132,8 @@ def _example(shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, ...]:
     return (ids, positions, position, *masks, cache[0].clone(), cache[1].clone())
 
 
-def _cache_shape(wrapper: SuffixScores) -> tuple[int, int, int]:
-    """Layers, key heads and head size, from a forward pass that computes shapes only."""
+def _cache_shape(wrapper: SuffixScores) -> tuple[tuple[int, int, int], int | None]:
+    """(Layers, key heads, head size) and the window, from a forward pass that computes shapes only."""
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
             _, _, keys, _ = wrapper(*_example(None))
@@ -146,7 +143,7 @@ def _cache_shape(wrapper: SuffixScores) -> tuple[int, int, int]:
         # Typically a model that computes with the mask it was not given.
         raise UnsupportedAttention(f"its forward pass stops with {type(error).__name__} when it is") from error
     layers, _, heads, _, size = keys.shape
-    return int(layers), int(heads), int(size)
+    return (int(layers), int(heads), int(size)), wrapper.seen.window
 
 
 def _described(traced: ir.Model, shape: tuple[int, int, int]) -> ir.Model:

@@ -13,6 +13,7 @@ from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.targets import lay_out, select
 from seedtune.exporter.trace.attention import UnsupportedAttention
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
+from seedtune.exporter.trace.token_layers import off_tokens
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import StateLayout
@@ -30,34 +31,46 @@ def trace_in_scope(
     storage: PrefixStorage,
     notice: Callable[[str], None],
 ) -> Traced:
-    """The model in the scope that was asked for; with no scope given, "all" where the attention cannot be split."""
+    """The model in the scope that was asked for; with no scope given, "all" where the attention cannot be split.
+
+    Raises:
+        SeedTuneError: it cannot be traced in that scope.
+    """
     if compiled.scope == "suffix":
         try:
             trunk = trace_suffix(skeleton, checkpoint.family, compiled.task.max_tokens)
-        except UnsupportedAttention as error:
+        except (UnsupportedAttention, SeedTuneError) as error:
             if scope == "suffix" or compiled.task.kind == "completion":
+                if isinstance(error, SeedTuneError):
+                    raise
                 raise SeedTuneError(
                     f"{type(skeleton).__name__} cannot be tuned at the suffix of rows only: {error}",
                     value=scope,
                     rule="attention whose keys and values can be cached",
                     remedy="choose another model" if compiled.task.kind == "completion" else "use --scope all",
                 ) from error
-            notice(f"scope all: {type(skeleton).__name__} cannot be split, because {error}")
+            reason = error.what if isinstance(error, SeedTuneError) else error
+            notice(f"scope all: {type(skeleton).__name__} cannot be split, because {reason}")
         else:
             layout = PrefixLayout(trunk.layers, trunk.key_heads, trunk.head_size, storage)
             return Traced(trunk.model, checkpoint.family, layout)
-    return Traced(trace(skeleton, checkpoint.family), checkpoint.family)
+    return Traced(trace(skeleton, checkpoint.family, compiled.task.max_tokens), checkpoint.family)
 
 
 def state_layout(
     trunk: ir.Model, skeleton: torch.nn.Module, checkpoint: Checkpoint, targets: str, rank: int, adapter_seed: int
 ) -> StateLayout:
-    """Selects among the linears of the trunk; those of the head see one row a side and are left out."""
-    linears = normalise_linears(trunk.clone().graph)
+    """Selects among the linears of the trunk; those of the head see one row a side and are left out.
+
+    Raises:
+        SeedTuneError: ``targets`` names no layer of this model, or one that does not read token rows.
+    """
+    graph = trunk.clone().graph
+    linears = normalise_linears(graph)
     vocabulary = checkpoint.vocabulary_size
     inside_head = head_parameters(skeleton)
     usable = [linear for linear in linears if linear.weight not in inside_head and linear.out_features != vocabulary]
-    return lay_out(select(usable, targets), rank, adapter_seed)
+    return lay_out(select(usable, targets, off_tokens(graph, linears)), rank, adapter_seed)
 
 
 def head_parameters(skeleton: torch.nn.Module) -> set[str]:
