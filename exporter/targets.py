@@ -6,7 +6,7 @@ module names, separated by commas: ``up,query``, ``attention``, ``*.layers.1?.ml
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -48,19 +48,28 @@ def role_of(name: str) -> str | None:
     return None
 
 
-def select(linears: Sequence[Linear], spec: str) -> list[Linear]:
+def select(linears: Sequence[Linear], spec: str, unfit: Collection[str] = ()) -> list[Linear]:
     """The linears that ``spec`` names, in graph order.
 
+    Args:
+        linears: of the model.
+        spec: see the module docstring.
+        unfit: names of those that cannot carry a state, because they do not read token rows. Roles, presets and
+            patterns pass over them.
+
     Raises:
-        SeedTuneError: an item of ``spec`` matches no layer; lists what there is.
+        SeedTuneError: an item of ``spec`` matches no layer, which lists what there is, or unfit ones only.
     """
+    others = [linear for linear in linears if linear.name in unfit]
+    linears = [linear for linear in linears if linear.name not in unfit]
     chosen: set[str] = set()
     for item in (part.strip() for part in spec.split(",") if part.strip()):
         matched = {linear.name for linear in linears if _matches(linear.name, item)}
         if not matched and item == "default":
             matched = {linear.name for linear in linears}
         if not matched:
-            raise _no_match(item, linears)
+            refused = dict.fromkeys(linear.name for linear in others if _matches(linear.name, item))
+            raise _unfit(item, list(refused)) if refused else _no_match(item, linears)
         chosen |= matched
     if not chosen:
         raise _no_match(spec, linears)
@@ -73,6 +82,17 @@ def _matches(name: str, item: str) -> bool:
     if item in ROLES:
         return role_of(name) == item
     return fnmatchcase(name, item)
+
+
+def _unfit(item: str, names: Sequence[str]) -> SeedTuneError:
+    shown = ", ".join(names[:8])
+    return SeedTuneError(
+        "a target reads other rows than those of tokens",
+        value=item,
+        rule=f"layers that read token rows only; {shown}{', …' if len(names) > 8 else ''} also or only read a table "
+        "of positions, which all tokens share",
+        remedy="leave it out of --targets",
+    )
 
 
 def _no_match(item: str, linears: Sequence[Linear]) -> SeedTuneError:

@@ -7,6 +7,8 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 UNLIMITED = 2**31 - 1
 """``usable_positions`` of a model without a position table, such as one with ALiBi."""
 
+# What the length of a model's table of positions, or of its biases by distance, is called.
+DECLARED_AS = ("max_position_embeddings", "max_seq_len")
 # These count positions from padding_idx + 1, so the first rows of their table are lost.
 OFFSET_BY_PADDING = frozenset(
     {
@@ -31,11 +33,25 @@ def usable_positions(config: PretrainedConfig) -> int:
 
     ``max_position_embeddings - padding_idx - 1`` for the RoBERTa kind, ``max_position_embeddings`` (or what a
     configuration maps to it) for all others, :data:`UNLIMITED` where the configuration declares none.
+
+    With longrope it is the length that the model was first trained with: for longer rows transformers takes other
+    frequencies, for the whole batch at once, so what a row gets would depend on the rows beside it.
     """
-    declared = getattr(config, "max_position_embeddings", None)
-    if not isinstance(declared, int) or declared <= 0:
-        return UNLIMITED
-    return declared - position_offset(config)
+    declared = next((size for name in DECLARED_AS if isinstance(size := getattr(config, name, None), int)), 0)
+    usable = declared - position_offset(config) if declared > 0 else UNLIMITED
+    return min(usable, *_first_trained_with(config), UNLIMITED)
+
+
+def _first_trained_with(config: PretrainedConfig) -> list[int]:
+    """``original_max_position_embeddings`` of every longrope, of which a model may have one for each kind of layer."""
+    stated = getattr(config, "rope_parameters", None) or {}
+    every = [stated, *(part for part in stated.values() if isinstance(part, dict))]
+    found = [
+        part.get("original_max_position_embeddings", getattr(config, "original_max_position_embeddings", None))
+        for part in every
+        if part.get("rope_type") == "longrope"
+    ]
+    return [length for length in found if isinstance(length, int)]
 
 
 def position_offset(config: PretrainedConfig) -> int:

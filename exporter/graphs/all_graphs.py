@@ -19,6 +19,7 @@ from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.trace.traced_model import TracedModel, head_parameters
 from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.bundle.stage_plan import StagePlan
+from seedtune.runtime.errors import SeedTuneError
 
 # Buffers up to this size stay inside the graph file; larger ones go to the weights file.
 INLINE_BYTES = 4096
@@ -52,6 +53,9 @@ def build_graphs(model: TracedModel, words: tuple[int, ...], storage: Storage) -
         model: as traced.
         words: the token ids of the label words, [L]; none for a completion task.
         storage: how matrices are stored.
+
+    Raises:
+        SeedTuneError: the head is of a kind that cannot be cut to label words, or ONNX Runtime cannot run a graph.
     """
     traced, layout = model.traced, model.layout
     graphs = {"probe": build_probe(traced, layout, words), "eval": build_eval(traced, layout, words)}
@@ -72,7 +76,10 @@ def build_graphs(model: TracedModel, words: tuple[int, ...], storage: Storage) -
     needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
     for graph in graphs.values():
         needed |= used_parameters(finish(graph))
-    plan, stage_graphs = build_stages(graphs)
+    try:
+        plan, stage_graphs = build_stages(graphs, model.facts.max_positions)
+    except SeedTuneError as error:
+        raise error.at(model.facts.architecture) from error
     return Built(graphs, stage_graphs, plan, encodings, needed, buffers)
 
 

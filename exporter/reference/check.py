@@ -5,12 +5,13 @@ stored form stands for (`streamed_model.py`), so that what is compared is the co
 weights. Two quantities are compared, both over the label words: log-probabilities of the untouched model (eval graph,
 state zero), and losses of both sides of a perturbation (probe graph, random state) against a reference whose weights
 were changed to ``W + (B +- epsilon Z) A``, or for scope "suffix" one that adds the change at suffix tokens
-(`suffix_model.py`). The prefixes are those of the prefix graph.
+(`suffix_model.py`). The prefixes are those of the prefix graph. Then each row is run alone (`rows_alone.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,20 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from seedtune.exporter.checkpoint import Checkpoint
+from seedtune.exporter.reference.rows_alone import refuse_dependent_rows
 from seedtune.exporter.reference.streamed_model import StreamedModel
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.runtime.bundle.manifest import CheckResult, Manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.single_call import outputs_of, single_batch
+from seedtune.runtime.model.single_call import outputs_of, outputs_of_each, single_batch
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.task.example import Example
 
 ROWS, MAX_TOKENS = 4, 24
+# Of the row that is as long as the task allows: longer ones would take long.
+LONG_TOKENS = 512
 EPSILON, SEED, STATE_SCALE = 1e-2, 20240229, 1e-2
 # With a wide margin over what the tested families show (below 1e-4; int8, which rounds inputs of layers: below 1e-2).
 ALLOWED = {"fp32": 2e-3, "fp16": 2e-3, "bf16": 2e-3, "int8": 1e-1, "int4": 2e-3}
@@ -45,7 +49,8 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
         encodings: parameter -> how the bundle stores it.
 
     Raises:
-        SeedTuneError: the bundle and transformers disagree by more than the storage type explains.
+        SeedTuneError: the bundle and transformers disagree by more than the storage type explains, one of them does not
+            run, or what is said of a row depends on the rows beside it.
     """
     bundle = Bundle.open(path, verify_weights=False)
     manifest = bundle.manifest
@@ -55,21 +60,24 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
     generator = np.random.default_rng(SEED)
     zero = np.zeros(layout.parameters, np.float32)
     state = (STATE_SCALE * generator.standard_normal(layout.parameters)).astype(np.float32)
-    batch = single_batch(bundle, rows, ROWS * MAX_TOKENS)
-    rows = [rows[index] for index in batch.index]
-
     output = "log_probabilities" if manifest.objective.label_word_ids else "loss"
-    (found,) = outputs_of(bundle, "eval", [output], batch, {"state": zero})
-    scores, of_rows = _reference(reference, manifest, rows, None)
-    plain_error = _difference(found, scores if manifest.objective.label_word_ids else of_rows)
+    with _refusing("the exported graphs do not run"):
+        batch = single_batch(bundle, rows, ROWS * MAX_TOKENS)
+        rows = [rows[index] for index in batch.index]
+        (found,) = outputs_of(bundle, "eval", [output], batch, {"state": zero})
+    with _refusing("transformers' own model does not run"):
+        expected = _plain(reference, manifest, rows)
+    plain_error = max(_difference(found, expected), _error_of_a_long_row(bundle, reference, output, zero))
 
     seed, epsilon = np.array([SEED], np.int64), np.array([EPSILON], np.float32)
     perturbed: dict[str, np.ndarray] = {"state": state, "seed": seed, "epsilon": epsilon}
-    sides = outputs_of(bundle, "probe", ["loss_plus", "loss_minus"], batch, perturbed)
+    with _refusing("the exported graphs do not run"):
+        sides = outputs_of(bundle, "probe", ["loss_plus", "loss_minus"], batch, perturbed)
     noise = rademacher(SEED, layout.parameters)
     perturbed_error = 0.0
     for losses, sign in zip(sides, (1.0, -1.0), strict=True):
-        _, expected = _reference(reference, manifest, rows, state + np.float32(sign * EPSILON) * noise)
+        with _refusing("transformers' own model does not run"):
+            _, expected = _reference(reference, manifest, rows, state + np.float32(sign * EPSILON) * noise)
         perturbed_error = max(perturbed_error, _difference(losses, expected))
 
     prefix_storage = manifest.objective.prefix.storage if manifest.objective.prefix else None
@@ -84,14 +92,46 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
             remedy="report the model's name and these figures"
             + ("; --storage fp32 may help" if manifest.storage != "fp32" else ""),
         )
+    with _refusing("the exported graphs do not run"):
+        refuse_dependent_rows(bundle, rows, output, zero, found)
     return result
 
 
-def random_rows(manifest: Manifest) -> list[Example]:
-    """Rows of different lengths with random token ids, split where the bundle splits rows."""
+def _error_of_a_long_row(bundle: Bundle, reference: StreamedModel, output: str, zero: np.ndarray) -> float:
+    """The same for one row as long as the task allows: what a model does by chunks or windows shows in no short row."""
+    manifest = bundle.manifest
+    longest = min(manifest.objective.task.max_tokens, manifest.objective.model.max_positions, LONG_TOKENS)
+    if longest <= MAX_TOKENS:
+        return 0.0
+    rows = random_rows(manifest, [longest])
+    with _refusing("the exported graphs do not run"):
+        (found,) = outputs_of_each(bundle, "eval", output, rows, {"state": zero})
+    with _refusing("transformers' own model does not run"):
+        return _difference(found, _plain(reference, manifest, rows))
+
+
+@contextlib.contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Whatever ONNX Runtime or transformers raises on rows that every model takes is a refusal of this model."""
+    try:
+        yield
+    except SeedTuneError:
+        raise
+    except Exception as error:
+        raise SeedTuneError(
+            f"{what}; no bundle was written",
+            value=f"{type(error).__name__}: {' '.join(str(error).split())}",
+            rule="rows of random tokens, as long as the task allows",
+            remedy="report the model's name and this message",
+        ) from error
+
+
+def random_rows(manifest: Manifest, lengths: Sequence[int] | None = None) -> list[Example]:
+    """Rows of ``lengths``, or of different short ones, with random token ids, split where the bundle splits rows."""
     generator = np.random.default_rng(SEED)
-    longest = min(MAX_TOKENS, manifest.objective.model.max_positions)
-    lengths = generator.integers(max(2, longest // 3), longest + 1, ROWS)
+    if lengths is None:
+        longest = min(MAX_TOKENS, manifest.objective.model.max_positions)
+        lengths = generator.integers(max(2, longest // 3), longest + 1, ROWS).tolist()
     causal = manifest.objective.model.family == "causal"
     rows = []
     for length in lengths:
@@ -116,6 +156,12 @@ def random_rows(manifest: Manifest) -> list[Example]:
     return rows
 
 
+def _plain(reference: StreamedModel, manifest: Manifest, rows: Sequence[Example]) -> np.ndarray:
+    """What the eval graph gives for ``rows`` without a state, by transformers."""
+    scores, losses = _reference(reference, manifest, rows, None)
+    return scores if manifest.objective.label_word_ids else losses
+
+
 def _reference(
     reference: StreamedModel, manifest: Manifest, rows: Sequence[Example], state: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +181,8 @@ def _reference(
             logits = tuned(ids, mask, suffix)
         else:
             reference.set_state(manifest.state, state)
-            logits = reference(input_ids=ids, attention_mask=mask).logits
+            options = {"use_cache": False} if manifest.objective.model.family == "causal" else {}
+            logits = reference(input_ids=ids, attention_mask=mask, **options).logits
     if not manifest.objective.label_word_ids:
         every = torch.log_softmax(logits.float(), dim=-1).numpy()
         losses = [-every[place, row.suffix, row.targets].mean() for place, row in enumerate(rows)]

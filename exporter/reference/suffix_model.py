@@ -70,8 +70,10 @@ class SuffixTunedModel(torch.nn.Module):
         return logits
 
     def _run(self, ids: torch.Tensor, mask: torch.Tensor, hooks: list[torch.utils.hooks.RemovableHandle]) -> Any:
+        # Some models cannot make a cache for all of their layers.
+        options = {"use_cache": False} if self.family == "causal" else {}
         try:
-            return self.model(input_ids=ids, attention_mask=mask).logits
+            return self.model(input_ids=ids, attention_mask=mask, **options).logits
         finally:
             for hook in hooks:
                 hook.remove()

@@ -19,12 +19,17 @@ from seedtune.runtime.bundle.stage_plan import GraphMemory, Role, Stage, StagePl
 WEIGHED_BY = {"batch": 4, "tokens": 64, "prefix": 64}
 
 
-def build_stages(graphs: Mapping[str, ir.Model]) -> tuple[StagePlan, dict[str, ir.Model]]:
+def build_stages(graphs: Mapping[str, ir.Model], max_positions: int) -> tuple[StagePlan, dict[str, ir.Model]]:
     """The plan, and file -> stage graph.
 
     Args:
         graphs: name -> finished graph, which is not changed. Those without parameters are left out.
+        max_positions: tokens that a row may have.
+
+    Raises:
+        SeedTuneError: ONNX Runtime cannot run a graph.
     """
+    weighed_by = {name: min(size, max_positions) for name, size in WEIGHED_BY.items()}
     plans: dict[str, tuple[Stage, ...]] = {}
     files: dict[str, ir.Model] = {}
     merged: dict[str, Role] = {}
@@ -37,9 +42,9 @@ def build_stages(graphs: Mapping[str, ir.Model]) -> tuple[StagePlan, dict[str, i
         if not found:
             continue
         layers = split_layers(graph)
-        types, *others = infer(model, [WEIGHED_BY, *batches_to_infer(model)])
+        types, *others = infer(model, [weighed_by, *batches_to_infer(model, max_positions)])
         stages = assign(graph, found, {value: kind.size_bytes for value, kind in types.items()})
-        memory[name] = measure(model, stages, others)
+        memory[name] = measure(model, stages, others, max_positions)
         stages_of_graph, models = merge(cut(graph, stages, types), layers, name, graph.opset_imports)
         plans[name] = tuple(stages_of_graph)
         files |= models

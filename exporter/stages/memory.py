@@ -22,27 +22,36 @@ WHOLE_ROWS = ((1, 16, 0), (1, 512, 0), (8, 64, 0))
 SUFFIXES = ((1, 4, 16), (1, 64, 16), (1, 4, 512), (1, 64, 512), (8, 16, 64))
 
 
-def batches_to_infer(model: ir.Model) -> list[dict[str, int]]:
+def batches_to_infer(model: ir.Model, max_positions: int) -> list[dict[str, int]]:
     """The sizes that :func:`measure` wants to know the values of ``model`` for."""
-    return [dict(zip(("batch", "tokens", "prefix"), point, strict=True)) for point in _points(model)]
+    return [dict(zip(("batch", "tokens", "prefix"), point, strict=True)) for point in _points(model, max_positions)]
 
 
-def measure(model: ir.Model, stages: Mapping[ir.Node, int], inferred: Sequence[Mapping[str, Inferred]]) -> GraphMemory:
+def measure(
+    model: ir.Model,
+    stages: Mapping[ir.Node, int],
+    inferred: Sequence[Mapping[str, Inferred]],
+    max_positions: int,
+) -> GraphMemory:
     """The memory of a graph.
 
     Args:
         model: the graph.
         stages: node -> stage.
         inferred: for `batches_to_infer`.
+        max_positions: tokens that a row may have.
     """
+    points = _points(model, max_positions)
     sizes = [{name: kind.size_bytes for name, kind in found.items()} for found in inferred]
     held = [max(_waiting(stages, found)) for found in sizes]
     running = [max(_worst_of_stages(stages, found)) for found in sizes]
-    return GraphMemory(_fitted(_points(model), held), _fitted(_points(model), running))
+    return GraphMemory(_fitted(points, held), _fitted(points, running))
 
 
-def _points(model: ir.Model) -> tuple[tuple[int, int, int], ...]:
-    return SUFFIXES if any(value.name == "prefix_length" for value in model.graph.inputs) else WHOLE_ROWS
+def _points(model: ir.Model, max_positions: int) -> tuple[tuple[int, int, int], ...]:
+    points = SUFFIXES if any(value.name == "prefix_length" for value in model.graph.inputs) else WHOLE_ROWS
+    # Beyond that the tables of the model end, and with them the shapes that can be inferred.
+    return tuple((batch, min(tokens, max_positions), min(prefix, max_positions)) for batch, tokens, prefix in points)
 
 
 def _waiting(stages: Mapping[ir.Node, int], sizes: Mapping[str, int]) -> list[int]:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 import onnxruntime
 
 from seedtune.exporter.stages.reads import is_parameter
+from seedtune.runtime.errors import SeedTuneError
 
 TYPES = {
     "tensor(float)": ir.DataType.FLOAT,
@@ -43,6 +44,9 @@ def infer(model: ir.Model, batches: Sequence[Mapping[str, int]]) -> list[dict[st
         model: a finished graph.
         batches: sizes of the axes that have names ("batch", "tokens", "prefix"). An axis that is still unknown counts
             as 1.
+
+    Raises:
+        SeedTuneError: ONNX Runtime lacks an operator of the graph, or finds its shapes at odds.
     """
     copy = model.clone()
     graph = copy.graph
@@ -64,7 +68,16 @@ def _infer(model: bytes, sizes: Mapping[str, int]) -> dict[str, Inferred]:
     options.log_severity_level = 3
     for name, size in sizes.items():
         options.add_free_dimension_override_by_name(name, size)
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise SeedTuneError(
+            "ONNX Runtime cannot run what the model was traced to",
+            value=" ".join(str(error).split()),
+            rule=f"operators and shapes that ONNX Runtime {onnxruntime.__version__} runs on the CPU, for "
+            + ", ".join(f"{size} {name}" for name, size in sizes.items()),
+            remedy="report the model's name and this message",
+        ) from error
     found = {}
     for output in session.get_outputs():
         dtype = TYPES[output.type]

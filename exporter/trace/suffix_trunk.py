@@ -13,7 +13,6 @@ Outputs  logits [B, K, V], hidden [B, K, H] float32; new_keys, new_values [layer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -26,6 +25,7 @@ from seedtune.exporter.checkpoint.limits import position_offset
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.simplify import simplify
 from seedtune.exporter.trace.attention import Prefix, UnsupportedAttention, attending_to
+from seedtune.exporter.trace.own_copy import own_copy
 from seedtune.exporter.trace.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
 from seedtune.exporter.trace.trunk import head_of
 
@@ -49,7 +49,7 @@ class SuffixTrunk:
 
 
 class SuffixScores(torch.nn.Module):
-    """``model`` as a function of `INPUTS`; see the module docstring for shapes."""
+    """``model``, which it hooks, as a function of `INPUTS`; see the module docstring for shapes."""
 
     def __init__(self, model: torch.nn.Module, family: str, first_layer: int = 0) -> None:
         super().__init__()
@@ -61,11 +61,10 @@ class SuffixScores(torch.nn.Module):
         self.config = config.get_text_config()
         self.offset = position_offset(self.config)
         self.seen = SimpleNamespace(position=None, hidden=None, window=None, entering=None)
-        self.hooks = []
         if first_layer:
             layer = layers_of(model, self.config.num_hidden_layers)[first_layer]
-            self.hooks.append(layer.register_forward_pre_hook(self._enter, with_kwargs=True))
-        self.hooks.append(head_of(model).register_forward_pre_hook(self._narrow))
+            layer.register_forward_pre_hook(self._enter, with_kwargs=True)
+        head_of(model).register_forward_pre_hook(self._narrow)
 
     def _narrow(self, _head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         hidden = inputs[0]
@@ -131,32 +130,27 @@ def trace_suffix(model: torch.nn.Module, family: str, longest_tokens: int, first
 
     Raises:
         UnsupportedAttention: the attention of this model cannot be split, or reaches back less than a row.
-        SeedTuneError: torch.export or the ONNX conversion cannot follow the model.
+        SeedTuneError: as `tracing.export_graph`.
     """
-    wrapper = SuffixScores(model, family, first_layer)
     grid = {0: DYNAMIC, 1: DYNAMIC}
     cache = {1: DYNAMIC, 3: DYNAMIC}
-    try:
-        *shape, width = _cache_shape(wrapper)
-        window = wrapper.seen.window
-        if window is not None and window < longest_tokens:
-            raise UnsupportedAttention(
-                f"its attention reaches back {window} tokens, and rows of this task have up to {longest_tokens}"
-            )
-        traced = export_graph(
-            wrapper,
-            _example(shape),
-            (grid, grid, grid, grid, grid | {2: DYNAMIC}, cache, cache),
-            INPUTS,
-            ("logits", "hidden", "new_keys", "new_values", *(("entering",) if width else ())),
+    shape, width, window = _cache_shape(SuffixScores(own_copy(model), family, first_layer))
+    if window is not None and window < longest_tokens:
+        raise UnsupportedAttention(
+            f"its attention reaches back {window} tokens, and rows of this task have up to {longest_tokens}"
         )
-    finally:
-        for hook in wrapper.hooks:
-            hook.remove()
+    traced = export_graph(
+        SuffixScores(own_copy(model), family, first_layer),
+        _example(shape),
+        (grid, grid, grid, grid, grid | {2: DYNAMIC}, cache, cache),
+        INPUTS,
+        ("logits", "hidden", "new_keys", "new_values", *(("entering",) if width else ())),
+        longest_tokens,
+    )
     return SuffixTrunk(_described(traced, shape, width), *shape, width)
 
 
-def _example(shape: Sequence[int] | None) -> tuple[torch.Tensor, ...]:
+def _example(shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, ...]:
     ids = torch.arange(BATCH * SUFFIX).reshape(BATCH, SUFFIX) % 50 + 5
     positions = torch.arange(PREFIX, PREFIX + SUFFIX).expand(BATCH, -1).contiguous()
     position = torch.tensor([[SUFFIX - 2, SUFFIX - 1]] * BATCH)
@@ -166,8 +160,8 @@ def _example(shape: Sequence[int] | None) -> tuple[torch.Tensor, ...]:
     return (ids, positions, position, *masks, cache[0].clone(), cache[1].clone())
 
 
-def _cache_shape(wrapper: SuffixScores) -> tuple[int, int, int, int]:
-    """Layers, key heads, head size and the width of what enters, from a forward pass that computes shapes only."""
+def _cache_shape(wrapper: SuffixScores) -> tuple[tuple[int, int, int], int, int | None]:
+    """(Layers, key heads, head size), the width of what enters, and the window, from a pass that computes shapes only."""
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
             _, _, keys, _, *entering = wrapper(*_example(None))
@@ -177,10 +171,11 @@ def _cache_shape(wrapper: SuffixScores) -> tuple[int, int, int, int]:
         # Typically a model that computes with the mask it was not given.
         raise UnsupportedAttention(f"its forward pass stops with {type(error).__name__} when it is") from error
     layers, _, heads, _, size = keys.shape
-    return int(layers), int(heads), int(size), sum(int(hidden.shape[-1]) for hidden in entering)
+    width = sum(int(hidden.shape[-1]) for hidden in entering)
+    return (int(layers), int(heads), int(size)), width, wrapper.seen.window
 
 
-def _described(traced: ir.Model, shape: Sequence[int], width: int) -> ir.Model:
+def _described(traced: ir.Model, shape: tuple[int, int, int], width: int) -> ir.Model:
     graph = traced.graph
     layers, heads, size = shape
     cache: list[int | str] = [layers, "batch", heads, "prefix", size]

@@ -15,6 +15,7 @@ from seedtune.exporter.targets import lay_out, select
 from seedtune.exporter.trace.attention import UnsupportedAttention
 from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
+from seedtune.exporter.trace.token_layers import off_tokens
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import StateLayout
@@ -32,41 +33,50 @@ def trace_in_scope(
     storage: PrefixStorage,
     notice: Callable[[str], None],
 ) -> Traced:
-    """The model within the reach that was asked for; what nobody asked for gives way to what the model cannot do."""
+    """The model within the reach that was asked for; with no scope given, "all" where the attention cannot be split.
+
+    Raises:
+        SeedTuneError: it cannot be traced within that reach.
+    """
+    longest_tokens = compiled.task.max_tokens
     if compiled.scope == "all":
-        return Traced(trace(skeleton, checkpoint.family), checkpoint.family)
-    name = type(skeleton).__name__
+        return Traced(trace(skeleton, checkpoint.family, longest_tokens), checkpoint.family)
     first_layer = reach.first_layer(checkpoint.config.get_text_config().num_hidden_layers)
-    if first_layer:
-        try:
-            return _trace_suffix(skeleton, checkpoint.family, compiled, first_layer, storage)
-        except UnsupportedAttention as error:
-            if reach.layers is not None:
-                raise SeedTuneError(
-                    f"{name} cannot be tuned in its upper layers only: {error}",
-                    value=f"--layers {reach.layers}",
-                    rule="upper layers that read nothing but what the layer below gives them",
-                    remedy="leave --layers out",
-                ) from error
-            notice(f"every layer: {name} cannot be tuned in its upper layers only, because {error}")
+    name = type(skeleton).__name__
     try:
-        return _trace_suffix(skeleton, checkpoint.family, compiled, 0, storage)
+        return _trace_suffix(skeleton, checkpoint.family, longest_tokens, first_layer, storage)
     except UnsupportedAttention as error:
-        if reach.scope is not None or compiled.task.kind == "completion":
-            raise SeedTuneError(
-                f"{name} cannot be tuned at some tokens of rows only: {error}",
-                value=reach.scope,
-                rule="attention whose keys and values can be cached",
-                remedy="choose another model" if compiled.task.kind == "completion" else "use --scope all",
-            ) from error
-        notice(f"scope all: {name} cannot be split, because {error}")
-    return Traced(trace(skeleton, checkpoint.family), checkpoint.family)
+        reason = str(error)
+        if reach.scope is not None or first_layer or compiled.task.kind == "completion":
+            raise _unsupported(name, reason, reach, first_layer, compiled) from error
+    except SeedTuneError as error:
+        reason = error.what
+        if reach.scope is not None or first_layer or compiled.task.kind == "completion":
+            raise
+    notice(f"scope all: {name} cannot be split, because {reason}")
+    return Traced(trace(skeleton, checkpoint.family, longest_tokens), checkpoint.family)
+
+
+def _unsupported(name: str, reason: str, reach: Reach, first_layer: int, compiled: CompiledTask) -> SeedTuneError:
+    if first_layer:
+        return SeedTuneError(
+            f"{name} cannot be tuned in its upper layers only: {reason}",
+            value=f"--layers {reach.layers}",
+            rule="upper layers that read nothing but what the layer below gives them, and keys and values kept of it",
+            remedy="leave --layers out",
+        )
+    return SeedTuneError(
+        f"{name} cannot be tuned at some tokens of rows only: {reason}",
+        value=reach.scope,
+        rule="attention whose keys and values can be cached",
+        remedy="choose another model" if compiled.task.kind == "completion" else "use --scope all",
+    )
 
 
 def _trace_suffix(
-    skeleton: torch.nn.Module, family: Family, compiled: CompiledTask, first_layer: int, storage: PrefixStorage
+    skeleton: torch.nn.Module, family: Family, longest_tokens: int, first_layer: int, storage: PrefixStorage
 ) -> Traced:
-    trunk = trace_suffix(skeleton, family, compiled.task.max_tokens, first_layer)
+    trunk = trace_suffix(skeleton, family, longest_tokens, first_layer)
     layout = PrefixLayout(trunk.layers, trunk.key_heads, trunk.head_size, storage, trunk.entering)
     upper = trunk.model
     if first_layer:
@@ -79,12 +89,17 @@ def _trace_suffix(
 def state_layout(
     trunk: ir.Model, skeleton: torch.nn.Module, checkpoint: Checkpoint, targets: str, rank: int, adapter_seed: int
 ) -> StateLayout:
-    """Selects among the linears of the trunk; those of the head see one row a side and are left out."""
-    linears = normalise_linears(trunk.clone().graph)
+    """Selects among the linears of the trunk; those of the head see one row a side and are left out.
+
+    Raises:
+        SeedTuneError: ``targets`` names no layer of this model, or one that does not read token rows.
+    """
+    graph = trunk.clone().graph
+    linears = normalise_linears(graph)
     vocabulary = checkpoint.vocabulary_size
     inside_head = head_parameters(skeleton)
     usable = [linear for linear in linears if linear.weight not in inside_head and linear.out_features != vocabulary]
-    return lay_out(select(usable, targets), rank, adapter_seed)
+    return lay_out(select(usable, targets, off_tokens(graph, linears)), rank, adapter_seed)
 
 
 def head_parameters(skeleton: torch.nn.Module) -> set[str]:

@@ -12,7 +12,9 @@ from typing import Any
 import onnx_ir as ir
 import torch
 
+from seedtune.exporter.passes.bfloat16_arithmetic import widen_bfloat16
 from seedtune.exporter.trace.attention import UnsupportedAttention
+from seedtune.exporter.trace.validity import refuse_other_ways
 from seedtune.runtime.errors import SeedTuneError
 
 OPSET = 21
@@ -25,6 +27,7 @@ def export_graph(
     dynamic_shapes: tuple[Any, ...],
     inputs: Sequence[str],
     outputs: Sequence[str],
+    longest_tokens: int,
 ) -> ir.Model:
     """``wrapper.model`` as ONNX, through the forward pass of ``wrapper``; see the module docstring.
 
@@ -34,9 +37,11 @@ def export_graph(
         dynamic_shapes: per input, which dimensions vary.
         inputs: names for the inputs.
         outputs: names for the outputs.
+        longest_tokens: that a row may have.
 
     Raises:
-        SeedTuneError: torch.export or the ONNX conversion cannot follow the model; says where it stopped.
+        SeedTuneError: torch.export or the ONNX conversion cannot follow the model, which says where it stopped; or the
+            model takes another way for rows that long.
         UnsupportedAttention: raised by the attention while tracing, and passed on.
     """
     model = wrapper.model
@@ -65,7 +70,10 @@ def export_graph(
                 remedy="report the model's name and this message; a different transformers version may help",
             ) from error
     assert program is not None
+    assert program.exported_program is not None
+    refuse_other_ways(program.exported_program, type(model).__name__, longest_tokens)
     _name_parameters(program.model.graph, model)
+    widen_bfloat16(program.model.graph)
     for node in ir.traversal.RecursiveGraphIterator(program.model.graph):
         node.metadata_props.clear()
     return program.model

@@ -17,6 +17,7 @@ import torch
 
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.simplify import simplify
+from seedtune.exporter.trace.own_copy import own_copy
 from seedtune.exporter.trace.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
 from seedtune.runtime.errors import SeedTuneError
 
@@ -24,14 +25,14 @@ EXAMPLE_ROWS, EXAMPLE_TOKENS = 3, 11
 
 
 class LabelScores(torch.nn.Module):
-    """``model`` as a function of (ids, mask, position); see the module docstring for shapes."""
+    """``model``, whose head it hooks, as a function of (ids, mask, position); shapes as in the module docstring."""
 
     def __init__(self, model: torch.nn.Module, family: str) -> None:
         super().__init__()
         self.model = model
         self.options = {"use_cache": False} if family == "causal" else {}
         self.seen = SimpleNamespace(position=None, hidden=None)
-        self.hook = head_of(model).register_forward_pre_hook(self._narrow)
+        head_of(model).register_forward_pre_hook(self._narrow)
 
     def _narrow(self, _head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         hidden = inputs[0]
@@ -68,17 +69,18 @@ def head_of(model: torch.nn.Module) -> torch.nn.Module:
     )
 
 
-def trace(model: torch.nn.Module, family: str) -> ir.Model:
+def trace(model: torch.nn.Module, family: str, longest_tokens: int = EXAMPLE_TOKENS) -> ir.Model:
     """``model`` (float32, eval) as ONNX, simplified, with every parameter named as in ``model.state_dict()``.
 
     Args:
         model: a transformers model; its parameters are not read.
         family: "causal" or "masked".
+        longest_tokens: that a row may have.
 
     Raises:
-        SeedTuneError: torch.export or the ONNX conversion cannot follow the model; says where it stopped.
+        SeedTuneError: as `tracing.export_graph`.
     """
-    wrapper = LabelScores(model, family)
+    wrapper = LabelScores(own_copy(model), family)
     example = (
         torch.arange(EXAMPLE_ROWS * EXAMPLE_TOKENS).reshape(EXAMPLE_ROWS, EXAMPLE_TOKENS) % 50 + 5,
         torch.ones(EXAMPLE_ROWS, EXAMPLE_TOKENS, dtype=torch.long),
@@ -86,10 +88,8 @@ def trace(model: torch.nn.Module, family: str) -> ir.Model:
     )
     grid = {0: DYNAMIC, 1: DYNAMIC}
     names = ("ids", "mask", "position")
-    try:
-        traced = export_graph(wrapper, example, (grid, grid, {0: DYNAMIC}), names, ("logits", "hidden"))
-    finally:
-        wrapper.hook.remove()
+    shapes = (grid, grid, {0: DYNAMIC})
+    traced = export_graph(wrapper, example, shapes, names, ("logits", "hidden"), longest_tokens)
     graph = traced.graph
     integers = ir.DataType.INT64
     describe_inputs(

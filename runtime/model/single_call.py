@@ -24,6 +24,16 @@ def single_batch(bundle: Bundle, examples: Sequence[Example], limit: int) -> Bat
     return batch
 
 
+def outputs_of_each(
+    bundle: Bundle, graph: str, name: str, examples: Sequence[Example], shared: Mapping[str, Array]
+) -> list[Array]:
+    """The output ``name`` of ``graph`` for each of ``examples`` in a batch of its own."""
+    graphs = MappedGraphs(bundle)
+    feeder = open_feeder(graphs, examples)
+    alone = (batch for place in range(len(examples)) for batch in feeder.batches([place], 1))
+    return [found for _, (found,) in graphs.open(graph).run([name], alone, shared)]
+
+
 def outputs_of(
     bundle: Bundle, graph: str, names: Sequence[str], batch: Batch, shared: Mapping[str, Array]
 ) -> list[Array]:

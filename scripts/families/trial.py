@@ -1,0 +1,126 @@
+"""One architecture from configuration to outcome: export, two steps, and what transformers says of the same rows."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import seedtune
+from families import oracle
+from families.architectures import Architecture
+from families.checkpoints import NotTiny, one_line, save
+from families.outcomes import Outcome
+from families.texts import MAX_TOKENS
+from families.tiny import tiny_config
+from seedtune.exporter.checkpoint.family import family_of
+from seedtune.exporter.graphs.all_graphs import build_graphs
+from seedtune.exporter.pipeline import check_stored, open_source, store_bundle
+from seedtune.exporter.storage.destination import destination, put, staged
+from seedtune.exporter.trace.traced_model import trace_model
+from seedtune.runtime.bundle.manifest import Manifest, Storage
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.task.structure import Scope
+
+# A sliding window in tokens: scope "all" takes one that is shorter than some rows, scope "suffix" does not.
+WINDOW: dict[Scope, int] = {"suffix": 2 * MAX_TOKENS, "all": MAX_TOKENS // 2}
+# In nats. int8 rounds the inputs of layers as well, and its oracle does not.
+ALLOWED: dict[Storage, float] = {"fp32": 1e-3, "int8": 0.5}
+STEPS, RANK = 2, 4
+
+
+class Wrong(Exception):  # noqa: N818 - a finding, which the table tells
+    """A bundle and transformers disagree; says by how much."""
+
+
+def try_architecture(
+    architecture: Architecture, folder: Path, scopes: Sequence[Scope], storages: Sequence[Storage]
+) -> Outcome:
+    """Everything that is tried of ``architecture``, in ``folder``, which is empty."""
+    outcome = Outcome(architecture.key, architecture.name, scopes=list(scopes))
+    began = time.monotonic()
+    try:
+        _try(architecture, folder, scopes, storages, outcome)
+    except SeedTuneError as error:
+        outcome.verdict, outcome.reason = "refused", _reason(error)
+    except NotTiny as error:
+        outcome.verdict, outcome.reason = "not built", str(error)
+    except Wrong as error:
+        outcome.verdict, outcome.reason = "wrong", str(error)
+    except Exception:  # noqa: BLE001 - whatever it is, it is what the sweep looks for
+        outcome.verdict, outcome.reason = "crash", traceback.format_exc()[-1500:]
+    outcome.seconds = round(time.monotonic() - began, 1)
+    return outcome
+
+
+def _try(
+    architecture: Architecture, folder: Path, scopes: Sequence[Scope], storages: Sequence[Storage], outcome: Outcome
+) -> None:
+    last: SeedTuneError | None = None
+    for scope in scopes:
+        try:
+            config = tiny_config(architecture, WINDOW[scope])
+        except Exception as error:
+            raise NotTiny(f"its configuration does not take small sizes: {one_line(error)}") from error
+        family_of(config, architecture.model_type)
+        checkpoint = save(architecture, config, folder / f"checkpoint-{scope}")
+        try:
+            for storage, manifest in exported(checkpoint, folder / scope, scope, storages):
+                bundle = folder / scope / storage
+                try:
+                    difference = _tuned_and_compared(bundle, checkpoint, architecture, manifest)
+                except SeedTuneError as error:
+                    raise Wrong(f"scope {scope}, {storage}: a checked bundle is refused: {_reason(error)}") from error
+                outcome.differences[f"{scope} {storage}"] = difference
+                if not difference <= ALLOWED[storage]:
+                    raise Wrong(f"scope {scope}, {storage}: {difference:.3g} nats from transformers alone")
+        except SeedTuneError as error:
+            outcome.refusals[scope], last = _reason(error), error
+    if last is not None and not outcome.differences:
+        raise last
+
+
+def exported(
+    checkpoint: Path, folder: Path, scope: Scope, storages: Sequence[Storage]
+) -> Iterator[tuple[Storage, Manifest]]:
+    """A bundle in each storage, traced once; otherwise as `export_bundle` does it."""
+    folder.mkdir()
+    opened = open_source(str(checkpoint), str(checkpoint / "task.toml"), scope, lambda _text: None)
+    model = trace_model(opened.checkpoint, opened.task, scope, "fp32", "all", RANK, 0, lambda _text: None)
+    for storage in storages:
+        built = build_graphs(model, opened.task.label_word_ids, storage)
+        place = destination(folder / storage, False)
+        with staged(place) as inside:
+            manifest = store_bundle(inside, opened, model, built, storage)
+            manifest = check_stored(inside, manifest, opened.checkpoint, built.encodings)
+            put(inside, place)
+        yield storage, manifest
+
+
+def _tuned_and_compared(bundle: Path, checkpoint: Path, architecture: Architecture, manifest: Manifest) -> float:
+    """The largest difference from transformers, in nats, of the untouched model and of what two steps made of it."""
+    rows = checkpoint / "rows.jsonl"
+    differences = []
+    with seedtune.open(bundle, threads=1) as model:
+        task = model.bundle.compiled_task()
+        examples = [task.encode(row.fields, row.label or 0) for row in model.rows(rows)]
+        for tuned in (False, True):
+            if tuned:
+                for _ in model.tune(rows, out=bundle.parent / f"{bundle.name}-run", steps=STEPS, batch_size=4):
+                    pass
+            state = model.state.values.copy() if tuned else None
+            expected = oracle.scores(checkpoint, architecture.name, manifest, examples, state)
+            found = model.evaluate(rows).probabilities
+            assert found is not None
+            differences.append(np.abs(np.log(found.astype(np.float64)) - expected).max())
+    worst = float(max(differences))
+    return worst if np.isfinite(differences).all() else float("inf")
+
+
+def _reason(error: SeedTuneError) -> str:
+    """What and value in one line."""
+    value = "" if error.value is None else f" ({error.value})"
+    return " ".join(f"{error.what}{value}".split())[:400]
