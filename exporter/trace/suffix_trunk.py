@@ -161,7 +161,7 @@ def _example(shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, ...]:
 
 
 def _cache_shape(wrapper: SuffixScores) -> tuple[tuple[int, int, int], int, int | None]:
-    """(Layers, key heads, head size), the width of what enters, and the window, from a pass that computes shapes only."""
+    """(Layers, key heads, head size), the width of what enters, and the window, from a pass that computes no values."""
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
             _, _, keys, _, *entering = wrapper(*_example(None))
