@@ -39,10 +39,12 @@ def build_prefix(traced: Traced) -> ir.Model:
         outputs[name] = (kept, TYPES[layout.storage], shape)
         if scales is not None:
             outputs[name.removesuffix("s") + "_scales"] = (scales, ir.DataType.FLOAT16, [*shape[:-1], 1])
-    emit.append()
     for value in graph.outputs:
         if value.name == "entering":
-            outputs["entering"] = (value, ir.DataType.FLOAT, ["batch", "tokens", layout.entering])
+            # The first layer with state reads it too, and what a stage reads is no output of the graph.
+            value.name = None
+            outputs["entering"] = (emit.op("Identity", value), ir.DataType.FLOAT, ["batch", "tokens", layout.entering])
+    emit.append()
     set_outputs(graph, outputs)
     # What follows the last layer's keys is not read by anyone; nor is the place of a label.
     common.RemoveUnusedNodesPass()(model)

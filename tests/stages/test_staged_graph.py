@@ -45,7 +45,7 @@ def test_a_staged_prefix_graph_returns_the_same_blocks(case: Case) -> None:
 def test_with_the_same_prefixes_a_suffix_graph_returns_the_same_bits(case: Case) -> None:
     if case.bundle.manifest.objective.scope == "all":
         pytest.skip("no prefixes")
-    batches = list(open_feeder(MappedGraphs(case.bundle), case.examples).batches(range(len(case.examples)), 12))
+    batches = list(open_feeder(MappedGraphs(case.bundle), case.examples).batches(range(len(case.examples)), 5))
     assert len(batches) > 1
     shared: dict[str, np.ndarray] = {
         "state": np.full(case.bundle.manifest.state.parameters, 1e-2, np.float32),

@@ -111,7 +111,7 @@ data class Manifest(
 
         private fun check(manifest: Manifest) {
             requireOneOf("storage", manifest.storage, STORAGES)
-            val (model, task, labelWordIds, prefix) = manifest.languageModel
+            val (model, task, labelWordIds, scope, prefix) = manifest.languageModel
             requireOneOf("family", model.family, FAMILIES)
             requireWithin("hidden_size", model.hiddenSize.toLong(), 1, MAX_SIZE)
             requireWithin("vocabulary_size", model.vocabularySize.toLong(), 1, MAX_SIZE)
@@ -121,11 +121,13 @@ data class Manifest(
             requireWithin("adapter_seed", manifest.state.adapterSeed, 0, Noise.WORD_MASK)
             labelWordIds.forEach { requireWithin("label_word_ids", it.toLong(), 0, model.vocabularySize - 1L) }
             task.check()
+            requireOneOf("scope", scope, if (prefix == null) setOf("all") else setOf("suffix", "last"))
             if (prefix == null) return
             requireOneOf("prefix storage", prefix.storage, PREFIX_STORAGES)
             for (size in listOf(prefix.layers, prefix.keyHeads, prefix.headSize)) {
                 requireWithin("a size of the prefix", size.toLong(), 1, MAX_PREFIX_DIMENSION)
             }
+            requireWithin("entering", prefix.entering.toLong(), 0, MAX_PREFIX_DIMENSION)
             val values = Math.multiplyExact(Math.multiplyExact(2 * prefix.layers, prefix.keyHeads), prefix.headSize)
             Math.multiplyExact(values, Float.SIZE_BYTES)
         }
