@@ -41,9 +41,11 @@ def build_prefix(traced: Traced) -> ir.Model:
             outputs[name.removesuffix("s") + "_scales"] = (scales, ir.DataType.FLOAT16, [*shape[:-1], 1])
     for value in graph.outputs:
         if value.name == "entering":
-            # The first layer with state reads it too, and what a stage reads is no output of the graph.
+            # The first layer with state reads it too, and what a stage reads is no output of the graph. (A pass would
+            # take an Identity away again.)
             value.name = None
-            outputs["entering"] = (emit.op("Identity", value), ir.DataType.FLOAT, ["batch", "tokens", layout.entering])
+            copy = emit.op("Cast", value, to=ir.DataType.FLOAT)
+            outputs["entering"] = (copy, ir.DataType.FLOAT, ["batch", "tokens", layout.entering])
     emit.append()
     set_outputs(graph, outputs)
     # What follows the last layer's keys is not read by anyone; nor is the place of a label.
