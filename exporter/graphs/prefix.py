@@ -42,8 +42,8 @@ def build_prefix(traced: Traced) -> ir.Model:
     for value in graph.outputs:
         if value.name == "entering":
             # The first layer with state reads it too, and what a stage reads is no output of the graph. (A pass would
-            # take an Identity away again.)
-            value.name = None
+            # take an Identity away again; without a name it would count as an output that nobody reads.)
+            value.name = "entering_first_layer"
             copy = emit.op("Cast", value, to=ir.DataType.FLOAT)
             outputs["entering"] = (copy, ir.DataType.FLOAT, ["batch", "tokens", layout.entering])
     emit.append()

@@ -16,7 +16,7 @@ def start_at_first_layer(model: ir.Model) -> bool:
     below = next(value for value in graph.outputs if value.name == "entering")
     ids, positions = (next(value for value in graph.inputs if value.name == name) for name in ("ids", "positions"))
     graph.outputs.remove(below)
-    below.name = None
+    below.name = "below"
     entering = ir.Value(name="entering", type=ir.TensorType(ir.DataType.FLOAT), shape=below.shape)
     ir.convenience.replace_all_uses_with(below, entering)
     for use in list(ids.uses()):
