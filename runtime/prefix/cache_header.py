@@ -75,4 +75,4 @@ def require_start(raw: bytes, header: CacheHeader, path: Path) -> int:
             rule=f"manifest SHA-256 {header.bundle_sha256}",
             remedy="choose another folder with --cache, or delete the file",
         )
-    return end + CHECKSUM.size
+    return START.size + int(length) + CHECKSUM.size

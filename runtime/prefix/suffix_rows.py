@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from seedtune.runtime.batches.token_rows import grouped, padded
 from seedtune.runtime.batches.types import Batch, Integers, Work
@@ -49,8 +51,10 @@ class SuffixRows:
             cached = side_by_side(blocks, self.prefixes.layout)
             lengths = np.array([self.prefixes.tokens[index].prefix for index in chosen], np.int64)
             prefix_tokens = len(chosen) * cached["keys"].shape[3]
-            arrays = {
-                **({ENTERING: entering_states(blocks)} if self.prefixes.layout.entering else {"ids": ids}),
+            arrays: dict[str, npt.NDArray[Any]] = {"ids": ids}
+            if self.prefixes.layout.entering:
+                arrays = {ENTERING: entering_states(blocks)}
+            arrays |= {
                 "mask": mask,
                 "positions": positions,
                 **_what_is_right(rows),

@@ -20,6 +20,7 @@ from seedtune.exporter.checkpoint.family import family_of
 from seedtune.exporter.graphs.all_graphs import build_graphs
 from seedtune.exporter.pipeline import check_stored, open_source, store_bundle
 from seedtune.exporter.storage.destination import destination, put, staged
+from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.traced_model import trace_model
 from seedtune.runtime.bundle.manifest import Manifest, Storage
 from seedtune.runtime.errors import SeedTuneError
@@ -89,7 +90,7 @@ def exported(
     """A bundle in each storage, traced once; otherwise as `export_bundle` does it."""
     folder.mkdir()
     opened = open_source(str(checkpoint), str(checkpoint / "task.toml"), scope, lambda _text: None)
-    model = trace_model(opened.checkpoint, opened.task, scope, "fp32", "all", RANK, 0, lambda _text: None)
+    model = trace_model(opened.checkpoint, opened.task, Reach(scope), "fp32", "all", RANK, 0, lambda _text: None)
     for storage in storages:
         built = build_graphs(model, opened.task.label_word_ids, storage)
         place = destination(folder / storage, False)

@@ -6,6 +6,7 @@ import csv
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -109,7 +110,8 @@ def test_what_can_be_read_in_two_ways_is_refused_until_it_is_told(task: Task, wr
     assert str(caught.value).startswith(f"{path}:{line}: ")
     assert f"--data-format {kind}-quoted or {kind}-unquoted" in str(caught.value)
     delimiter = "\t" if kind == "tsv" else ","
-    for form, quoting in (("quoted", csv.QUOTE_MINIMAL), ("unquoted", csv.QUOTE_NONE)):
+    forms: tuple[tuple[str, Literal[0, 3]], ...] = (("quoted", csv.QUOTE_MINIMAL), ("unquoted", csv.QUOTE_NONE))
+    for form, quoting in forms:
         with path.open(newline="") as file:
             written = list(csv.reader(file, delimiter=delimiter, quoting=quoting))[1:]
         if {len(cells) for cells in written} == {2}:

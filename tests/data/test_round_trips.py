@@ -157,7 +157,7 @@ def test_parquet_reads_back(
             return pyarrow.array(values).dictionary_encode()
         return pyarrow.array(values, getattr(pyarrow, name)())
 
-    labels = [row["label"] for row in table]
+    labels: list[Any] = [row["label"] for row in table]
     if label_type not in ("string", "dictionary"):
         labels = [int(label) if label_type != "bool_" else label == "1" for label in labels]
     made = pyarrow.table(

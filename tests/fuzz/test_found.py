@@ -149,7 +149,8 @@ def test_ids_that_take_all_memory_or_belong_to_two_tokens_are_refused(bundle: Ca
         spoilt = json.loads(json.dumps(whole))
         spoilt["model"]["vocab"] |= change
         folder = bundle(tokenizer_json=json.dumps(spoilt).encode())
-        said = refused(lambda folder=folder: Bundle.open(folder).compiled_task(), folder / "tokenizer.json")
+        opened = Bundle.open(folder)
+        said = refused(opened.compiled_task, folder / "tokenizer.json")
         assert "numbers its tokens" in said
 
 
