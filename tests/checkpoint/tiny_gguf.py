@@ -88,7 +88,8 @@ def write_metadata(path: Path, architecture: str, metadata: dict[str, object], t
         add_entry(writer, f"{architecture}.{end}", value)
     _add_vocabulary(writer, "gpt-2")
     for name in ("token_embd.weight", *tensors):
-        writer.add_tensor(name, np.zeros((1, 32), np.float32))
+        # As wide as any size that the metadata name: what is wider than its weights is refused.
+        writer.add_tensor(name, np.zeros((1, 512), np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
