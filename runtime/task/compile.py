@@ -83,7 +83,7 @@ class CompiledTask:
                 "the template ends with a field, so there is no suffix for the state to act at",
                 value=self.task.template,
                 rule="fixed text after the last field, or a {mask}",
-                remedy="add some to the template, or export with --scope last or all",
+                remedy="add some to the template, or export with --scope all or --scope last",
             )
         mask = mask_token if family == "masked" else None
         self._encoder = Encoder(self.task.template, tokenizer, mask, self.task.response)

@@ -1,5 +1,7 @@
 """The prefix graph: keys and values of the untouched model, nothing computed that nobody reads."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -35,7 +37,7 @@ def kind(suffix_graphs: SplitGraphs) -> str:
 def stored_as(graphs: SplitGraphs, storage: PrefixStorage) -> Export:
     """The export of ``graphs`` with another storage of its prefixes."""
     export, prefix = graphs.export, msgspec.structs.replace(graphs.prefix, storage=storage)
-    return Export(export.model, export.family, export.trunk, export.layout, export.words, prefix=prefix)
+    return replace(export, prefix=prefix)
 
 
 def outputs(export: Export, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
