@@ -16,7 +16,11 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.session import open_session
 
 pytestmark = pytest.mark.traced
-FAMILIES = ["llama", "opt", "gpt2", "gemma2", "roberta", "distilbert"]
+FAMILIES = [
+    "llama",
+    "roberta",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("opt", "gpt2", "gemma2", "distilbert")),
+]
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +76,11 @@ def test_the_last_token_in_the_last_layer_is_what_transformers_computes(
         assert any(".1." in name for name in names)
 
 
-@pytest.mark.parametrize(("scope", "layers"), [("suffix", 1), ("last", None), ("last", 2)])
-@pytest.mark.parametrize("case", ["llama", "roberta"])
+@pytest.mark.parametrize(
+    ("case", "scope", "layers"),
+    [("llama", "suffix", 1), ("llama", "last", 2), ("roberta", "last", None)]
+    + [pytest.param("roberta", "suffix", 1, marks=pytest.mark.slow)],
+)
 def test_tokens_and_layers_of_the_reach_are_chosen_apart(
     folder: Callable[[str], Path], tmp_path: Path, case: str, scope: str, layers: int | None
 ) -> None:
