@@ -78,8 +78,12 @@ def test_the_last_token_in_the_last_layer_is_what_transformers_computes(
 
 @pytest.mark.parametrize(
     ("case", "scope", "layers"),
-    [("llama", "suffix", 1), ("llama", "last", 2), ("roberta", "last", None)]
-    + [pytest.param("roberta", "suffix", 1, marks=pytest.mark.slow)],
+    [
+        ("llama", "suffix", 1),
+        ("llama", "last", 2),
+        ("roberta", "last", None),
+        pytest.param("roberta", "suffix", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_tokens_and_layers_of_the_reach_are_chosen_apart(
     folder: Callable[[str], Path], tmp_path: Path, case: str, scope: str, layers: int | None
