@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import transformers
 from export_lab import random_model, save_folder
+from graph_lab import products_saturate
 from suffix_families import BASE, config_of
 
 from seedtune.exporter.pipeline import export_bundle
@@ -29,6 +30,8 @@ DEPENDENT = {
 
 @pytest.mark.parametrize(("kind", "storage"), [("FNet", "int8"), ("ConvBert", "fp32")])
 def test_a_row_that_feels_its_neighbours_is_refused(tmp_path: Path, kind: str, storage: Storage) -> None:
+    if storage == "int8" and products_saturate():
+        pytest.skip("this processor's 8-bit products overflow (x86 without VNNI): docs/reference/limits.md")
     config = getattr(transformers, f"{kind}Config")(**DEPENDENT[kind])
     folder = save_folder(tmp_path / "model", random_model(config, "masked"))
     with pytest.raises(SeedTuneError, match="depends on the rows beside it") as caught:
