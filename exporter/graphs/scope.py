@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from seedtune.exporter.passes.emitter import Emitter
+from seedtune.exporter.passes.emitter import Emitter, input_named
 from seedtune.exporter.passes.perturbed_rows import signs_of_doubled_rows, signs_of_doubled_tokens
 from seedtune.exporter.passes.prefix_storage import load
 from seedtune.exporter.passes.suffix_rows import present_suffix
@@ -32,12 +32,12 @@ def two_sides(graph: ir.Graph, traced: Traced, epsilon: ir.Value, *, every_token
         every_token: score every token of the suffix, not one; for scope "suffix" only.
     """
     if traced.prefix is None:
-        ids = _input(graph, "ids")
+        ids = input_named(graph, "ids")
         double_rows(graph)
         return signs_of_doubled_rows(graph, ids, epsilon)
     present_suffix(graph, traced.family, 2, every_token=every_token)
     load(graph, traced.prefix)
-    return signs_of_doubled_tokens(graph, _input(graph, "mask"), epsilon)
+    return signs_of_doubled_tokens(graph, input_named(graph, "mask"), epsilon)
 
 
 def by_side(graph: ir.Graph, traced: Traced, scored: ir.Value, width: int) -> ir.Value:
@@ -55,11 +55,7 @@ def pair_shape(graph: ir.Graph, traced: Traced) -> ir.Value:
     emit = Emitter(graph)
     if traced.prefix is None:
         return emit.integers(1, 2, -1)
-    tokens = emit.op("Shape", _input(graph, "mask"), start=1, end=2)
+    tokens = emit.op("Shape", input_named(graph, "mask"), start=1, end=2)
     shape = emit.op("Concat", emit.integers(-1, 2), tokens, axis=0)
     emit.prepend()
     return shape
-
-
-def _input(graph: ir.Graph, name: str) -> ir.Value:
-    return next(value for value in graph.inputs if value.name == name)

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from seedtune.exporter.graphs.scope import by_side
 from seedtune.exporter.passes.completion_loss import add_completion_loss
-from seedtune.exporter.passes.emitter import Emitter, add_input
+from seedtune.exporter.passes.emitter import Emitter, add_input, input_named
 from seedtune.exporter.passes.label_loss import add_label_loss
 from seedtune.exporter.passes.label_rows import keep_label_rows
 from seedtune.exporter.passes.linear_layout import Linear
@@ -40,7 +40,7 @@ def score(graph: ir.Graph, traced: Traced, linears: Sequence[Linear], words: tup
     """
     if not words:
         target = add_input(graph, "target", ir.DataType.INT64, ["batch", "tokens"])
-        mask = next(value for value in graph.inputs if value.name == "mask")
+        mask = input_named(graph, "mask")
         loss = add_completion_loss(graph, linears, target, mask, sides)
         return Scores(loss.losses, {"token_accuracy": (loss.token_accuracy, ir.DataType.FLOAT, ["batch"])})
     label = add_input(graph, "label", ir.DataType.INT64, ["batch"])

@@ -100,6 +100,11 @@ def add_input(graph: ir.Graph, name: str, dtype: ir.DataType, shape: list[int | 
     return value
 
 
+def input_named(graph: ir.Graph, name: str) -> ir.Value:
+    """The graph input ``name``, which there is."""
+    return next(value for value in graph.inputs if value.name == name)
+
+
 def set_outputs(graph: ir.Graph, outputs: Mapping[str, tuple[ir.Value, ir.DataType, Sequence[int | str]]]) -> None:
     """Makes ``outputs`` (name -> value, dtype, shape) the only outputs of the graph."""
     graph.outputs.clear()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from seedtune.exporter.passes.emitter import input_named
+
 
 def start_at_first_layer(model: ir.Model) -> bool:
     """Rewrites ``model`` in place; False where its upper layers read the token ids again, which leaves it of no use."""
     graph = model.graph
     below = next(value for value in graph.outputs if value.name == "entering")
-    ids, positions = (next(value for value in graph.inputs if value.name == name) for name in ("ids", "positions"))
+    ids, positions = (input_named(graph, name) for name in ("ids", "positions"))
     graph.outputs.remove(below)
     below.name = "below"
     entering = ir.Value(name="entering", type=ir.TensorType(ir.DataType.FLOAT), shape=below.shape)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from seedtune.exporter.passes.emitter import Emitter, add_input
+from seedtune.exporter.passes.emitter import Emitter, add_input, input_named
 from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout
 
 TYPES = {name: ir.DataType.from_numpy(np.dtype(dtype)) for name, dtype in PREFIX_TYPES.items()}
@@ -42,7 +42,7 @@ def store(emit: Emitter, value: ir.Value, storage: str) -> tuple[ir.Value, ir.Va
 def load(graph: ir.Graph, layout: PrefixLayout) -> None:
     """Turns the inputs ``keys`` and ``values`` (and their scales) of a suffix graph into what is stored."""
     for name in ("keys", "values"):
-        value = next(value for value in graph.inputs if value.name == name)
+        value = input_named(graph, name)
         if layout.storage == "fp32":
             continue
         value.type = ir.TensorType(TYPES[layout.storage])

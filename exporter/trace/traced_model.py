@@ -43,15 +43,16 @@ def trace_in_scope(
         return Traced(trace(skeleton, checkpoint.family, longest_tokens), checkpoint.family)
     first_layer = reach.first_layer(checkpoint.config.get_text_config().num_hidden_layers)
     name = type(skeleton).__name__
+    must = reach.scope is not None or first_layer > 0 or compiled.task.kind == "completion"
     try:
         return _trace_suffix(skeleton, checkpoint.family, longest_tokens, first_layer, storage)
     except UnsupportedAttention as error:
         reason = str(error)
-        if reach.scope is not None or first_layer or compiled.task.kind == "completion":
+        if must:
             raise _unsupported(name, reason, reach, first_layer, compiled) from error
     except SeedTuneError as error:
         reason = error.what
-        if reach.scope is not None or first_layer or compiled.task.kind == "completion":
+        if must:
             raise
     notice(f"scope all: {name} cannot be split, because {reason}")
     return Traced(trace(skeleton, checkpoint.family, longest_tokens), checkpoint.family)

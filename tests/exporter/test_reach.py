@@ -6,8 +6,6 @@ from typing import Any
 
 import onnx
 import pytest
-from export_lab import random_model, save_folder
-from suffix_families import config_of
 
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.runtime.bundle.manifest import Manifest
@@ -21,20 +19,6 @@ FAMILIES = [
     "roberta",
     *(pytest.param(name, marks=pytest.mark.slow) for name in ("opt", "gpt2", "gemma2", "distilbert")),
 ]
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Gives the saved model of a family, of two layers; read-only by contract."""
-    root = tmp_path_factory.mktemp("reach")
-
-    def give(case: str) -> Path:
-        if not (root / case).exists():
-            family, config = config_of(case)
-            save_folder(root / case, random_model(config, family))
-        return root / case
-
-    return give
 
 
 def export(folder: Path, out: Path, **options: Any) -> Manifest:

@@ -10,8 +10,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 import torch
-from export_lab import random_model, random_state, save_folder
-from suffix_families import config_of
+from export_lab import random_state
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from seedtune.exporter.checkpoint import open_checkpoint
@@ -29,20 +28,6 @@ from seedtune.runtime.model.feeders import open_feeder
 pytestmark = pytest.mark.traced
 
 GRAPH_TYPES = {"float32": "tensor(float)", "float16": "tensor(float16)", "int8": "tensor(int8)"}
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Gives the saved model of a case, with tokenizer and task; read-only by contract."""
-    root = tmp_path_factory.mktemp("split")
-
-    def give(case: str) -> Path:
-        if not (root / case).exists():
-            family, config = config_of(case)
-            save_folder(root / case, random_model(config, family))
-        return root / case
-
-    return give
 
 
 @pytest.fixture(scope="session")
