@@ -37,7 +37,7 @@ from seedtune.runtime.bundle.manifest import (
     describe,
     encode_manifest,
 )
-from seedtune.runtime.bundle.objective import GRAPHS, PREFIX_GRAPH, LanguageModel, PrefixStorage
+from seedtune.runtime.bundle.objective import CONTEXT_GRAPH, GRAPHS, ContextStorage, LanguageModel
 from seedtune.runtime.bundle.stage_plan import STAGES, encode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
@@ -47,7 +47,7 @@ from seedtune.runtime.task.structure import Scope
 from seedtune.runtime.task.template import has_fixed_end
 
 Phase = Callable[[str], None]
-FILES = GRAPHS | PREFIX_GRAPH
+FILES = GRAPHS | CONTEXT_GRAPH
 
 
 def export_bundle(
@@ -61,7 +61,7 @@ def export_bundle(
     adapter_seed: int = 0,
     scope: Scope | None = None,
     layers: int | None = None,
-    prefix_storage: PrefixStorage = "fp16",
+    context_storage: ContextStorage = "fp16",
     check: bool = True,
     overwrite: bool = False,
     phase: Phase = lambda _name: None,
@@ -80,7 +80,7 @@ def export_bundle(
         scope: "suffix": the state acts behind the text of a row, whose keys and values can be kept; "last": at the one
             token whose output is scored; "all": at every token. None for "suffix" where task and model allow it.
         layers: the state acts in this many layers from the top, and what enters them is kept as well; None for all.
-        prefix_storage: how keys and values of a prefix are stored.
+        context_storage: how keys and values of a context are stored.
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
@@ -96,7 +96,7 @@ def export_bundle(
     phase("opening the checkpoint")
     opened = open_source(source, task_name, scope, notice)
     phase("tracing the model")
-    model = trace_model(opened.checkpoint, opened.task, reach, prefix_storage, targets, rank, adapter_seed, notice)
+    model = trace_model(opened.checkpoint, opened.task, reach, context_storage, targets, rank, adapter_seed, notice)
     phase("building the graphs")
     built = build_graphs(model, opened.task.label_word_ids, storage)
     with staged(place) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, folder / WEIGHTS]):
@@ -171,12 +171,12 @@ def store_bundle(folder: Path, opened: Opened, model: TracedModel, built: Built,
         ir.save(graph, folder / name)
     write_durably(folder / STAGES, encode_plan(built.plan))
     write_durably(folder / TOKENIZER, opened.checkpoint.tokenizer.to_str().encode())
-    scope = opened.task.scope if model.traced.prefix else "all"
+    scope = opened.task.scope if model.traced.context else "all"
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         seedtune_version=metadata.version("seedtune"),
         objective=LanguageModel(
-            model.facts, opened.task.task, tuple(opened.task.label_word_ids), scope, model.traced.prefix
+            model.facts, opened.task.task, tuple(opened.task.label_word_ids), scope, model.traced.context
         ),
         storage=storage,
         state=model.layout,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from seedtune.runtime.bundle.manifest import Storage
-    from seedtune.runtime.bundle.objective import PrefixStorage
+    from seedtune.runtime.bundle.objective import ContextStorage
     from seedtune.runtime.task.structure import Family, Scope
 
 pytest_plugins = ["tiers"]
@@ -161,19 +161,19 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_of(
     tracing: None, request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Path]:
-    """``bundle_of(family, scope, prefix_storage, storage, layers)``: a tiny bundle, exported when first asked for."""
+    """``bundle_of(family, scope, context_storage, storage, layers)``: a tiny bundle, exported when first asked for."""
     made: dict[tuple[object, ...], Path] = {}
 
     def give(
         family: Family,
         scope: Scope,
-        prefix_storage: PrefixStorage = "fp32",
+        context_storage: ContextStorage = "fp32",
         storage: Storage = "fp32",
         layers: int | None = None,
     ) -> Path:
         from seedtune.exporter.pipeline import export_bundle
 
-        case = (family, scope, prefix_storage, storage, layers)
+        case = (family, scope, context_storage, storage, layers)
         if case not in made:
             source = request.getfixturevalue("tiny_checkpoint" if family == "causal" else "tiny_masked_checkpoint")
             out = tmp_path_factory.mktemp("-".join(map(str, case))) / "bundle"
@@ -185,7 +185,7 @@ def bundle_of(
                 rank=4,
                 scope=scope,
                 layers=layers,
-                prefix_storage=prefix_storage,
+                context_storage=context_storage,
                 storage=storage,
                 check=False,
             )
@@ -203,7 +203,7 @@ def tiny_bundle(bundle_of: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def suffix_bundle(bundle_of: Callable[..., Path]) -> Path:
-    """The bundle of ``tiny_checkpoint`` with scope "suffix" and prefixes stored as they are by default."""
+    """The bundle of ``tiny_checkpoint`` with scope "suffix" and contexts stored as they are by default."""
     return bundle_of("causal", "suffix", "fp16")
 
 

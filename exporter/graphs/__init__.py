@@ -1,1 +1,1 @@
-"""Which passes make which graph: ``probe`` (both sides), ``eval`` (one side), ``prefix`` and ``update``."""
+"""Which passes make which graph: ``probe`` (both sides), ``eval`` (one side), ``context`` and ``update``."""

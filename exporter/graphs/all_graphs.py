@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from seedtune.exporter.graphs.context import build_context
 from seedtune.exporter.graphs.evaluate import build_eval
-from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.scope import pair_shape
 from seedtune.exporter.graphs.update import build_update
@@ -59,8 +59,8 @@ def build_graphs(model: TracedModel, words: tuple[int, ...], storage: Storage) -
     """
     traced, layout = model.traced, model.layout
     graphs = {"probe": build_probe(traced, layout, words), "eval": build_eval(traced, layout, words)}
-    if traced.prefix is not None:
-        graphs["prefix"] = build_prefix(traced)
+    if traced.context is not None:
+        graphs["context"] = build_context(traced)
     buffers = _lift_large_buffers(graphs)
     # Every A stays float32: it is small, and what a state means must not depend on the storage.
     # Buffers stay as they are too: a rotary table is no weight.

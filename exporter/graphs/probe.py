@@ -1,7 +1,7 @@
 """The probe graph: per-example losses at state + epsilon*Z and state - epsilon*Z, in one read of the weights.
 
 Inputs   ids, mask [B, T] int64; position, label [B] int64; state [n] float32; seed [1] int64; epsilon [1] float32
-         scope "suffix" also: positions [B, T] int64 (the T tokens are the suffix), prefix_length [B] int64, keys,
+         scope "suffix" also: positions [B, T] int64 (the T tokens are the suffix), context_length [B] int64, keys,
          values [layers, B, key heads, P, head size] as stored, int8 with key_scales, value_scales [..., P, 1] float16
          completion tasks: target [B, T] int64 in place of position and label
 Outputs  loss_plus, loss_minus [B] float32

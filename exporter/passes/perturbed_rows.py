@@ -1,7 +1,7 @@
 """Which rows carry trainable state, and with which sign: decided here and nowhere else.
 
 Every token row of a graph carries it. With scope "suffix" the graph is given the suffix only, and the rows of the
-prefix are in no probe at all.
+context are in no probe at all.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The inputs of a suffix graph in the terms of a caller: tokens, lengths and places instead of attention masks.
 
 The two sides of a perturbation run as twice as many tokens of the same row, not as twice as many rows: side by side,
-invisible to each other, and both looking at one prefix. So keys and values of a prefix exist once for both.
+invisible to each other, and both looking at one context. So keys and values of a context exist once for both.
 
-Before  ids or entering, positions, position [B, K], prefix_mask [B, P], self_mask [B, S, S] as `suffix_trunk` has them
+Before  ids or entering, positions, position [B, K], context_mask [B, P], self_mask [B, S, S] as `suffix_trunk` has them
 After   ids or entering, and mask, positions [B, S] int64 (mask 1 = token, 0 = padding on the right), position [B] int64
-        (the scored token among the S), prefix_length [B] int64 (how many of the P are not padding)
+        (the scored token among the S), context_length [B] int64 (how many of the P are not padding)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HIDDEN = -1e30
 
 
 def present_suffix(
-    graph: ir.Graph, family: str, sides: int, *, with_prefix: bool = True, every_token: bool = False
+    graph: ir.Graph, family: str, sides: int, *, with_context: bool = True, every_token: bool = False
 ) -> None:
     """Rewrites the inputs of a clone of the suffix trunk; outputs then have K = ``sides`` scored tokens a row.
 
@@ -28,7 +28,7 @@ def present_suffix(
         graph: changed in place.
         family: "causal" (a token sees those before it) or "masked" (a token sees all).
         sides: how often every token runs, 1 or 2.
-        with_prefix: False leaves ``prefix_mask`` as it is, for a graph that has no prefix.
+        with_context: False leaves ``context_mask`` as it is, for a graph that has no context.
         every_token: score every token (K = ``sides`` * S) and have no input ``position``.
     """
     values = {value.name: value for value in graph.inputs}
@@ -52,13 +52,13 @@ def present_suffix(
         starts = emit.op("Mul", tokens, emit.constant(np.arange(sides, dtype=np.int64)))
         _replace(position, emit.op("Add", emit.op("Unsqueeze", scored, emit.integers(1)), starts))
         position.name, scored.name = None, "position"
-    if with_prefix:
-        length = add_input(graph, "prefix_length", ir.DataType.INT64, ["batch"])
+    if with_context:
+        length = add_input(graph, "context_length", ir.DataType.INT64, ["batch"])
         size = emit.op("Shape", values["keys"], start=3, end=4)
         place = _range(emit, size)
         inside = emit.op("Less", place, emit.op("Unsqueeze", length, emit.integers(1)))
-        _replace(values["prefix_mask"], _additive(emit, inside))
-        _drop(graph, values["prefix_mask"])
+        _replace(values["context_mask"], _additive(emit, inside))
+        _drop(graph, values["context_mask"])
     emit.prepend()
 
 

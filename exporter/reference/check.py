@@ -5,7 +5,7 @@ stored form stands for (`streamed_model.py`), so that what is compared is the co
 weights. Two quantities are compared, both over the label words: log-probabilities of the untouched model (eval graph,
 state zero), and losses of both sides of a perturbation (probe graph, random state) against a reference whose weights
 were changed to ``W + (B +- epsilon Z) A``, or for scope "suffix" one that adds the change at suffix tokens
-(`suffix_model.py`). The prefixes are those of the prefix graph. Then each row is run alone (`rows_alone.py`).
+(`suffix_model.py`). The contexts are those of the context graph. Then each row is run alone (`rows_alone.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EPSILON, SEED, STATE_SCALE = 1e-2, 20240229, 1e-2
 # With a wide margin over what the tested families show (below 1e-4; int8, which rounds inputs of layers: below 1e-2).
 ALLOWED = {"fp32": 2e-3, "fp16": 2e-3, "bf16": 2e-3, "int8": 1e-1, "int4": 2e-3}
 # Rounding of stored keys and values comes on top.
-ALLOWED_OF_PREFIX = {None: 0.0, "fp32": 0.0, "fp16": 2e-2, "int8": 5e-1}
+ALLOWED_OF_CONTEXT = {None: 0.0, "fp32": 0.0, "fp16": 2e-2, "int8": 5e-1}
 
 
 def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Encoding]) -> CheckResult:
@@ -80,8 +80,8 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
             _, expected = _reference(reference, manifest, rows, state + np.float32(sign * EPSILON) * noise)
         perturbed_error = max(perturbed_error, _difference(losses, expected))
 
-    prefix_storage = manifest.objective.prefix.storage if manifest.objective.prefix else None
-    allowed = ALLOWED[manifest.storage] + ALLOWED_OF_PREFIX[prefix_storage]
+    context_storage = manifest.objective.context.storage if manifest.objective.context else None
+    allowed = ALLOWED[manifest.storage] + ALLOWED_OF_CONTEXT[context_storage]
     result = CheckResult(ROWS, plain_error, perturbed_error, allowed)
     worst = max(plain_error, perturbed_error)
     if not worst <= result.allowed:

@@ -19,9 +19,9 @@ from seedtune.runtime.model.single_call import outputs_of_each
 from seedtune.runtime.task.example import Example
 
 # What another order of sums, and codes that fall on the other side of a border for it, come to. A guess, with a wide
-# margin over tiny models of Llama and BERT: 2e-6 in fp32, 3e-4 in int8 with prefixes in int8.
+# margin over tiny models of Llama and BERT: 2e-6 in fp32, 3e-4 in int8 with contexts in int8.
 ALLOWED = {"fp32": 1e-3, "fp16": 1e-3, "bf16": 1e-3, "int8": 5e-3, "int4": 1e-3}
-ALLOWED_OF_PREFIX = {None: 0.0, "fp32": 0.0, "fp16": 2e-3, "int8": 5e-3}
+ALLOWED_OF_CONTEXT = {None: 0.0, "fp32": 0.0, "fp16": 2e-3, "int8": 5e-3}
 
 
 def refuse_dependent_rows(
@@ -55,5 +55,5 @@ def refuse_dependent_rows(
 
 def allowed_for(manifest: Manifest) -> float:
     """The largest difference, in nats, that is put down to rounding."""
-    prefix = manifest.objective.prefix
-    return ALLOWED[manifest.storage] + ALLOWED_OF_PREFIX[prefix.storage if prefix else None]
+    context = manifest.objective.context
+    return ALLOWED[manifest.storage] + ALLOWED_OF_CONTEXT[context.storage if context else None]

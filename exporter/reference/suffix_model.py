@@ -3,11 +3,11 @@
 Weights ``W + B A`` would act at every token. A state of scope "suffix" acts at the suffix of a row only, so it cannot
 be merged into them. This module wraps a model instead. It needs no cache, and computes the row as one:
 
- 1. The untouched model reads the whole row; the inputs of its linear layers at prefix tokens are remembered.
- 2. It reads the row again with ``B A x`` added to its targets at suffix tokens. Prefix tokens are given the remembered
+ 1. The untouched model reads the whole row; the inputs of its linear layers at context tokens are remembered.
+ 2. It reads the row again with ``B A x`` added to its targets at suffix tokens. Context tokens are given the remembered
     inputs, so that what they offer to attention is what the untouched model offers.
 
-For a causal model the first pass is left out: there a prefix token cannot see the suffix anyway.
+For a causal model the first pass is left out: there a context token cannot see the suffix anyway.
 """
 
 from __future__ import annotations

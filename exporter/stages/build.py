@@ -16,7 +16,7 @@ from seedtune.exporter.stages.types import infer
 from seedtune.runtime.bundle.stage_plan import GraphMemory, Role, Stage, StagePlan
 
 # Borders are laid where little crosses for rows of this kind.
-WEIGHED_BY = {"batch": 4, "tokens": 64, "prefix": 64}
+WEIGHED_BY = {"batch": 4, "tokens": 64, "context": 64}
 
 
 def build_stages(graphs: Mapping[str, ir.Model], max_positions: int) -> tuple[StagePlan, dict[str, ir.Model]]:

@@ -1,8 +1,8 @@
 """How much memory the stages of a graph need for a batch of any size, so that a runtime can choose one that fits.
 
 The sizes of all values are inferred for a few batches and added up: what waits at a border between two stages, and what
-a stage holds at its worst while it runs. Both are sums of terms in tokens, length and prefix, whose factors follow from
-these few batches. The worst stage may be another one for another size; the batches lie far apart, so that a size
+a stage holds at its worst while it runs. Both are sums of terms in tokens, length and context; their factors come
+of these few batches. The worst stage may be another one for another size; the batches lie far apart, so that a size
 between them is over-estimated rather than under-estimated.
 """
 
@@ -17,14 +17,14 @@ from seedtune.exporter.stages.border import users_of
 from seedtune.exporter.stages.types import Inferred
 from seedtune.runtime.bundle.stage_plan import BatchBytes, GraphMemory
 
-# (rows, tokens of a row, tokens of its prefix)
+# (rows, tokens of a row, tokens of its context)
 WHOLE_ROWS = ((1, 16, 0), (1, 512, 0), (8, 64, 0))
 SUFFIXES = ((1, 4, 16), (1, 64, 16), (1, 4, 512), (1, 64, 512), (8, 16, 64))
 
 
 def batches_to_infer(model: ir.Model, max_positions: int) -> list[dict[str, int]]:
     """The sizes that :func:`measure` wants to know the values of ``model`` for."""
-    return [dict(zip(("batch", "tokens", "prefix"), point, strict=True)) for point in _points(model, max_positions)]
+    return [dict(zip(("batch", "tokens", "context"), point, strict=True)) for point in _points(model, max_positions)]
 
 
 def measure(
@@ -49,9 +49,9 @@ def measure(
 
 
 def _points(model: ir.Model, max_positions: int) -> tuple[tuple[int, int, int], ...]:
-    points = SUFFIXES if any(value.name == "prefix_length" for value in model.graph.inputs) else WHOLE_ROWS
+    points = SUFFIXES if any(value.name == "context_length" for value in model.graph.inputs) else WHOLE_ROWS
     # Beyond that the tables of the model end, and with them the shapes that can be inferred.
-    return tuple((batch, min(tokens, max_positions), min(prefix, max_positions)) for batch, tokens, prefix in points)
+    return tuple((batch, min(tokens, max_positions), min(context, max_positions)) for batch, tokens, context in points)
 
 
 def _waiting(stages: Mapping[ir.Node, int], sizes: Mapping[str, int]) -> list[int]:

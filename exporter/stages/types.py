@@ -42,7 +42,7 @@ def infer(model: ir.Model, batches: Sequence[Mapping[str, int]]) -> list[dict[st
 
     Args:
         model: a finished graph.
-        batches: sizes of the axes that have names ("batch", "tokens", "prefix"). An axis that is still unknown counts
+        batches: sizes of the axes that have names ("batch", "tokens", "context"). An axis that is still unknown counts
             as 1.
 
     Raises:

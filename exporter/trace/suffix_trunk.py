@@ -5,7 +5,7 @@ keys and values are what the cache is made of. Where the state acts in the upper
 and the hidden states that enter the first of them are an output, at which `passes/first_layer.py` cuts the graph.
 
 Inputs   ids, positions [B, S] int64 (S tokens of each row and their places in it), position [B, K] int64 (which of the
-         S are scored), prefix_mask [B, P] and self_mask [B, S, S] float32 (added to attention scores), keys, values
+         S are scored), context_mask [B, P] and self_mask [B, S, S] float32 (added to attention scores), keys, values
          [layers, B, key heads, P, head size] float32
 Outputs  logits [B, K, V], hidden [B, K, H] float32; new_keys, new_values [layers, B, key heads, S, head size] float32;
          entering [B, S, H] float32 where the first layer with a cache is not the model's first
@@ -24,14 +24,14 @@ from transformers import PretrainedConfig
 from seedtune.exporter.checkpoint.limits import position_offset
 from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.simplify import simplify
-from seedtune.exporter.trace.attention import Prefix, UnsupportedAttention, attending_to
+from seedtune.exporter.trace.attention import Context, UnsupportedAttention, attending_to
 from seedtune.exporter.trace.own_copy import own_copy
 from seedtune.exporter.trace.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
 from seedtune.exporter.trace.trunk import head_of
 
 # All different, so that torch.export cannot take two of them for one.
-BATCH, SUFFIX, PREFIX, SCORED = 3, 7, 5, 2
-INPUTS = ("ids", "positions", "position", "prefix_mask", "self_mask", "keys", "values")
+BATCH, SUFFIX, CONTEXT, SCORED = 3, 7, 5, 2
+INPUTS = ("ids", "positions", "position", "context_mask", "self_mask", "keys", "values")
 
 
 @dataclass(frozen=True)
@@ -80,29 +80,29 @@ class SuffixScores(torch.nn.Module):
         ids: torch.Tensor,
         positions: torch.Tensor,
         position: torch.Tensor,
-        prefix_mask: torch.Tensor,
+        context_mask: torch.Tensor,
         self_mask: torch.Tensor,
         keys: torch.Tensor,
         values: torch.Tensor,
     ) -> tuple[torch.Tensor, ...]:
         """The outputs; see the module docstring."""
         self.seen.position = position
-        prefix = Prefix(keys, values, prefix_mask, self_mask, self.first_layer)
-        with attending_to(self.model, prefix):
+        context = Context(keys, values, context_mask, self_mask, self.first_layer)
+        with attending_to(self.model, context):
             logits = self.model(
                 input_ids=ids, position_ids=positions + self.offset, return_dict=True, **self.options
             ).logits
-        if not prefix.new_keys:
+        if not context.new_keys:
             raise UnsupportedAttention("transformers does not let its attention be exchanged")
         if getattr(self.config, "token_dropout", False):
             raise UnsupportedAttention("its embeddings depend on how much of the whole row is masked")
         layers = self.config.num_hidden_layers
-        if len(prefix.new_keys) != layers or any(isinstance(part, torch.nn.Conv1d) for part in self.model.modules()):
+        if len(context.new_keys) != layers or any(isinstance(part, torch.nn.Conv1d) for part in self.model.modules()):
             raise UnsupportedAttention("its tokens reach each other by other ways than attention")
-        new_keys, new_values = (made[self.first_layer :] for made in (prefix.new_keys, prefix.new_values))
+        new_keys, new_values = (made[self.first_layer :] for made in (context.new_keys, context.new_values))
         if len({(key.shape[1], key.shape[3]) for key in (*new_keys, *new_values)}) > 1:
             raise UnsupportedAttention("its keys and values do not have one shape in all layers")
-        self.seen.window = prefix.window
+        self.seen.window = context.window
         entering = (self.seen.entering,) if self.first_layer else ()
         return logits, self.seen.hidden, torch.stack(new_keys), torch.stack(new_values), *entering
 
@@ -152,11 +152,11 @@ def trace_suffix(model: torch.nn.Module, family: str, longest_tokens: int, first
 
 def _example(shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, ...]:
     ids = torch.arange(BATCH * SUFFIX).reshape(BATCH, SUFFIX) % 50 + 5
-    positions = torch.arange(PREFIX, PREFIX + SUFFIX).expand(BATCH, -1).contiguous()
+    positions = torch.arange(CONTEXT, CONTEXT + SUFFIX).expand(BATCH, -1).contiguous()
     position = torch.tensor([[SUFFIX - 2, SUFFIX - 1]] * BATCH)
-    masks = torch.zeros(BATCH, PREFIX), torch.zeros(BATCH, SUFFIX, SUFFIX)
+    masks = torch.zeros(BATCH, CONTEXT), torch.zeros(BATCH, SUFFIX, SUFFIX)
     layers, heads, size = shape or (0, 0, 0)
-    cache = torch.zeros(2, layers, BATCH, heads, PREFIX, size)
+    cache = torch.zeros(2, layers, BATCH, heads, CONTEXT, size)
     return (ids, positions, position, *masks, cache[0].clone(), cache[1].clone())
 
 
@@ -178,7 +178,7 @@ def _cache_shape(wrapper: SuffixScores) -> tuple[tuple[int, int, int], int, int 
 def _described(traced: ir.Model, shape: tuple[int, int, int], width: int) -> ir.Model:
     graph = traced.graph
     layers, heads, size = shape
-    cache: list[int | str] = [layers, "batch", heads, "prefix", size]
+    cache: list[int | str] = [layers, "batch", heads, "context", size]
     new: list[int | str] = [layers, "batch", heads, "tokens", size]
     integers, floats = ir.DataType.INT64, ir.DataType.FLOAT
     describe_inputs(
@@ -187,7 +187,7 @@ def _described(traced: ir.Model, shape: tuple[int, int, int], width: int) -> ir.
             "ids": (integers, ["batch", "tokens"]),
             "positions": (integers, ["batch", "tokens"]),
             "position": (integers, ["batch", "scored"]),
-            "prefix_mask": (floats, ["batch", "prefix"]),
+            "context_mask": (floats, ["batch", "context"]),
             "self_mask": (floats, ["batch", "tokens", "tokens"]),
             "keys": (floats, cache),
             "values": (floats, cache),

@@ -19,7 +19,7 @@ from seedtune.exporter.trace.token_layers import off_tokens
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import StateLayout
-from seedtune.runtime.bundle.objective import Model, PrefixLayout, PrefixStorage
+from seedtune.runtime.bundle.objective import ContextLayout, ContextStorage, Model
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.structure import Family
@@ -30,7 +30,7 @@ def trace_in_scope(
     checkpoint: Checkpoint,
     compiled: CompiledTask,
     reach: Reach,
-    storage: PrefixStorage,
+    storage: ContextStorage,
     notice: Callable[[str], None],
 ) -> Traced:
     """The model within the reach that was asked for; with no scope given, "all" where the attention cannot be split.
@@ -75,10 +75,10 @@ def _unsupported(name: str, reason: str, reach: Reach, first_layer: int, compile
 
 
 def _trace_suffix(
-    skeleton: torch.nn.Module, family: Family, longest_tokens: int, first_layer: int, storage: PrefixStorage
+    skeleton: torch.nn.Module, family: Family, longest_tokens: int, first_layer: int, storage: ContextStorage
 ) -> Traced:
     trunk = trace_suffix(skeleton, family, longest_tokens, first_layer)
-    layout = PrefixLayout(trunk.layers, trunk.key_heads, trunk.head_size, storage, trunk.entering)
+    layout = ContextLayout(trunk.layers, trunk.key_heads, trunk.head_size, storage, trunk.entering)
     upper = trunk.model
     if first_layer:
         upper = trunk.model.clone()
@@ -107,8 +107,8 @@ def head_parameters(skeleton: torch.nn.Module) -> set[str]:
     """Names of the parameters of the language-model head."""
     head = head_of(skeleton)
     return {
-        f"{prefix}{'.' if inner else ''}{inner}"
-        for prefix, module in skeleton.named_children()
+        f"{context}{'.' if inner else ''}{inner}"
+        for context, module in skeleton.named_children()
         if module is head
         for inner, _ in head.named_parameters()
     }
@@ -135,7 +135,7 @@ def trace_model(
     checkpoint: Checkpoint,
     task: CompiledTask,
     reach: Reach,
-    prefix_storage: PrefixStorage,
+    context_storage: ContextStorage,
     targets: str,
     rank: int,
     adapter_seed: int,
@@ -143,7 +143,7 @@ def trace_model(
 ) -> TracedModel:
     """Traces the model within its reach and lays out its state; arguments as of `pipeline.export_bundle`."""
     skeleton = checkpoint.skeleton()
-    traced = trace_in_scope(skeleton, checkpoint, task, reach, prefix_storage, notice)
+    traced = trace_in_scope(skeleton, checkpoint, task, reach, context_storage, notice)
     layout = state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed)
     return TracedModel(traced, skeleton, layout, _model_of(checkpoint, skeleton))
 

@@ -18,7 +18,7 @@ from seedtune.runtime.files import sha256_of
 from seedtune.runtime.noise import BITS_PER_WORD
 from seedtune.runtime.task.structure import MAX_SIZE
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 TOKENIZER = "tokenizer.json"

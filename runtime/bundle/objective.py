@@ -12,16 +12,16 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.structure import MAX_SIZE, Scope, Task
 
 GRAPHS = {"probe": "probe.onnx", "eval": "eval.onnx", "update": "update.onnx"}
-MAX_PREFIX_DIMENSION = 1 << 16
+MAX_CONTEXT_DIMENSION = 1 << 16
 MAX_PARAMETERS = 2**63 - 1
-# How keys and values of a prefix are stored.
-PrefixStorage = Literal["fp32", "fp16", "int8"]
-PREFIX_GRAPH = {"prefix": "prefix.onnx"}
+# How keys and values of a context are stored.
+ContextStorage = Literal["fp32", "fp16", "int8"]
+CONTEXT_GRAPH = {"context": "context.onnx"}
 # -> their dtype in numpy.
-PREFIX_TYPES: dict[PrefixStorage, str] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
+CONTEXT_TYPES: dict[ContextStorage, str] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 
 
-class PrefixLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ContextLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is kept of a row of P tokens before those where the state acts, and S tokens where it does.
 
     Twice [layers, key_heads, P, head_size], the keys and values of the layers with state, as stored; ``storage`` int8
@@ -32,13 +32,13 @@ class PrefixLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layers: int
     key_heads: int
     head_size: int
-    storage: PrefixStorage
+    storage: ContextStorage
     entering: int = 0
 
     @property
     def bytes_per_token(self) -> int:
-        """Bytes of one token of a prefix."""
-        of_head = self.head_size * np.dtype(PREFIX_TYPES[self.storage]).itemsize + (2 if self.storage == "int8" else 0)
+        """Bytes of one token of a context."""
+        of_head = self.head_size * np.dtype(CONTEXT_TYPES[self.storage]).itemsize + (2 if self.storage == "int8" else 0)
         return 2 * self.layers * self.key_heads * of_head
 
     @property
@@ -46,9 +46,9 @@ class PrefixLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Bytes of what is kept of a token where the state acts."""
         return 4 * self.entering
 
-    def bytes_of(self, prefix_tokens: int, suffix_tokens: int) -> int:
+    def bytes_of(self, context_tokens: int, suffix_tokens: int) -> int:
         """Bytes of what is kept of a row."""
-        return prefix_tokens * self.bytes_per_token + suffix_tokens * self.bytes_per_suffix_token
+        return context_tokens * self.bytes_per_token + suffix_tokens * self.bytes_per_suffix_token
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,14 +71,14 @@ class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     """A language model that is asked a task.
 
     ``label_word_ids`` are those of the label words, in the order of the labels; none for a completion task. ``scope``
-    says at which tokens the state acts, and ``prefix`` what is kept of the others; it is None for scope "all".
+    says at which tokens the state acts, and ``context`` what is kept of the others; it is None for scope "all".
     """
 
     model: Model
     task: Task
     label_word_ids: tuple[int, ...]
     scope: Scope = "all"
-    prefix: PrefixLayout | None = None
+    context: ContextLayout | None = None
 
     @property
     def scores(self) -> Literal["log_probabilities", "token_accuracy"]:
@@ -88,7 +88,7 @@ class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     @property
     def graphs(self) -> dict[str, str]:
         """Graph -> its file."""
-        return GRAPHS if self.prefix is None else GRAPHS | PREFIX_GRAPH
+        return GRAPHS if self.context is None else GRAPHS | CONTEXT_GRAPH
 
 
 # What a bundle's graphs compute a loss of, by ``kind``: a closed union, one member so far.
@@ -140,23 +140,23 @@ def check_objective(objective: Objective, path: Path) -> None:
                 rule=f"{least:,} to {most:,}",
                 remedy="export the bundle again",
             )
-    layout = objective.prefix
+    layout = objective.context
     if (layout is None) != (objective.scope == "all"):
         raise SeedTuneError(
-            "the scope and the prefix layout do not belong together",
+            "the scope and the context layout do not belong together",
             file=path,
             value=objective.scope,
-            rule="a prefix layout for every scope but all",
+            rule="a context layout for every scope but all",
             remedy="export the bundle again",
         )
     if layout is None:
         return
     sizes = (layout.layers, layout.key_heads, layout.head_size, layout.entering or 1)
-    if not all(0 < size <= MAX_PREFIX_DIMENSION for size in sizes):
+    if not all(0 < size <= MAX_CONTEXT_DIMENSION for size in sizes):
         raise SeedTuneError(
-            "the prefix layout is out of range",
+            "the context layout is out of range",
             file=path,
             value=sizes,
-            rule=f"layers, key heads, head size and width from 1 to {MAX_PREFIX_DIMENSION}",
+            rule=f"layers, key heads, head size and width from 1 to {MAX_CONTEXT_DIMENSION}",
             remedy="export the bundle again",
         )

@@ -72,8 +72,8 @@ class Bundle:
         for name, entry in manifest.files.items():
             _verify(path / name, entry.size_bytes, entry.sha256 if verify_weights or name != WEIGHTS else None)
         plan = decode_plan(read_plain_file(path / STAGES, "the stages", REMEDY), path / STAGES)
-        prefix = manifest.objective.prefix
-        require_fitting(plan, manifest.graphs.keys(), prefix.layers if prefix else 0, path / STAGES)
+        context = manifest.objective.context
+        require_fitting(plan, manifest.graphs.keys(), context.layers if context else 0, path / STAGES)
         _require_files(manifest, required | set(plan.files), manifest_path)
         return cls(path, manifest, hashlib.sha256(raw).hexdigest(), plan)
 
@@ -83,7 +83,7 @@ class Bundle:
         return self.path / WEIGHTS
 
     def graph_path(self, name: str) -> Path:
-        """The file of the graph "probe", "eval", "update", or "prefix" in a bundle with scope "suffix"."""
+        """The file of the graph "probe", "eval", "update", or "context" in a bundle with scope "suffix"."""
         return self.path / self.manifest.graphs[name]
 
     def tokenizer(self) -> Tokenizer:

@@ -60,17 +60,19 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BatchBytes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bytes of B rows of T tokens with prefixes of P tokens: fixed + B (T token + T^2 pair + T P reach + P prefix)."""
+    """Bytes of B rows of T tokens with contexts of P tokens: fixed + B (T token + T^2 pair + T P reach + P context)."""
 
     fixed: Factor
     token: Factor
     pair: Factor
     reach: Factor
-    prefix: Factor
+    context: Factor
 
-    def of(self, rows: int, tokens: int, prefix: int = 0) -> int:
-        """Bytes of ``rows`` rows of ``tokens`` tokens with prefixes of ``prefix`` tokens."""
-        of_row = tokens * self.token + tokens * tokens * self.pair + tokens * prefix * self.reach + prefix * self.prefix
+    def of(self, rows: int, tokens: int, context: int = 0) -> int:
+        """Bytes of ``rows`` rows of ``tokens`` tokens with contexts of ``context`` tokens."""
+        of_row = (
+            tokens * self.token + tokens * tokens * self.pair + tokens * context * self.reach + context * self.context
+        )
         return int(self.fixed + rows * of_row)
 
 
@@ -85,7 +87,7 @@ class StagePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All stages of a bundle.
 
     Attributes:
-        graphs: graph ("probe", "eval", "prefix") -> its stages in order.
+        graphs: graph ("probe", "eval", "context") -> its stages in order.
         roles: tensor of the weights file -> "streamed" (a matrix, read when its stage runs), "mapped" (a table, of
             which rows are looked up), "resident" (small, read once).
         memory: graph -> what batches take.
@@ -150,7 +152,7 @@ def decode_plan(raw: bytes, path: Path) -> StagePlan:
 
 
 def require_fitting(plan: StagePlan, graphs: Iterable[str], layers: int, path: Path) -> None:
-    """Raises SeedTuneError unless ``plan`` is one of a bundle of ``graphs`` whose prefixes have ``layers`` layers."""
+    """Raises SeedTuneError unless ``plan`` is one of a bundle of ``graphs`` whose contexts have ``layers`` layers."""
     wanted = set(graphs) - {UNSTAGED}
     strange = sorted(plan.graphs.keys() ^ wanted)
     for stages in plan.graphs.values():

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import seedtune
 from seedtune.runtime.bundle.manifest import Storage
-from seedtune.runtime.bundle.objective import PrefixStorage
+from seedtune.runtime.bundle.objective import ContextStorage
 from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.task.structure import Scope
 
@@ -43,8 +43,8 @@ def export_command(
             show_default=False,
         ),
     ] = None,
-    prefix_storage: Annotated[
-        PrefixStorage, typer.Option(help="How cached keys and values are stored (scope suffix).")
+    context_storage: Annotated[
+        ContextStorage, typer.Option(help="How cached keys and values are stored (scope suffix).")
     ] = "fp16",
     check: Annotated[
         bool,
@@ -84,7 +84,7 @@ def export_command(
             adapter_seed=adapter_seed,
             scope=scope,
             layers=layers,
-            prefix_storage=prefix_storage,
+            context_storage=context_storage,
             check=check,
             overwrite=overwrite,
             phase=phase,
@@ -117,8 +117,8 @@ def export_command(
                 "state_parameters": manifest.state.parameters,
                 "targets": len(manifest.state.targets),
                 "scope": objective.scope,
-                "layers": objective.prefix.layers if objective.prefix else None,
-                "prefix_bytes_per_token": objective.prefix.bytes_per_token if objective.prefix else None,
+                "layers": objective.context.layers if objective.context else None,
+                "context_bytes_per_token": objective.context.bytes_per_token if objective.context else None,
                 "size_bytes": total_bytes,
                 "seconds": seconds,
                 "checked": result is not None,

@@ -41,7 +41,7 @@ DataFormatOption = Annotated[
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option("--cache", help="Folder of prefix caches (scope suffix); runs on the same rows can share it."),
+    typer.Option("--cache", help="Folder of context caches (scope suffix); runs on the same rows can share it."),
 ]
 CacheLimitOption = Annotated[
     str | None,

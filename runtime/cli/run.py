@@ -133,9 +133,9 @@ def _summarise(result: RunResult, out: Path, cache: Path | None) -> None:
         parts.append(
             f"held-out {result.accuracy_start:.1%} -> {result.accuracy_best:.1%} (best, step {result.best_step})"
         )
-    if result.prefix_padding_share is not None:
+    if result.context_padding_share is not None:
         parts.append(
-            f"padding {result.padding_share or 0:.0%} of computed, {result.prefix_padding_share:.0%} of cached"
+            f"padding {result.padding_share or 0:.0%} of computed, {result.context_padding_share:.0%} of cached"
         )
     if result.rss_anon_peak_bytes is not None:
         parts.append(f"RssAnon peak {result.rss_anon_peak_bytes / 1e6:.0f} MB")

@@ -27,7 +27,7 @@ def export(
         out: the new folder; ``~`` and symbolic links are followed.
         phase: told the name of each phase as it starts.
         notice: told what a person should know.
-        options: as on the command line: storage, targets, rank, adapter_seed, scope, layers, prefix_storage, check,
+        options: as on the command line: storage, targets, rank, adapter_seed, scope, layers, context_storage, check,
             overwrite.
 
     Raises:

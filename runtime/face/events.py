@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seedtune.runtime.telemetry.events import (
-    CachingPrefixes,
+    CachingContexts,
     ChoosingBatchSize,
     Evaluated,
     Evaluating,
@@ -16,7 +16,7 @@ from seedtune.runtime.telemetry.events import (
 from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
 
 __all__ = [
-    "CachingPrefixes",
+    "CachingContexts",
     "ChoosingBatchSize",
     "Evaluated",
     "Evaluating",

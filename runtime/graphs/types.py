@@ -43,9 +43,9 @@ class MemoryChoice:
         limit_bytes: as the user gave it.
         tokens_per_call: of one side of a probe; a graph with one side takes twice as many.
         tokens_in_flight: likewise; for so many, each matrix is read once.
-        tokens_per_prefix_call: that the prefix graph reads at once.
+        tokens_per_context_call: that the context graph reads at once.
         buffer_bytes: for streamed matrices.
-        prefix_tokens_per_call: cached tokens that a call of the probe graph may read.
+        context_tokens_per_call: cached tokens that a call of the probe graph may read.
         expected_bytes: what the process will hold at its peak.
         kept: matrices that stay in memory.
     """
@@ -53,9 +53,9 @@ class MemoryChoice:
     limit_bytes: int
     tokens_per_call: int
     tokens_in_flight: int
-    tokens_per_prefix_call: int
+    tokens_per_context_call: int
     buffer_bytes: int
-    prefix_tokens_per_call: int = 0
+    context_tokens_per_call: int = 0
     expected_bytes: int = 0
     kept: tuple[str, ...] = field(default=(), repr=False)
 
@@ -112,5 +112,5 @@ class Graphs(Protocol):
         ...
 
     def open(self, name: str) -> Graph:
-        """The graph "probe", "eval", or "prefix" in a bundle with scope "suffix", ready to run."""
+        """The graph "probe", "eval", or "context" in a bundle with scope "suffix", ready to run."""
         ...

@@ -8,25 +8,25 @@ from pathlib import Path
 
 from seedtune.runtime.batches.token_rows import WholeRows
 from seedtune.runtime.batches.types import Feeder
+from seedtune.runtime.context.contexts import CachePlan, Contexts
+from seedtune.runtime.context.suffix_rows import SuffixRows
 from seedtune.runtime.generators import result_of
 from seedtune.runtime.graphs.types import Graphs
-from seedtune.runtime.prefix.prefixes import CachePlan, Prefixes
-from seedtune.runtime.prefix.suffix_rows import SuffixRows
 from seedtune.runtime.sizes import size_bytes
 from seedtune.runtime.task.example import Example
-from seedtune.runtime.telemetry.events import CachingPrefixes, Notice
+from seedtune.runtime.telemetry.events import CachingContexts, Notice
 
 
 @dataclass(frozen=True)
 class CacheOptions:
-    """Where prefixes are kept (None for nowhere), and how many bytes of them for each split (None for all)."""
+    """Where contexts are kept (None for nowhere), and how many bytes of them for each split (None for all)."""
 
     folder: Path | None = None
     limit_bytes: int | None = None
 
     @property
     def keeps_all(self) -> bool:
-        """Whether every row's prefix is read from a file."""
+        """Whether every row's context is read from a file."""
         return self.folder is not None and self.limit_bytes is None
 
 
@@ -45,35 +45,35 @@ def cache_options(folder: str | Path | None, limit: int | str | None) -> CacheOp
 
 def opening_feeder(
     graphs: Graphs, examples: Sequence[Example], *, name: str = "rows", cache: CacheOptions = NO_CACHE
-) -> Generator[CachingPrefixes | Notice, None, Feeder]:
-    """What feeds ``graphs`` with ``examples``; builds the prefix cache where there is to be one.
+) -> Generator[CachingContexts | Notice, None, Feeder]:
+    """What feeds ``graphs`` with ``examples``; builds the context cache where there is to be one.
 
     Args:
         graphs: of a bundle of either scope.
         examples: the rows of a split.
         name: of the split, in messages and in the name of the cache file.
-        cache: where prefixes are kept.
+        cache: where contexts are kept.
 
     Raises:
         SeedTuneError: the cache belongs to something else, has been altered, or does not fit the disk.
     """
     bundle = graphs.bundle
     padding_id = bundle.manifest.objective.model.padding_id
-    layout = bundle.manifest.objective.prefix
+    layout = bundle.manifest.objective.context
     if layout is None:
         return WholeRows(examples, padding_id)
     path = None
     if cache.folder is not None and cache.limit_bytes != 0:
-        path = cache.folder / f"{name}-{bundle.sha256[:12]}.prefixes"
-    prefixes = Prefixes(graphs, examples, path, cache.limit_bytes)
+        path = cache.folder / f"{name}-{bundle.sha256[:12]}.contexts"
+    contexts = Contexts(graphs, examples, path, cache.limit_bytes)
     if path is not None:
-        plan = prefixes.plan()
+        plan = contexts.plan()
         yield Notice(f"{name}: {describe_plan(plan, layout.storage)}")
         if plan.missing_rows:
-            yield CachingPrefixes(name, 0, plan.missing_rows)
-            for done in prefixes.build():
-                yield CachingPrefixes(name, done, plan.missing_rows)
-    return SuffixRows(examples, padding_id, prefixes, graphs.choice.prefix_tokens_per_call if graphs.choice else None)
+            yield CachingContexts(name, 0, plan.missing_rows)
+            for done in contexts.build():
+                yield CachingContexts(name, done, plan.missing_rows)
+    return SuffixRows(examples, padding_id, contexts, graphs.choice.context_tokens_per_call if graphs.choice else None)
 
 
 def open_feeder(
@@ -85,7 +85,7 @@ def open_feeder(
 
 def describe_plan(plan: CachePlan, storage: str) -> str:
     """A plan in one line."""
-    text = f"prefix cache of {plan.rows:,} rows, {plan.tokens:,} tokens, {plan.total_bytes / 1e6:,.0f} MB ({storage})"
+    text = f"context cache of {plan.rows:,} rows, {plan.tokens:,} tokens, {plan.total_bytes / 1e6:,.0f} MB ({storage})"
     if plan.kept_rows < plan.rows:
         text += f"; {plan.kept_rows:,} rows, {plan.kept_bytes / 1e6:,.0f} MB are kept, the others computed at each use"
     missing = f"{plan.missing_rows:,} rows, {plan.missing_bytes / 1e6:,.0f} MB to be computed now"

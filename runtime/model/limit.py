@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.prefix.maker import prefix_places, read_ids, reads_prefix_alone
+from seedtune.runtime.context.maker import context_places, read_ids, reads_context_alone
 from seedtune.runtime.stages.memory_limit import Shape, choose
 from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.task.example import Example
@@ -33,7 +33,7 @@ def limit_memory(
         examples: all rows it will be used with.
         limit_bytes: of everything the process holds.
         examples_at_once: how many of them are computed before the weights change.
-        cached: whether the prefixes of rows are read from a file.
+        cached: whether the contexts of rows are read from a file.
         tokens_per_call: of one side of a probe, where it was chosen before.
         threads: of ONNX Runtime.
         vectors: as long as the state, that an optimizer will keep beside it.
@@ -53,16 +53,16 @@ def limit_memory(
 def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int, cached: bool) -> Shape:
     """What memory depends on; arguments as those of :func:`limit_memory`."""
     manifest = bundle.manifest
-    if manifest.objective.prefix is None:
-        longest, prefix, read = max(len(example.ids) for example in examples), 0, 0
+    if manifest.objective.context is None:
+        longest, context, read = max(len(example.ids) for example in examples), 0, 0
     else:
-        alone = reads_prefix_alone(manifest.objective)
+        alone = reads_context_alone(manifest.objective)
         longest = max(0 if example.suffix is None else len(example.suffix) for example in examples)
-        prefix = max(len(prefix_places(example)) for example in examples)
+        context = max(len(context_places(example)) for example in examples)
         read = max(len(read_ids(example, alone)) for example in examples)
-    prefix_bytes = manifest.objective.prefix.bytes_of(prefix, longest) if manifest.objective.prefix else 0
+    context_bytes = manifest.objective.context.bytes_of(context, longest) if manifest.objective.context else 0
     wanted = examples_at_once * longest
-    return Shape(longest, prefix, read, wanted, manifest.state.parameters, prefix_bytes, not cached)
+    return Shape(longest, context, read, wanted, manifest.state.parameters, context_bytes, not cached)
 
 
 def examples_of_evaluation(examples: Sequence[Example]) -> int:

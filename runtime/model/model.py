@@ -102,7 +102,7 @@ class Model:
             data: labelled rows, or where they are.
             data_format: as in :meth:`rows`.
             rows_per_call: token rows of a call; None for a default, or what a memory limit allows.
-            cache: folder of prefix caches, for a bundle of scope "suffix"; None keeps none.
+            cache: folder of context caches, for a bundle of scope "suffix"; None keeps none.
             cache_limit: bytes of the cache; rows beyond it are computed at each use.
             want_hidden: also give the hidden states that the language-model head reads.
             on: told how far it is.

@@ -24,7 +24,7 @@ from seedtune.runtime.telemetry.records import (
 )
 
 LOCK_FILE = ".lock"
-PREFIXES_FOLDER = "prefixes"
+CONTEXTS_FOLDER = "contexts"
 
 
 class RunFolder:
@@ -45,7 +45,7 @@ class RunFolder:
     evaluations = property(lambda self: self.path / EVALUATIONS_FILE)
     predictions_start = property(lambda self: self.path / PREDICTIONS_START_FILE)
     predictions_best = property(lambda self: self.path / PREDICTIONS_BEST_FILE)
-    prefixes = property(lambda self: self.path / PREFIXES_FOLDER)
+    contexts = property(lambda self: self.path / CONTEXTS_FOLDER)
 
     def __enter__(self) -> RunFolder:
         self.check()
@@ -88,7 +88,7 @@ class RunFolder:
         # What a kill left of a file that was being written; see `files.write_durably`.
         names = {name for name in names if not (name.startswith(".") and name.endswith(".partial"))}
         # A run that was killed before its journal began has left no more than its description, and a part of its cache.
-        leftovers = {LOCK_FILE} if has_run else {LOCK_FILE, RUN_FILE, PREFIXES_FOLDER}
+        leftovers = {LOCK_FILE} if has_run else {LOCK_FILE, RUN_FILE, CONTEXTS_FOLDER}
         if not self.resume and names - leftovers:
             raise SeedTuneError(
                 "the folder already holds a run" if has_run else "the folder is not empty",

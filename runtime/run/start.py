@@ -46,7 +46,7 @@ class Request:
         resume: whether ``out`` holds the run to go on with.
         options: the settings that are given; the others are defaults, or what a resumed run was begun with.
         threads: of ONNX Runtime; None for all processors.
-        cache: where prefixes are kept; no folder for the RUN folder.
+        cache: where contexts are kept; no folder for the RUN folder.
         memory_limit_bytes: of everything the process holds; None for no limit.
     """
 
@@ -84,7 +84,7 @@ def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: 
     settings = (recorded_settings(description, folder.path) if description else Settings()).changed(request.options)
     train, held_out = load_data(request.bundle, request.train, request.held_out, request.data_format, description)
     trim()
-    cache = CacheOptions(request.cache.folder or folder.prefixes, request.cache.limit_bytes)
+    cache = CacheOptions(request.cache.folder or folder.contexts, request.cache.limit_bytes)
     graphs, settings = _within_limit(request, settings, train, held_out, cache, resumed=description is not None)
     if description:
         require_same_run(description, request.bundle, settings, train, held_out, folder.path)

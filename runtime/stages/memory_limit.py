@@ -26,7 +26,7 @@ ARENA_FACTOR = 1.5
 STATE_COPIES = 3
 # Of one side. Products of fewer rows are slower, of more rows hardly faster (docs/log/2026-11-23.md, "int8").
 FEWER_TOKENS_PER_CALL, TOKENS_PER_CALL = 64, 512
-TOKENS_PER_PREFIX_CALL = 512
+TOKENS_PER_CONTEXT_CALL = 512
 
 
 @dataclass(frozen=True)
@@ -35,26 +35,26 @@ class Shape:
 
     Attributes:
         longest_tokens: T, computed tokens of the longest row: all of it, or its suffix.
-        longest_prefix: P, tokens of the longest prefix.
-        longest_read: tokens that the prefix graph reads of a row; 0 if it is not used.
+        longest_context: P, tokens of the longest context.
+        longest_read: tokens that the context graph reads of a row; 0 if it is not used.
         tokens_wanted: how many tokens of one side there are to compute before the weights change.
         parameters: values of the state.
-        prefix_bytes: of the longest prefix's keys and values.
-        computed_prefixes: whether rows in flight hold their prefixes, because these are in no cache file.
+        context_bytes: of the longest context's keys and values.
+        computed_contexts: whether rows in flight hold their contexts, because these are in no cache file.
     """
 
     longest_tokens: int
-    longest_prefix: int
+    longest_context: int
     longest_read: int
     tokens_wanted: int
     parameters: int
-    prefix_bytes: int = 0
-    computed_prefixes: bool = False
+    context_bytes: int = 0
+    computed_contexts: bool = False
 
     @property
-    def held_prefix_bytes(self) -> int:
+    def held_context_bytes(self) -> int:
         """What a row in flight holds on top of what goes from stage to stage."""
-        return self.prefix_bytes if self.computed_prefixes else 0
+        return self.context_bytes if self.computed_contexts else 0
 
 
 def choose(
@@ -114,9 +114,9 @@ def choose(
         if better is choice:
             break
         choice = better
-    while shape.longest_read and choice.tokens_per_prefix_call < TOKENS_PER_PREFIX_CALL:
-        tokens = min(2 * choice.tokens_per_prefix_call, TOKENS_PER_PREFIX_CALL)
-        better = upgraded(replace(choice, tokens_per_prefix_call=tokens))
+    while shape.longest_read and choice.tokens_per_context_call < TOKENS_PER_CONTEXT_CALL:
+        tokens = min(2 * choice.tokens_per_context_call, TOKENS_PER_CONTEXT_CALL)
+        better = upgraded(replace(choice, tokens_per_context_call=tokens))
         if better is choice:
             break
         choice = better
@@ -131,7 +131,7 @@ def choose(
     choice = replace(choice, kept=tuple(kept))
     rows = max(1, choice.tokens_per_call // max(1, shape.longest_tokens))
     return replace(
-        choice, prefix_tokens_per_call=rows * max(1, shape.longest_prefix), expected_bytes=budget.bytes_of(choice)
+        choice, context_tokens_per_call=rows * max(1, shape.longest_context), expected_bytes=budget.bytes_of(choice)
     )
 
 
@@ -162,19 +162,19 @@ class _Budget:
     def _batches(self, graph: str, choice: MemoryChoice) -> int:
         """What the batches in flight of ``graph`` take."""
         memory, shape = self.plan.memory[graph], self.shape
-        if graph == "prefix":
+        if graph == "context":
             if not shape.longest_read:
                 return 0
-            rows = max(1, choice.tokens_per_prefix_call // shape.longest_read)
+            rows = max(1, choice.tokens_per_context_call // shape.longest_read)
             # On top of what the graph returns: the block that is being written, and rows that are kept nowhere else.
-            blocks = 1 + (self._rows_in_flight(choice, 2) if shape.computed_prefixes else 0)
-            held = memory.held.of(rows, shape.longest_read) + blocks * shape.prefix_bytes
+            blocks = 1 + (self._rows_in_flight(choice, 2) if shape.computed_contexts else 0)
+            held = memory.held.of(rows, shape.longest_read) + blocks * shape.context_bytes
             return held + int(ARENA_FACTOR * memory.running.of(rows, shape.longest_read))
         tokens, sides = max(1, shape.longest_tokens), 1 if graph == "probe" else 2
         rows = max(1, sides * choice.tokens_per_call // tokens)
         rows_in_flight = self._rows_in_flight(choice, sides)
-        held = memory.held.of(rows_in_flight, tokens, shape.longest_prefix) + rows_in_flight * shape.held_prefix_bytes
-        return held + int(ARENA_FACTOR * memory.running.of(rows, tokens, shape.longest_prefix))
+        held = memory.held.of(rows_in_flight, tokens, shape.longest_context) + rows_in_flight * shape.held_context_bytes
+        return held + int(ARENA_FACTOR * memory.running.of(rows, tokens, shape.longest_context))
 
     def _rows_in_flight(self, choice: MemoryChoice, sides: int) -> int:
         return max(1, -(-sides * choice.tokens_in_flight // max(1, self.shape.longest_tokens)))

@@ -93,7 +93,7 @@ class StagedGraph:
                 for name in stage.values.values():
                     if self._last_use[name] == number and name not in wanted:
                         values.pop(name, None)
-        # Without a copy: a prefix graph returns keys and values of all layers.
+        # Without a copy: a context graph returns keys and values of all layers.
         return [[np.from_dlpack(values[name]) for name in names] for values in held]
 
     def _run_stage(self, stage: Stage, batch: Batch, values: Values, addresses: Addresses) -> Values:

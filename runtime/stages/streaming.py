@@ -72,7 +72,7 @@ class StreamedGraphs:
         in_flight = {
             "probe": self.choice.tokens_in_flight,
             "eval": 2 * self.choice.tokens_in_flight,
-            "prefix": self.choice.tokens_per_prefix_call,
+            "context": self.choice.tokens_per_context_call,
         }[name]
         # The probe graph runs at every step and keeps its memory; the others give theirs back to it.
         gives_back = name != "probe"

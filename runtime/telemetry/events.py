@@ -1,6 +1,6 @@
 """What happens while a model is tuned or evaluated: the closed union that work yields and that listeners are told.
 
-The order of a run is Prepared, then CachingPrefixes and ChoosingBatchSize as far as they are needed, then Step,
+The order of a run is Prepared, then CachingContexts and ChoosingBatchSize as far as they are needed, then Step,
 Evaluating and Evaluated in turns, and Finished last. A Notice may come anywhere. The engine for the JVM has them too.
 """
 
@@ -27,7 +27,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class CachingPrefixes:
+class CachingContexts:
     """``done`` of ``total`` rows of the split ``name`` have their keys and values in the cache."""
 
     name: str
@@ -79,7 +79,7 @@ class Finished:
     result: RunResult
 
 
-Event = Prepared | CachingPrefixes | ChoosingBatchSize | Evaluating | Step | Evaluated | Notice | Finished
+Event = Prepared | CachingContexts | ChoosingBatchSize | Evaluating | Step | Evaluated | Notice | Finished
 
 
 class Listener(Protocol):

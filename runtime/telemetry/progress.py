@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from seedtune.runtime.telemetry.events import (
-    CachingPrefixes,
+    CachingContexts,
     ChoosingBatchSize,
     Evaluated,
     Evaluating,
@@ -90,8 +90,8 @@ class RunProgress:
             case Prepared(steps=steps):
                 self._steps = steps
                 self._bar = self._progress.add_task("tuning", total=steps, status=self.status())
-            case CachingPrefixes(name, done, total):
-                self._in_phase(f"caching prefixes of {name}", done, total)
+            case CachingContexts(name, done, total):
+                self._in_phase(f"caching contexts of {name}", done, total)
             case ChoosingBatchSize(done, total):
                 self._in_phase("choosing the batch size", done, total)
             case Evaluating(done, total):

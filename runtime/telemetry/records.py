@@ -38,8 +38,8 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     ``loss`` is the mean of both sides in nats; ``rows`` counts token rows, both sides and padding included
     (what decides time and memory); ``tokens`` the tokens of the examples, ``padding_tokens`` what fills up the
-    shorter ones, one side each; ``prefix_tokens`` are those whose keys and values came from a cache instead, without
-    the ``prefix_padding_tokens`` beside them; ``elapsed_seconds`` runs since the run began.
+    shorter ones, one side each; ``context_tokens`` are those whose keys and values came from a cache instead, without
+    the ``context_padding_tokens`` beside them; ``elapsed_seconds`` runs since the run began.
     """
 
     step: int
@@ -58,8 +58,8 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     journal_ms: float
     total_ms: float
     elapsed_seconds: float
-    prefix_tokens: int = 0
-    prefix_padding_tokens: int = 0
+    context_tokens: int = 0
+    context_padding_tokens: int = 0
     vm_rss_bytes: int | None = None
     rss_anon_bytes: int | None = None
     rss_file_bytes: int | None = None
@@ -167,7 +167,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """``result.json``: what came out. Accuracies are ``None`` without held-out rows.
 
     ``vm_hwm_bytes`` is the most that the process held since it began, ``memory_limit_bytes`` what it was asked to stay
-    under. ``padding_share`` is the part of the computed tokens that was padding, ``prefix_padding_share`` that of the
+    under. ``padding_share`` is the part of the computed tokens that was padding, ``context_padding_share`` that of the
     cached ones.
     """
 
@@ -186,6 +186,6 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool
     batch_size: int | None = None
     padding_share: float | None = None
-    prefix_padding_share: float | None = None
+    context_padding_share: float | None = None
     vm_hwm_bytes: int | None = None
     memory_limit_bytes: int | None = None

@@ -2,7 +2,7 @@
 
 ONNX Runtime's own profile of the probe graph, under SeedTune's session settings, by operator, and the share of the
 probe's time inside matrix-product kernels. Rows are random and full; of a bundle with scope "suffix" the last
---suffix-tokens tokens are computed and the prefixes are made beforehand. Without a BUNDLE: SmolLM2-135M, scope all.
+--suffix-tokens tokens are computed and the contexts are made beforehand. Without a BUNDLE: SmolLM2-135M, scope all.
 The bar is that of 1,024 token rows (8 rows of 64 tokens, both sides).
 """
 

@@ -1,7 +1,7 @@
 """python scripts/bench scope [--seconds 180] [--seeds 5]: accuracy of both scopes after the same time, on reviews.
 
 The seconds of a step are measured first for each scope, in turns; how many steps fit the time follows from that.
-Building the prefix cache of the training rows counts as time of scope suffix. Every run has the default settings, and
+Building the context cache of the training rows counts as time of scope suffix. Every run has the default settings, and
 its last state is evaluated on the demo's test rows. The interval of the difference is paired by seed.
 """
 
@@ -42,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = smollm2.OUTPUT / "scope"
     shutil.rmtree(folder, ignore_errors=True)
-    cache = folder / "prefixes"
+    cache = folder / "contexts"
     bundles = {"all": smollm2.exported(), "suffix": smollm2.exported(scope="suffix")}
     graphs = {scope: MappedGraphs(Bundle.open(bundle)) for scope, bundle in bundles.items()}
     started = time.perf_counter()

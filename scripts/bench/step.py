@@ -66,7 +66,7 @@ def main() -> None:
         "source": options.source,
         "rows": str(rows.with_suffix(".npz")),
         "plain": str(plain),
-        "folder": str(OUTPUT / "step-prefixes"),
+        "folder": str(OUTPUT / "step-contexts"),
         "threads": options.threads,
         "memory_limits": [None, *options.memory_limit],
     }

@@ -3,7 +3,7 @@
 - a probe at scope suffix against one at scope all, same rows, in turns, with everything that makes the batches; the
   cache's pages are in memory and their checksums verified, which happens once a process and is timed apart;
 - building the cache against one plain forward pass of the same rows in ONNX Runtime;
-- log-probabilities of scope suffix at state zero against the plain model (scope all at state zero), with prefixes
+- log-probabilities of scope suffix at state zero against the plain model (scope all at state zero), with contexts
   stored as fp32 and as fp16.
 """
 
@@ -20,7 +20,7 @@ import seedtune
 from lab import smollm2
 from lab.report import command_line, report
 from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.bundle.objective import PrefixStorage
+from seedtune.runtime.bundle.objective import ContextStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.loop.sampler import Sampler
@@ -33,14 +33,14 @@ WHAT = "what scope suffix saves, on the demo's reviews"
 BAR = {
     "probe, scope all / scope suffix": ">= 7",
     "cache / one plain forward": "<= 1.3",
-    "log-probabilities at state zero, fp32 prefixes": "<= 1e-4",
+    "log-probabilities at state zero, fp32 contexts": "<= 1e-4",
 }
 
 SETTINGS = seedtune.Settings()
 TOKENS_PER_CALL = SETTINGS.tokens_per_call
 CACHED_ROWS = 512
 SCOPES: tuple[Scope, ...] = ("all", "suffix")
-STORAGES: tuple[PrefixStorage, ...] = ("fp32", "fp16")
+STORAGES: tuple[ContextStorage, ...] = ("fp32", "fp16")
 # Both scopes are watched for about the same time a round, so that one stall of the machine does not decide.
 REPEATS = {"all": 1, "suffix": 6}
 
@@ -64,7 +64,7 @@ def main() -> None:
     plain = log_probabilities(whole.bundle.path)
     errors: dict[str, float] = {}
     for storage in STORAGES:
-        found = log_probabilities(smollm2.exported(scope="suffix", prefix_storage=storage))
+        found = log_probabilities(smollm2.exported(scope="suffix", context_storage=storage))
         errors[storage] = float(np.abs(plain - found).max())
     ratio = cache_seconds / forward_seconds
     all_ms, suffix_ms = (statistics.median(times[scope]) for scope in ("all", "suffix"))
@@ -77,7 +77,7 @@ def main() -> None:
             (f"first reading of {len(rows)} cached rows, checksums verified", f"{first_reading_seconds:.2f} s", ""),
             (f"cache of {len(rows)} rows / one plain forward", f"{ratio:.2f}", BAR["cache / one plain forward"]),
             *(
-                (name := f"log-probabilities at state zero, {storage} prefixes", f"{error:.1e}", BAR.get(name, ""))
+                (name := f"log-probabilities at state zero, {storage} contexts", f"{error:.1e}", BAR.get(name, ""))
                 for storage, error in errors.items()
             ),
         ],

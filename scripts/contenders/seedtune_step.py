@@ -22,7 +22,7 @@ COEFFICIENT = 1e-4
 
 
 def prepare(options: dict[str, Any]) -> Callable[[], None]:
-    """Options: bundle, rows (JSONL), threads, folder (for a prefix cache), memory_limit_bytes (None for none)."""
+    """Options: bundle, rows (JSONL), threads, folder (for a context cache), memory_limit_bytes (None for none)."""
     # The bench has hashed the weights already.
     bundle = Bundle.open(Path(options["bundle"]), verify_weights=False)
     examples = load_split(Path(options["rows"]).with_suffix(".jsonl"), bundle.compiled_task()).examples

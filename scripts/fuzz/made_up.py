@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 LABEL_WORDS = (" bad", " good")
 TEMPLATE = "Review: {text}\nIt was"
-GRAPHS = ("probe.onnx", "eval.onnx", "update.onnx", "prefix.onnx", "probe.stage0.onnx", "probe.stage1.onnx")
+GRAPHS = ("probe.onnx", "eval.onnx", "update.onnx", "context.onnx", "probe.stage0.onnx", "probe.stage1.onnx")
 VOCABULARY = 400
 PARAMETERS = 96
 # name -> (dtype, shape), in the order in which they lie.
@@ -116,11 +116,11 @@ def plan() -> dict[str, Any]:
     numbers = {"slice": {"shape": [2, 1], "values": [0, 64]}}
     second = stage("probe.stage1.onnx", {"x": "a"}, {"w": "layers.0.w"}, {"y": "b"}, {"k": ["keys", 0]}, numbers)
     third = stage("probe.stage1.onnx", {"x": "b"}, {"w": "layers.1.w"}, {"y": "loss"}, {"k": ["keys", 1]}, numbers)
-    take = {"fixed": 100.0, "token": 20.5, "pair": 0.0, "reach": 1.25, "prefix": 4.0}
+    take = {"fixed": 100.0, "token": 20.5, "pair": 0.0, "reach": 1.25, "context": 4.0}
     return {
-        "graphs": {name: [first, second, third] for name in ("probe", "eval", "prefix")},
+        "graphs": {name: [first, second, third] for name in ("probe", "eval", "context")},
         "roles": {"embedding": "mapped", "norm": "resident", "layers.0.w": "streamed", "layers.1.w": "streamed"},
-        "memory": {name: {"held": take, "running": take} for name in ("probe", "eval", "prefix")},
+        "memory": {name: {"held": take, "running": take} for name in ("probe", "eval", "context")},
         "packed": [PACKED],
     }
 
@@ -159,7 +159,7 @@ def manifest(label_word_ids: list[int], of_task: dict[str, Any], family: str) ->
     }
     target = {"lora_a": "a", "out_features": 16, "in_features": 32, "rank": 2}
     return {
-        "format_version": 5,
+        "format_version": 6,
         "seedtune_version": "0.1.0",
         "objective": {
             "kind": "language_model",
@@ -167,7 +167,7 @@ def manifest(label_word_ids: list[int], of_task: dict[str, Any], family: str) ->
             "task": of_task,
             "label_word_ids": label_word_ids,
             "scope": "suffix",
-            "prefix": {"layers": 2, "key_heads": 1, "head_size": 4, "storage": "int8", "entering": 0},
+            "context": {"layers": 2, "key_heads": 1, "head_size": 4, "storage": "int8", "entering": 0},
         },
         "storage": "fp32",
         "state": {

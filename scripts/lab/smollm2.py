@@ -9,7 +9,7 @@ import numpy as np
 import seedtune
 from review_demo.reviews import write_splits
 from seedtune.runtime.bundle.manifest import MANIFEST, Storage
-from seedtune.runtime.bundle.objective import PrefixStorage
+from seedtune.runtime.bundle.objective import ContextStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.task.example import Example
@@ -23,13 +23,13 @@ def exported(
     rank: int = 8,
     targets: str = "default",
     scope: Scope = "all",
-    prefix_storage: PrefixStorage = "fp16",
+    context_storage: ContextStorage = "fp16",
     storage: Storage = "fp32",
 ) -> Path:
     """The folder of a bundle of SmolLM2 for the sentiment task, exported once into bench-output/."""
     name = f"bundle-{targets.replace(',', '-').replace('*', 'x')}-{rank}-{scope}"
     name += "" if storage == "fp32" else f"-{storage}"
-    path = OUTPUT / (name if scope == "all" else f"{name}-{prefix_storage}")
+    path = OUTPUT / (name if scope == "all" else f"{name}-{context_storage}")
     if not (path / MANIFEST).is_file():
         seedtune.export(
             SOURCE,
@@ -38,7 +38,7 @@ def exported(
             targets=targets,
             rank=rank,
             scope=scope,
-            prefix_storage=prefix_storage,
+            context_storage=context_storage,
             storage=storage,
             check=False,
         )

@@ -49,7 +49,7 @@ def main() -> None:
         console.print(f"{path}  {SIZES[name]} rows", highlight=False)
 
     heading("2  Export: SmolLM2-135M-Instruct becomes forward-only ONNX graphs")
-    bundle, run, cache = options.out / "bundle", options.out / "run", options.out / "prefixes"
+    bundle, run, cache = options.out / "bundle", options.out / "run", options.out / "contexts"
     command("export", "smollm2-135m-instruct", "--task", "sentiment", "--out", bundle, "--overwrite")
 
     heading("3  Before: zero-shot accuracy, and a linear probe on the frozen hidden state")

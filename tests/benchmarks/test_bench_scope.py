@@ -25,13 +25,13 @@ def reviews(tiny_data: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_accuracy_is_that_of_the_last_state(
     suffix_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path
 ) -> None:
-    out, cache = tmp_path / "run", tmp_path / "prefixes"
+    out, cache = tmp_path / "run", tmp_path / "contexts"
     found = scope.tuned_accuracy(suffix_bundle, out, 5, 3, cache)
     with seedtune.open(out, step=5) as last, seedtune.open(out) as best:
         assert found == last.evaluate(tiny_data.eval).accuracy
         assert best.step == 5
-    assert sorted(file.name.partition("-")[0] for file in cache.glob("*.prefixes")) == ["eval", "train"]
-    assert not (out / "prefixes").exists()
+    assert sorted(file.name.partition("-")[0] for file in cache.glob("*.contexts")) == ["eval", "train"]
+    assert not (out / "contexts").exists()
 
 
 def test_steps_of_both_scopes_are_timed(bundle_of: Callable[..., Path], tiny_data: SimpleNamespace) -> None:

@@ -58,7 +58,7 @@ def test_a_step_of_seedtune_takes_its_turn_free_and_within_a_memory_limit(
 ) -> None:
     write_rows(suffix_bundle, tmp_path / "rows", rows=4, tokens=24)
     options = {"bundle": str(suffix_bundle), "rows": str(tmp_path / "rows.npz"), "threads": 1}
-    options |= {"folder": str(tmp_path / "prefixes"), "memory_limit_bytes": limit_bytes}
+    options |= {"folder": str(tmp_path / "contexts"), "memory_limit_bytes": limit_bytes}
     step = Contender("step", "seedtune", options)
     step.start()
     try:
@@ -67,7 +67,7 @@ def test_a_step_of_seedtune_takes_its_turn_free_and_within_a_memory_limit(
         step.end()
     assert step.refusal is None
     assert len(step.turns.milliseconds) == 1
-    assert list((tmp_path / "prefixes").glob("bench-*.prefixes"))
+    assert list((tmp_path / "contexts").glob("bench-*.contexts"))
 
 
 def test_rounds_are_compared_in_pairs() -> None:

@@ -44,7 +44,7 @@ def finished(suffix_bundle: Path, tiny_data: SimpleNamespace, tmp_path_factory: 
 
 def cache_sizes(folder: Path) -> dict[str, int]:
     """Split -> bytes of its cache file."""
-    return {path.name.split("-")[0]: path.stat().st_size for path in folder.glob("*.prefixes")}
+    return {path.name.split("-")[0]: path.stat().st_size for path in folder.glob("*.contexts")}
 
 
 def test_a_cache_folder_is_used_by_run_and_eval_alike(
@@ -53,11 +53,11 @@ def test_a_cache_folder_is_used_by_run_and_eval_alike(
     folder = tmp_path / "shared"
     done = call("eval", finished, "--data", tiny_data.train, "--cache", folder, "--step", 3, "--threads", 1, "--json")
     assert cache_sizes(folder).keys() == {"train"}
-    before = {path: path.read_bytes() for path in folder.glob("*.prefixes")}
+    before = {path: path.read_bytes() for path in folder.glob("*.contexts")}
     arguments = ("run", suffix_bundle, "--train", tiny_data.train, "--out", tmp_path / "run", "--cache", folder, *QUICK)
     ran = call(*arguments)
-    assert {path: path.read_bytes() for path in folder.glob("*.prefixes")} == before
-    assert not (tmp_path / "run" / "prefixes").exists()
+    assert {path: path.read_bytes() for path in folder.glob("*.contexts")} == before
+    assert not (tmp_path / "run" / "contexts").exists()
     assert ran["state_sha256"] == done["state_sha256"]
     assert (tmp_path / "run" / "journal.bin").read_bytes() == (finished / "journal.bin").read_bytes()
 
@@ -80,7 +80,7 @@ def test_a_limit_is_kept_for_each_cache(
 ) -> None:
     data = ("--train", tiny_data.train, "--eval", tiny_data.eval)
     call("run", suffix_bundle, *data, "--out", tmp_path / "run", "--cache-limit", limit, *QUICK)
-    sizes, whole = cache_sizes(tmp_path / "run" / "prefixes"), cache_sizes(finished / "prefixes")
+    sizes, whole = cache_sizes(tmp_path / "run" / "contexts"), cache_sizes(finished / "contexts")
     bytes_allowed = {"0": 0, "2K": 2000, "1.5Ki": 1536, "1G": 10**9}[limit]
     assert sizes.keys() == (set() if limit == "0" else {"train", "eval"})
     for name, size in sizes.items():
@@ -104,11 +104,11 @@ def test_a_cache_of_another_bundle_is_refused_by_name(
 ) -> None:
     other = bundle_of("causal", "suffix", "int8")
     call("eval", other, "--data", tiny_data.train, "--cache", tmp_path, "--json")
-    (theirs,) = tmp_path.glob("*.prefixes")
-    (mine,) = (finished / "prefixes").glob("train-*.prefixes")
+    (theirs,) = tmp_path.glob("*.contexts")
+    (mine,) = (finished / "contexts").glob("train-*.contexts")
     theirs.rename(tmp_path / mine.name)
     message = refusal("eval", finished, "--data", tiny_data.train, "--cache", tmp_path)
-    assert f"{tmp_path / mine.name}: the prefix cache belongs to another bundle" in message
+    assert f"{tmp_path / mine.name}: the context cache belongs to another bundle" in message
     assert "--cache" in message
 
 
@@ -117,7 +117,7 @@ def test_a_file_where_the_cache_folder_should_be_is_refused(
 ) -> None:
     (tmp_path / "mine").write_text("precious")
     message = refusal("eval", suffix_bundle, "--data", tiny_data.eval, "--cache", tmp_path / "mine")
-    assert "the prefix cache cannot be written" in message
+    assert "the context cache cannot be written" in message
     assert (tmp_path / "mine").read_text() == "precious"
 
 
@@ -132,7 +132,7 @@ def test_a_bundle_of_scope_all_takes_the_options_and_keeps_no_cache(
 # Stops for good, as by SIGKILL, once argv[1] entries are in the cache.
 DYING = """
 import os, signal, sys
-from seedtune.runtime.prefix.cache_file import CacheFile
+from seedtune.runtime.context.cache_file import CacheFile
 
 left, append = [int(sys.argv.pop(1))], CacheFile.append
 
@@ -164,11 +164,11 @@ def test_a_run_killed_while_its_caches_were_built_is_started_again_and_finishes(
         [*entry_point[:2], DYING, str(entries), *arguments], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    left = cache_sizes(tmp_path / "run" / "prefixes")
-    whole = cache_sizes(finished / "prefixes")
+    left = cache_sizes(tmp_path / "run" / "contexts")
+    whole = cache_sizes(finished / "contexts")
     assert left.keys() == ({"train"} if entries == 1 else {"train", "eval"})
     assert not (tmp_path / "run" / "journal.bin").exists()
     call(*arguments)
-    assert cache_sizes(tmp_path / "run" / "prefixes") == whole
+    assert cache_sizes(tmp_path / "run" / "contexts") == whole
     found, expected = (read_journal(path / "journal.bin").records for path in (tmp_path / "run", finished))
     assert found["loss_plus"] == pytest.approx(expected["loss_plus"], rel=1e-3)

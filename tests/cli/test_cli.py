@@ -81,7 +81,7 @@ def test_doctor_works(seedtune: Seedtune) -> None:
 
 
 DOCUMENTED = {
-    "export": "SOURCE --task --out --storage --targets --rank --adapter-seed --scope --prefix-storage "
+    "export": "SOURCE --task --out --storage --targets --rank --adapter-seed --scope --context-storage "
     "--check --no-check --overwrite --json",
     "run": "BUNDLE --out --train --eval --steps --batch-size --learning-rate --epsilon --seed --schedule "
     "--eval-every --rows-per-call --resume --cache --cache-limit --threads --json",
@@ -162,7 +162,7 @@ def test_export_from_the_command_line_makes_a_bundle_that_runs(
         tmp_path / "b",
         "--rank",
         2,
-        "--prefix-storage",
+        "--context-storage",
         "int8",
         "--no-check",
         "--json",
@@ -172,6 +172,6 @@ def test_export_from_the_command_line_makes_a_bundle_that_runs(
     assert result["architecture"] == "LlamaForCausalLM"
     assert result["checked"] is False
     # Two layers, two key heads; eight numbers of a byte and a scale of two, for keys and for values.
-    assert (result["scope"], result["prefix_bytes_per_token"]) == ("suffix", 2 * 2 * 2 * (8 + 2))
+    assert (result["scope"], result["context_bytes_per_token"]) == ("suffix", 2 * 2 * 2 * (8 + 2))
     ran = seedtune("run", tmp_path / "b", "--train", tiny_data.train, "--out", tmp_path / "r", "--steps", 1)
     assert ran.returncode == 0, ran.stderr

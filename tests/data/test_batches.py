@@ -65,7 +65,7 @@ def test_the_limit_is_kept_but_for_a_row_that_is_longer_alone(limit: int) -> Non
         assert batch.work.computed <= limit or len(batch.index) == 1
 
 
-def test_padding_is_counted_and_no_prefix_is() -> None:
+def test_padding_is_counted_and_no_context_is() -> None:
     for batch in split(examples(40, seed=4), 64):
         assert batch.work.padding == sum(value == 0 for row in batch.feeds["mask"].tolist() for value in row)
         assert (batch.work.cached, batch.work.cached_padding) == (0, 0)

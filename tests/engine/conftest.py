@@ -20,7 +20,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 import seedtune
 from seedtune.runtime.bundle.reader import Bundle
 
-# family, scope, storage of prefixes, storage of weights, layers
+# family, scope, storage of contexts, storage of weights, layers
 CASES = (
     ("causal", "all", "fp32", "fp32"),
     ("causal", "suffix", "fp16", "int8"),

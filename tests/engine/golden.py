@@ -134,14 +134,14 @@ def write_grouped(folder: Path) -> None:
 
 
 def write_memory(path: Path, bundles: Iterable[Path]) -> None:
-    """What memory limits lead to, for shapes with and without prefixes, from the least that works to plenty."""
+    """What memory limits lead to, for shapes with and without contexts, from the least that works to plenty."""
     cases = []
     for folder in bundles:
         files = StageFiles.of(Bundle.open(folder))
         for shape in (
             Shape(40, 0, 0, 32 * 40, 100_000),
             Shape(4, 60, 60, 32 * 4, 4096, 60 * 1536),
-            Shape(5, 300, 305, 3 * 5, 32, 300 * 196_608, computed_prefixes=True),
+            Shape(5, 300, 305, 3 * 5, 32, 300 * 196_608, computed_contexts=True),
         ):
             for limit in (*range(60_000_000, 400_000_000, 7_919_000), 10**9, 10**10):
                 for tokens in (None, 100):

@@ -32,11 +32,11 @@ def test_a_table_of_positions_shorter_than_usual_rows_is_no_obstacle(tmp_path: P
 
 @pytest.mark.parametrize("is_suffix", [False, True])
 def test_sizes_are_inferred_for_no_more_tokens_than_a_row_may_have(is_suffix: bool) -> None:
-    inputs = [make_value("prefix_length", FLOAT, ["batch"])] if is_suffix else []
+    inputs = [make_value("context_length", FLOAT, ["batch"])] if is_suffix else []
     model = make_graph(inputs, [], [], [])
     for most in (24, 300, 2**31 - 1):
         sizes = batches_to_infer(model, most)
-        longest = max(max(size["tokens"], size["prefix"]) for size in sizes)
+        longest = max(max(size["tokens"], size["context"]) for size in sizes)
         assert longest == min(most, 512)
         assert len({tuple(size.values()) for size in sizes}) == len(sizes)
 

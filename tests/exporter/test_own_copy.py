@@ -60,7 +60,7 @@ def test_a_copy_shares_parameters_and_nothing_else() -> None:
 
 def test_longrope_agrees_with_transformers_in_both_scopes(model: PreTrainedModel) -> None:
     before = attributes(model)
-    suffix = export_in_memory(model, "causal", targets="all", prefix_storage="fp32")
+    suffix = export_in_memory(model, "causal", targets="all", context_storage="fp32")
     # A trace that follows another is that of an untouched model.
     whole = export_in_memory(model, "causal", targets="all")
     assert attributes(model) == before

@@ -61,7 +61,7 @@ def export(folder: Path, out: Path, **options: Any) -> Manifest:
 def test_a_bundle_is_complete_and_opens(bundle: Path) -> None:
     opened = Bundle.open(bundle)
     assert {path.name for path in bundle.iterdir()} == {*opened.manifest.files, "manifest.json"}
-    # Prefixes are stored in half precision.
+    # Contexts are stored in half precision.
     assert opened.manifest.check is not None
     assert opened.manifest.check.log_probability_error < 1e-3
     assert opened.manifest.check.perturbed_loss_error < 1e-3
@@ -87,7 +87,7 @@ def test_a_stored_model_is_smaller_and_computes_what_its_stored_weights_stand_fo
 ) -> None:
     if storage == "int8" and products_saturate():
         pytest.skip("this processor's 8-bit products overflow (x86 without VNNI): docs/reference/limits.md")
-    manifest = export(llama, tmp_path / "out", storage=storage, scope=scope, targets="all", prefix_storage="fp32")
+    manifest = export(llama, tmp_path / "out", storage=storage, scope=scope, targets="all", context_storage="fp32")
     # The reference of the check holds the rounded weights, so what is left is float32, and int8 inputs of layers.
     allowed = 2e-3 if storage == "int8" else 1e-5
     assert manifest.check is not None

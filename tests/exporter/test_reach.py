@@ -22,7 +22,7 @@ FAMILIES = [
 
 
 def export(folder: Path, out: Path, **options: Any) -> Manifest:
-    settings: dict[str, Any] = {"targets": "all", "prefix_storage": "fp32", "check": True} | options
+    settings: dict[str, Any] = {"targets": "all", "context_storage": "fp32", "check": True} | options
     return export_bundle(str(folder), str(folder / "task.toml"), out, **settings)
 
 
@@ -34,8 +34,8 @@ def largest_error(manifest: Manifest) -> float:
 
 def layers_and_width(manifest: Manifest) -> tuple[int, int]:
     """How many layers carry state, and how wide is what enters the first of them."""
-    assert manifest.objective.prefix is not None
-    return manifest.objective.prefix.layers, manifest.objective.prefix.entering
+    assert manifest.objective.context is not None
+    return manifest.objective.context.layers, manifest.objective.context.entering
 
 
 @pytest.mark.parametrize("case", FAMILIES)

@@ -45,7 +45,7 @@ def test_one_answer_of_another_batch_is_seen(tmp_path: Path, case: str, scope: S
     """The export compared each row alone with all together, and let it pass; here one answer is falsified."""
     family, config = config_of(case, num_hidden_layers=1)
     folder = save_folder(tmp_path / "model", random_model(config, family))
-    export_bundle(str(folder), str(folder / "task.toml"), tmp_path / "out", scope=scope, prefix_storage="fp32")
+    export_bundle(str(folder), str(folder / "task.toml"), tmp_path / "out", scope=scope, context_storage="fp32")
     bundle = Bundle.open(tmp_path / "out")
     rows = random_rows(bundle.manifest)
     assert len({len(row.ids) for row in rows}) > 1

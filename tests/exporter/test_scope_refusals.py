@@ -47,7 +47,7 @@ def test_no_scope_becomes_all_with_a_notice(folder: Callable[[str], Path], tmp_p
     notices: list[str] = []
     task = str(folder(case) / "task.toml")
     manifest = export_bundle(str(folder(case)), task, tmp_path / "out", notice=notices.append)
-    assert (manifest.objective.scope, manifest.objective.prefix) == ("all", None)
+    assert (manifest.objective.scope, manifest.objective.context) == ("all", None)
     (notice,) = notices
     assert notice.startswith("scope all: ")
     assert REASONS[case] in notice

@@ -18,7 +18,7 @@ from seedtune.exporter.pipeline import export_bundle
 from seedtune.exporter.reference.check import check_bundle, random_rows
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.bundle.manifest import Storage, describe
-from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout, PrefixStorage
+from seedtune.runtime.bundle.objective import CONTEXT_TYPES, ContextLayout, ContextStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs
@@ -39,7 +39,7 @@ def llama_bundle(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPat
 
 
 @pytest.mark.parametrize(
-    ("case", "storage", "prefix_storage"),
+    ("case", "storage", "context_storage"),
     [
         ("llama", "fp32", "fp32"),
         ("llama", "fp32", "int8"),
@@ -49,7 +49,7 @@ def llama_bundle(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPat
     ],
 )
 def test_a_bundle_says_and_holds_what_was_asked_for(
-    folder: Callable[[str], Path], tmp_path: Path, case: str, storage: Storage, prefix_storage: PrefixStorage
+    folder: Callable[[str], Path], tmp_path: Path, case: str, storage: Storage, context_storage: ContextStorage
 ) -> None:
     source, out = folder(case), tmp_path / "out"
     manifest = export_bundle(
@@ -58,45 +58,45 @@ def test_a_bundle_says_and_holds_what_was_asked_for(
         out,
         scope="suffix",
         storage=storage,
-        prefix_storage=prefix_storage,
+        context_storage=context_storage,
         targets="all",
     )
-    assert manifest.objective.prefix == PrefixLayout(2, 2 if case == "llama" else 4, 8, prefix_storage)
+    assert manifest.objective.context == ContextLayout(2, 2 if case == "llama" else 4, 8, context_storage)
     assert (manifest.objective.scope, manifest.storage) == ("suffix", storage)
     # The measured differences, not the margin that the check allows: rounding by storage.
-    allowed = {"fp32": 1e-4, "fp16": 2e-2}[storage] + {"fp32": 0, "fp16": 2e-3, "int8": 5e-2}[prefix_storage]
+    allowed = {"fp32": 1e-4, "fp16": 2e-2}[storage] + {"fp32": 0, "fp16": 2e-3, "int8": 5e-2}[context_storage]
     assert manifest.check is not None
     assert max(manifest.check.log_probability_error, manifest.check.perturbed_loss_error) < allowed
     bundle = Bundle.open(out)
     assert bundle.manifest == manifest
     assert {path.name for path in out.iterdir()} == {*manifest.files, "manifest.json"}
-    assert "prefix.onnx" in manifest.files
-    expected = GRAPH_TYPES[PREFIX_TYPES[prefix_storage]]
+    assert "context.onnx" in manifest.files
+    expected = GRAPH_TYPES[CONTEXT_TYPES[context_storage]]
     for graph in ("probe", "eval"):
         inputs = {value.name: value.type for value in open_session(bundle.graph_path(graph), 1).get_inputs()}
         assert inputs["keys"] == inputs["values"] == expected
-        assert ("key_scales" in inputs) is (prefix_storage == "int8")
-    assert {value.name: value.type for value in open_session(bundle.graph_path("prefix"), 1).get_outputs()}[
+        assert ("key_scales" in inputs) is (context_storage == "int8")
+    assert {value.name: value.type for value in open_session(bundle.graph_path("context"), 1).get_outputs()}[
         "keys"
     ] == expected
     assert bundle.compiled_task().encode({"text": "something good"}).suffix is not None
 
 
-def test_suffix_and_half_precision_prefixes_are_the_default(llama_bundle: Path) -> None:
+def test_suffix_and_half_precision_contexts_are_the_default(llama_bundle: Path) -> None:
     manifest = Bundle.open(llama_bundle).manifest
     assert manifest.objective.scope == "suffix"
-    assert manifest.objective.prefix is not None
-    assert manifest.objective.prefix.storage == "fp16"
+    assert manifest.objective.context is not None
+    assert manifest.objective.context.storage == "fp16"
 
 
-def test_scope_all_has_no_prefix(folder: Callable[[str], Path], tmp_path: Path) -> None:
+def test_scope_all_has_no_context(folder: Callable[[str], Path], tmp_path: Path) -> None:
     source = folder("llama")
     notices: list[str] = []
     manifest = export_bundle(
         str(source), str(source / "task.toml"), tmp_path / "out", scope="all", notice=notices.append
     )
-    assert (manifest.objective.scope, manifest.objective.prefix) == ("all", None)
-    assert "prefix.onnx" not in manifest.files
+    assert (manifest.objective.scope, manifest.objective.context) == ("all", None)
+    assert "context.onnx" not in manifest.files
     assert notices == []
 
 
@@ -107,7 +107,7 @@ def test_the_module_of_a_state_gives_what_the_bundle_gives(
     """A user's way from a tuned state back to transformers: own model class, own weights, and `SuffixTunedModel`."""
     source = folder(case)
     export_bundle(
-        str(source), str(source / "task.toml"), tmp_path / "out", scope="suffix", prefix_storage="fp32", check=False
+        str(source), str(source / "task.toml"), tmp_path / "out", scope="suffix", context_storage="fp32", check=False
     )
     bundle = Bundle.open(tmp_path / "out")
     manifest, rows = bundle.manifest, random_rows(bundle.manifest)
@@ -126,15 +126,15 @@ def test_the_module_of_a_state_gives_what_the_bundle_gives(
 
 
 def altered(bundle: Path, out: Path, change: Callable[[ir.Graph], None], *, hide: bool) -> Path:
-    """A copy of ``bundle`` with another prefix graph; ``hide`` makes the manifest agree with it."""
+    """A copy of ``bundle`` with another context graph; ``hide`` makes the manifest agree with it."""
     shutil.copytree(bundle, out)
-    model = ir.load(out / "prefix.onnx")
+    model = ir.load(out / "context.onnx")
     change(model.graph)
-    ir.save(model, out / "prefix.onnx")
+    ir.save(model, out / "context.onnx")
     if hide:
         manifest = json.loads((out / "manifest.json").read_text())
-        entry = describe(out / "prefix.onnx")
-        manifest["files"]["prefix.onnx"] = {"size_bytes": entry.size_bytes, "sha256": entry.sha256}
+        entry = describe(out / "context.onnx")
+        manifest["files"]["context.onnx"] = {"size_bytes": entry.size_bytes, "sha256": entry.sha256}
         (out / "manifest.json").write_text(json.dumps(manifest))
     return out
 
@@ -146,7 +146,7 @@ def swap_keys_and_values(graph: ir.Graph) -> None:
 
 
 def shift_positions(graph: ir.Graph) -> None:
-    """Positions from 1 instead of 0: a prefix that stands in another place."""
+    """Positions from 1 instead of 0: a context that stands in another place."""
     node = next(node for node in graph if node.op_type == "Range")
     start = ir.Value(
         name="one",
@@ -166,13 +166,13 @@ def change_nothing(graph: ir.Graph) -> None:
 
 
 @pytest.mark.parametrize("change", [swap_keys_and_values, shift_positions])
-def test_the_check_sees_an_altered_prefix_graph(
+def test_the_check_sees_an_altered_context_graph(
     folder: Callable[[str], Path], llama_bundle: Path, tmp_path: Path, change: Callable[[ir.Graph], None]
 ) -> None:
     checkpoint = open_checkpoint(str(folder("llama")))
     with pytest.raises(SeedTuneError, match=r"truncated|longer|altered") as caught:
         check_bundle(altered(llama_bundle, tmp_path / "open", change, hide=False), checkpoint, {})
-    assert Path(str(caught.value.file)).name == "prefix.onnx"
+    assert Path(str(caught.value.file)).name == "context.onnx"
     check_bundle(altered(llama_bundle, tmp_path / "same", change_nothing, hide=True), checkpoint, {})
     with pytest.raises(SeedTuneError, match="do not compute what transformers computes"):
         check_bundle(altered(llama_bundle, tmp_path / "hidden", change, hide=True), checkpoint, {})

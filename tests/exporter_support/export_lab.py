@@ -20,8 +20,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from seedtune.exporter.checkpoint.skeleton import build_skeleton
+from seedtune.exporter.graphs.context import build_context
 from seedtune.exporter.graphs.evaluate import build_eval
-from seedtune.exporter.graphs.prefix import build_prefix
 from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.linear_layout import normalise_linears
@@ -31,7 +31,7 @@ from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import StateLayout, Storage
-from seedtune.runtime.bundle.objective import PrefixLayout, PrefixStorage
+from seedtune.runtime.bundle.objective import ContextLayout, ContextStorage
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.task.structure import Family
 
@@ -61,7 +61,7 @@ class Export:
     layout: StateLayout
     words: tuple[int, ...]
     storage: Storage = "fp32"
-    prefix: PrefixLayout | None = None
+    context: ContextLayout | None = None
     whole: ir.Model | None = None
 
     def graph(self, name: str) -> ir.Model:
@@ -69,8 +69,8 @@ class Export:
         if name == "update":
             return build_update(self.layout)
         build = build_probe if name == "probe" else build_eval
-        traced = Traced(self.trunk, self.family, self.prefix, self.whole)
-        model = build_prefix(traced) if name == "prefix" else build(traced, self.layout, self.words)
+        traced = Traced(self.trunk, self.family, self.context, self.whole)
+        model = build_context(traced) if name == "context" else build(traced, self.layout, self.words)
         if self.storage != "fp32":
             store([(model.graph, None)], self.storage, keep={target.lora_a for target in self.layout.targets})
         return model
@@ -93,22 +93,22 @@ def export_in_memory(
     targets: str = "default",
     rank: int = 4,
     storage: Storage = "fp32",
-    prefix_storage: PrefixStorage | None = None,
+    context_storage: ContextStorage | None = None,
 ) -> Export:
-    """The cheap route through the exporter: trace and layout, without files; scope "suffix" with a prefix storage."""
-    if prefix_storage is None:
-        trunk, prefix, whole = trace(model, family), None, None
+    """The cheap route through the exporter: trace and layout, without files; scope "suffix" with a context storage."""
+    if context_storage is None:
+        trunk, context, whole = trace(model, family), None, None
     else:
         traced = trace_suffix(model, family, 64)
         trunk = whole = traced.model
-        prefix = PrefixLayout(traced.layers, traced.key_heads, traced.head_size, prefix_storage)
+        context = ContextLayout(traced.layers, traced.key_heads, traced.head_size, context_storage)
     head = {id(module) for module in head_of(model).modules()}
     linears = [
         linear
         for linear in normalise_linears(trunk.clone().graph)
         if id(model.get_submodule(linear.name)) not in head and linear.out_features != VOCABULARY
     ]
-    return Export(model, family, trunk, lay_out(select(linears, targets), rank, 7), WORDS, storage, prefix, whole)
+    return Export(model, family, trunk, lay_out(select(linears, targets), rank, 7), WORDS, storage, context, whole)
 
 
 def random_rows(

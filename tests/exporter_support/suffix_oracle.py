@@ -1,12 +1,12 @@
 """The definition of scope "suffix" in plain, slow PyTorch: one row at a time, no graph, nothing of the exporter.
 
 A token of the suffix runs through weights ``W + B A`` and attends to the keys and values that the *untouched* model
-computed for the tokens of the prefix.
+computed for the tokens of the context.
 
- 1. causal: the untouched model fills transformers' own cache with the prefix; the merged model goes on from there,
+ 1. causal: the untouched model fills transformers' own cache with the context; the merged model goes on from there,
     token by token.
  2. masked: the untouched model reads the row, and what its key and value layers return is remembered; the merged model
-    reads the row with these at the places of the prefix. What else it computes at those places reaches nobody.
+    reads the row with these at the places of the context. What else it computes at those places reaches nobody.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Rows that are split into prefix and suffix, and what graphs of scope "suffix" are fed for them.
+"""Rows that are split into context and suffix, and what graphs of scope "suffix" are fed for them.
 
-Feeds are put together here with numpy and the prefix graph alone, not with the runtime's own code for it.
+Feeds are put together here with numpy and the context graph alone, not with the runtime's own code for it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class SplitRow:
     label: int
 
     @property
-    def prefix(self) -> np.ndarray:
+    def context(self) -> np.ndarray:
         """The other places, ascending, [P]."""
         return np.setdiff1d(np.arange(len(self.ids)), self.suffix)
 
 
-# (prefix tokens, suffix tokens): all differ, one row is all suffix, and one is all prefix but the scored token.
+# (context tokens, suffix tokens): all differ, one row is all suffix, and one is all context but the scored token.
 SIZES = ((8, 3), (5, 2), (0, 4), (6, 1))
 
 
@@ -41,9 +41,9 @@ def split_rows(family: Family, sizes: Sequence[tuple[int, int]] = SIZES, seed: i
     """Random rows. A causal suffix is the end of its row; places of a masked one stand anywhere, scored place too."""
     generator = np.random.default_rng(seed)
     rows = []
-    for prefix, suffix in sizes:
-        tokens = prefix + suffix
-        places = np.arange(prefix, tokens)
+    for context, suffix in sizes:
+        tokens = context + suffix
+        places = np.arange(context, tokens)
         position = tokens - 1
         if family == "masked":
             places = np.sort(generator.choice(tokens, suffix, replace=False))
@@ -53,20 +53,20 @@ def split_rows(family: Family, sizes: Sequence[tuple[int, int]] = SIZES, seed: i
     return rows
 
 
-def prefixes_of(
+def contexts_of(
     session: onnxruntime.InferenceSession, family: Family, rows: Sequence[SplitRow]
 ) -> list[dict[str, np.ndarray]]:
-    """What the prefix graph returns for each row, alone and at the places of its prefix: [layers, heads, P, ...]."""
+    """What the context graph returns for each row, alone and at the places of its context: [layers, heads, P, ...]."""
     names = [output.name for output in session.get_outputs()]
     found = []
     for row in rows:
-        # Of a causal row only the prefix is read: it cannot see the suffix. A masked prefix sees all of the row.
-        read = row.prefix if family == "causal" else np.arange(len(row.ids))
-        if not len(row.prefix):
+        # Of a causal row only the context is read: it cannot see the suffix. A masked context sees all of the row.
+        read = row.context if family == "causal" else np.arange(len(row.ids))
+        if not len(row.context):
             read = np.arange(1)
         ids = row.ids[read][None]
         outputs = dict(zip(names, session.run(names, {"ids": ids, "mask": np.ones_like(ids)}), strict=True))
-        found.append({name: array[:, 0][:, :, row.prefix] for name, array in outputs.items()})
+        found.append({name: array[:, 0][:, :, row.context] for name, array in outputs.items()})
     return found
 
 
@@ -75,22 +75,22 @@ def suffix_feeds(
     family: Family,
     rows: Sequence[SplitRow],
     *,
-    prefix_padding: int = 0,
+    context_padding: int = 0,
     suffix_padding: int = 0,
     filler: np.random.Generator | None = None,
 ) -> dict[str, np.ndarray]:
     """What the eval graph reads besides the state.
 
     Args:
-        session: over the prefix graph.
+        session: over the context graph.
         family: "causal" or "masked".
         rows: of one batch.
-        prefix_padding: places more than the longest prefix needs.
+        context_padding: places more than the longest context needs.
         suffix_padding: tokens more than the longest suffix needs.
         filler: fills padding with random content; None for zeros and the padding token.
     """
-    blocks = prefixes_of(session, family, rows)
-    length = max(1, *(len(row.prefix) for row in rows)) + prefix_padding
+    blocks = contexts_of(session, family, rows)
+    length = max(1, *(len(row.context) for row in rows)) + context_padding
     tokens = max(len(row.suffix) for row in rows) + suffix_padding
     feeds = {}
     for name, sample in blocks[0].items():
@@ -116,7 +116,7 @@ def suffix_feeds(
         "positions": positions.astype(np.int64),
         "position": np.array(scored, np.int64),
         "label": np.array([row.label for row in rows], np.int64),
-        "prefix_length": np.array([len(row.prefix) for row in rows], np.int64),
+        "context_length": np.array([len(row.context) for row in rows], np.int64),
     }
 
 
@@ -124,20 +124,20 @@ class SplitGraphs:
     """The graphs of a suffix export as sessions, opened when first used."""
 
     def __init__(self, export: Export) -> None:
-        assert export.prefix is not None
+        assert export.context is not None
         self.export = export
-        self.prefix = export.prefix
+        self.context = export.context
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def session(self, name: str) -> onnxruntime.InferenceSession:
-        """A session over "prefix", "eval" or "probe"."""
+        """A session over "context", "eval" or "probe"."""
         if name not in self._sessions:
             self._sessions[name] = self.export.session(name)
         return self._sessions[name]
 
     def feeds(self, rows: Sequence[SplitRow], **padding: Any) -> dict[str, np.ndarray]:
         """See :func:`suffix_feeds`."""
-        return suffix_feeds(self.session("prefix"), self.export.family, rows, **padding)
+        return suffix_feeds(self.session("context"), self.export.family, rows, **padding)
 
     def evaluate(self, feeds: dict[str, np.ndarray], state: np.ndarray) -> np.ndarray:
         """Log-probabilities by the eval graph, [B, L]."""

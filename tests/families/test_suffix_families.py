@@ -19,10 +19,10 @@ SEED, EPSILON = 77, 5e-2
 
 @pytest.fixture(scope="module", params=CASES)
 def graphs(request: pytest.FixtureRequest) -> SplitGraphs:
-    """A model with state at every linear layer, and prefixes stored as they are."""
+    """A model with state at every linear layer, and contexts stored as they are."""
     family, config = config_of(request.param)
     model = random_model(config, family)
-    return SplitGraphs(export_in_memory(model, family, targets="all", prefix_storage="fp32"))
+    return SplitGraphs(export_in_memory(model, family, targets="all", context_storage="fp32"))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def state(graphs: SplitGraphs) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def rows(graphs: SplitGraphs) -> list[SplitRow]:
-    """Different prefixes and suffixes, one row without a prefix."""
+    """Different contexts and suffixes, one row without a context."""
     return split_rows(graphs.export.family)
 
 
@@ -69,8 +69,8 @@ def test_a_state_acts_at_the_suffix_and_nowhere_else(
     elsewhere = suffix_scores(graphs.export, everywhere, state)
     moved = np.abs(expected - plain_scores(graphs.export, rows)).max(axis=1)
     assert moved.min() > 5 * ALLOWED
-    with_prefix = [index for index, row in enumerate(rows) if len(row.prefix)]
-    assert np.abs(expected - elsewhere).max(axis=1)[with_prefix].min() > 5 * ALLOWED
+    with_context = [index for index, row in enumerate(rows) if len(row.context)]
+    assert np.abs(expected - elsewhere).max(axis=1)[with_context].min() > 5 * ALLOWED
 
 
 def test_each_side_of_a_probe_is_the_loss_at_its_own_state(

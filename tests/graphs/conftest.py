@@ -38,6 +38,6 @@ def export(request: pytest.FixtureRequest) -> Export:
 
 @pytest.fixture(scope="session", params=["llama", "roberta"])
 def suffix_graphs(request: pytest.FixtureRequest) -> SplitGraphs:
-    """The same models, split: state at the suffix of a row, prefixes stored as they are."""
+    """The same models, split: state at the suffix of a row, contexts stored as they are."""
     export = request.getfixturevalue(request.param)
-    return SplitGraphs(export_in_memory(export.model, export.family, targets="all", prefix_storage="fp32"))
+    return SplitGraphs(export_in_memory(export.model, export.family, targets="all", context_storage="fp32"))

@@ -43,7 +43,7 @@ def small_parts() -> Iterator[None]:
 def export(request: pytest.FixtureRequest) -> Export:
     """Tied head, a head of its own kind, and soft-capped logits."""
     family, config = config_of(request.param)
-    exported = export_in_memory(random_model(config, family), family, prefix_storage="fp32")
+    exported = export_in_memory(random_model(config, family), family, context_storage="fp32")
     exported.words = ()
     return exported
 
@@ -65,7 +65,7 @@ def targets(rows: list[SplitRow]) -> list[np.ndarray]:
 
 def feeds_of(export: Export, rows: list[SplitRow], targets: list[np.ndarray]) -> dict[str, np.ndarray]:
     """What both graphs read besides the state."""
-    feeds = suffix_feeds(session_of(export.graph("prefix"), export.tensors()), "causal", rows)
+    feeds = suffix_feeds(session_of(export.graph("context"), export.tensors()), "causal", rows)
     wanted = np.zeros_like(feeds["ids"])
     for index, target in enumerate(targets):
         wanted[index, : len(target)] = target

@@ -1,4 +1,4 @@
-"""The probe graph of scope "suffix" against itself: sides that do not meet, padding without effect, one prefix."""
+"""The probe graph of scope "suffix" against itself: sides that do not meet, padding without effect, one context."""
 
 import msgspec
 import numpy as np
@@ -8,9 +8,9 @@ import pytest
 from export_lab import Export, largest_difference, random_state
 from suffix_rows_lab import SplitGraphs, SplitRow, split_rows
 
+from seedtune.exporter.passes.context_storage import TYPES
 from seedtune.exporter.passes.finish import finish, used_parameters
-from seedtune.exporter.passes.prefix_storage import TYPES
-from seedtune.runtime.bundle.objective import PrefixStorage
+from seedtune.runtime.bundle.objective import ContextStorage
 from seedtune.runtime.noise import rademacher
 
 pytestmark = pytest.mark.traced
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.traced
 EPSILON, SEED = 1e-2, 4_000_000_007
 # Both graphs compute in float32, with other kernel shapes.
 ROUNDING = 1e-5
-# What may stand between a stored prefix and the products that read it.
+# What may stand between a stored context and the products that read it.
 LAYOUT_OPERATORS = {"Gather", "Slice", "Squeeze", "Cast", "Mul", "Transpose"}
 
 
@@ -30,7 +30,7 @@ def state(suffix_graphs: SplitGraphs) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def rows(suffix_graphs: SplitGraphs) -> list[SplitRow]:
-    """Different prefixes and suffixes, one row without a prefix."""
+    """Different contexts and suffixes, one row without a context."""
     return split_rows(suffix_graphs.export.family)
 
 
@@ -69,7 +69,7 @@ def test_another_epsilon_sign_swaps_the_sides(
     assert largest_difference(found, swapped[::-1]) < ROUNDING
 
 
-@pytest.mark.parametrize("padding", [{"prefix_padding": 4}, {"suffix_padding": 3}], ids=["prefix", "suffix"])
+@pytest.mark.parametrize("padding", [{"context_padding": 4}, {"suffix_padding": 3}], ids=["context", "suffix"])
 @pytest.mark.parametrize("filled", [False, True], ids=["zeros", "anything"])
 def test_padding_changes_no_row(
     suffix_graphs: SplitGraphs, rows: list[SplitRow], state: np.ndarray, padding: dict[str, int], filled: bool
@@ -80,7 +80,7 @@ def test_padding_changes_no_row(
     assert largest_difference(suffix_graphs.probe(padded, state, SEED, EPSILON), expected) < ROUNDING
 
 
-def test_a_batch_may_have_no_prefix_at_all(suffix_graphs: SplitGraphs, state: np.ndarray) -> None:
+def test_a_batch_may_have_no_context_at_all(suffix_graphs: SplitGraphs, state: np.ndarray) -> None:
     """One place of padding stands in for it."""
     family = suffix_graphs.export.family
     rows = split_rows(family, ((0, 3), (0, 5)))
@@ -91,21 +91,21 @@ def test_a_batch_may_have_no_prefix_at_all(suffix_graphs: SplitGraphs, state: np
     assert largest_difference(suffix_graphs.probe(feeds, state, SEED, EPSILON), expected) < ROUNDING
 
 
-def test_the_prefix_is_not_touched_by_the_state(
+def test_the_context_is_not_touched_by_the_state(
     suffix_graphs: SplitGraphs, rows: list[SplitRow], state: np.ndarray
 ) -> None:
-    inputs = {value.name for value in suffix_graphs.session("prefix").get_inputs()}
+    inputs = {value.name for value in suffix_graphs.session("context").get_inputs()}
     assert inputs == {"ids", "mask"}
-    assert not any("lora_A" in name for name in used_parameters(finish(suffix_graphs.export.graph("prefix"))))
+    assert not any("lora_A" in name for name in used_parameters(finish(suffix_graphs.export.graph("context"))))
 
 
 def test_names_types_and_shapes_of_inputs_and_outputs(suffix_graphs: SplitGraphs) -> None:
-    prefix = suffix_graphs.prefix
-    cache: list[str | int] = [prefix.layers, "batch", prefix.key_heads, "prefix", prefix.head_size]
+    context = suffix_graphs.context
+    cache: list[str | int] = [context.layers, "batch", context.key_heads, "context", context.head_size]
     grid: list[str | int] = ["batch", "tokens"]
     column: list[str | int] = ["batch"]
     expected: dict[str, list[str | int]] = dict.fromkeys(("ids", "mask", "positions"), grid)
-    expected |= dict.fromkeys(("position", "label", "prefix_length"), column)
+    expected |= dict.fromkeys(("position", "label", "context_length"), column)
     expected |= {"keys": cache, "values": cache, "state": [suffix_graphs.export.layout.parameters]}
     found = {value.name: value.shape for value in suffix_graphs.session("eval").get_inputs()}
     assert found == expected
@@ -116,12 +116,12 @@ def test_names_types_and_shapes_of_inputs_and_outputs(suffix_graphs: SplitGraphs
 
 
 @pytest.mark.parametrize("storage", ["fp32", "fp16", "int8"])
-def test_a_prefix_goes_into_products_one_layer_at_a_time_and_never_twice(
-    suffix_graphs: SplitGraphs, storage: PrefixStorage
+def test_a_context_goes_into_products_one_layer_at_a_time_and_never_twice(
+    suffix_graphs: SplitGraphs, storage: ContextStorage
 ) -> None:
     whole = suffix_graphs.export
-    layout = msgspec.structs.replace(suffix_graphs.prefix, storage=storage)
-    export = Export(whole.model, whole.family, whole.trunk, whole.layout, whole.words, prefix=layout)
+    layout = msgspec.structs.replace(suffix_graphs.context, storage=storage)
+    export = Export(whole.model, whole.family, whole.trunk, whole.layout, whole.words, context=layout)
     graph = finish(export.graph("probe")).graph
     for name in ("keys", "values"):
         stored = next(value for value in graph.inputs if value.name == name)
@@ -144,7 +144,7 @@ def readers_behind_layout(value: ir.Value) -> list[ir.Node]:
     return found
 
 
-def test_no_tensor_of_a_running_probe_holds_a_prefix_twice(suffix_graphs: SplitGraphs, state: np.ndarray) -> None:
+def test_no_tensor_of_a_running_probe_holds_a_context_twice(suffix_graphs: SplitGraphs, state: np.ndarray) -> None:
     """Every tensor of the graph is looked at; 29 stored tokens are told by their number."""
     export, batch = suffix_graphs.export, 3
     rows = split_rows(export.family, ((29, 3),) * batch)
@@ -154,10 +154,10 @@ def test_no_tensor_of_a_running_probe_holds_a_prefix_twice(suffix_graphs: SplitG
         "epsilon": np.array([EPSILON], np.float32),
     }
     shapes = shapes_of_all_values(export, feeds)
-    prefix = suffix_graphs.prefix
-    size = batch * prefix.key_heads * 29 * prefix.head_size
-    tensors = [shape for shape in shapes if 29 in shape and prefix.head_size in shape]
-    assert len(tensors) >= 2 * prefix.layers
+    context = suffix_graphs.context
+    size = batch * context.key_heads * 29 * context.head_size
+    tensors = [shape for shape in shapes if 29 in shape and context.head_size in shape]
+    assert len(tensors) >= 2 * context.layers
     assert max(int(np.prod(shape)) for shape in tensors) == size
 
 

@@ -13,18 +13,18 @@ NAMES: dict[str, tuple[ir.DataType, list[int | str]]] = {
     "ids": (INT64, ["batch", "tokens"]),
     "positions": (INT64, ["batch", "tokens"]),
     "position": (INT64, ["batch", "scored"]),
-    "prefix_mask": (FLOAT, ["batch", "prefix"]),
+    "context_mask": (FLOAT, ["batch", "context"]),
     "self_mask": (FLOAT, ["batch", "tokens", "tokens"]),
-    "keys": (FLOAT, [1, "batch", 1, "prefix", 2]),
+    "keys": (FLOAT, [1, "batch", 1, "context", 2]),
 }
-BATCH, TOKENS, PREFIX = 2, 3, 5
+BATCH, TOKENS, CONTEXT = 2, 3, 5
 FEEDS = {
     "ids": np.array([[11, 12, 13], [21, 22, 23]]),
     "mask": np.array([[1, 1, 1], [1, 1, 0]]),
     "positions": np.array([[4, 5, 6], [2, 7, 0]]),
     "position": np.array([2, 1]),
-    "prefix_length": np.array([4, 0]),
-    "keys": np.zeros((1, BATCH, 1, PREFIX, 2), np.float32),
+    "context_length": np.array([4, 0]),
+    "keys": np.zeros((1, BATCH, 1, CONTEXT, 2), np.float32),
 }
 
 
@@ -73,18 +73,18 @@ def test_tokens_and_places_stand_side_by_side_in_one_row(sides: int) -> None:
 
 
 @pytest.mark.parametrize("sides", [1, 2])
-def test_a_prefix_is_seen_up_to_its_length_and_never_repeated(sides: int) -> None:
+def test_a_context_is_seen_up_to_its_length_and_never_repeated(sides: int) -> None:
     _, found = present("masked", sides)
-    expected = np.full((BATCH, PREFIX), HIDDEN, np.float32)
+    expected = np.full((BATCH, CONTEXT), HIDDEN, np.float32)
     expected[0, :4] = 0
-    np.testing.assert_array_equal(found["prefix_mask"], expected)
+    np.testing.assert_array_equal(found["context_mask"], expected)
     assert found["keys"].shape == FEEDS["keys"].shape
 
 
 def test_the_inputs_are_what_a_caller_has() -> None:
     model, _ = present("causal", 2)
     found = {value.name for value in model.graph.inputs}
-    assert found == {"ids", "mask", "positions", "position", "prefix_length", "keys"}
+    assert found == {"ids", "mask", "positions", "position", "context_length", "keys"}
 
 
 def signs_graph() -> ir.Model:

@@ -10,10 +10,10 @@ import pytest
 from run_lab import Tune, journal_bytes, losses_and_accuracy
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.context.contexts import Contexts
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
-from seedtune.runtime.prefix.prefixes import Prefixes
 
 
 @pytest.fixture(scope="session", params=["causal", "masked"])
@@ -41,16 +41,16 @@ def test_an_interrupted_run_is_the_uninterrupted_one_and_the_cache_changes_round
 
 
 def test_rows_that_begin_alike_share_nothing_and_equal_rows_are_kept_once(reach_bundle: Path, tmp_path: Path) -> None:
-    """What enters the reach follows from the whole row, not from its prefix alone."""
+    """What enters the reach follows from the whole row, not from its context alone."""
     bundle = Bundle.open(reach_bundle)
     task = bundle.compiled_task()
     rows = [task.encode({"text": text}) for text in ("a good film", "a good song", "a good film")]
     assert [list(row.suffix if row.suffix is not None else ()) for row in rows] == [[row.position] for row in rows]
-    prefixes = Prefixes(MappedGraphs(bundle, 1), rows, tmp_path / "rows.prefixes")
-    plan = prefixes.plan()
+    contexts = Contexts(MappedGraphs(bundle, 1), rows, tmp_path / "rows.contexts")
+    plan = contexts.plan()
     assert plan.rows == 2
-    list(prefixes.build())
-    first, second, third = prefixes.blocks(range(3))
+    list(contexts.build())
+    first, second, third = contexts.blocks(range(3))
     assert np.array_equal(first["entering"][0], third["entering"][0])
     assert not np.array_equal(first["entering"][0], second["entering"][0])
     (batch,) = open_feeder(MappedGraphs(bundle, 1), rows).batches(range(3), 100)

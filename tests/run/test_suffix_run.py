@@ -14,6 +14,7 @@ import pytest
 from run_lab import Killed, Tune, journal_bytes, lines, losses_and_accuracy
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.context.cache_file import CacheFile
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.journal.file import read_journal
@@ -22,7 +23,6 @@ from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.model.tuned import open_tuned
 from seedtune.runtime.noise import derive_seed, rademacher
-from seedtune.runtime.prefix.cache_file import CacheFile
 from seedtune.runtime.telemetry.records import RunResult
 
 
@@ -45,7 +45,7 @@ def suffix_whole(tune_suffix: Tune, tmp_path: Path) -> SimpleNamespace:
 
 def caches(folder: Path) -> list[str]:
     """Names of the cache files, without what belongs to their locks."""
-    return sorted(entry.name.split("-")[0] for entry in folder.iterdir() if entry.suffix == ".prefixes")
+    return sorted(entry.name.split("-")[0] for entry in folder.iterdir() if entry.suffix == ".contexts")
 
 
 @pytest.mark.parametrize("done", [1, 3, 7])
@@ -80,11 +80,11 @@ def test_replaying_a_step_gives_the_losses_that_were_recorded(
         split = load_split(tiny_data.eval, tuned.bundle.compiled_task())
         feeder = open_feeder(MappedGraphs(tuned.bundle, 1), split.examples)
         found = evaluate(MappedGraphs(tuned.bundle, 1), tuned.state.values, feeder, rows=1024)
-        # The run read prefixes from a cache that was filled in other batches.
+        # The run read contexts from a cache that was filled in other batches.
         assert found.loss == pytest.approx(record["loss"], rel=1e-4)
 
 
-def test_steps_count_the_tokens_of_prefix_and_suffix_apart(
+def test_steps_count_the_tokens_of_context_and_suffix_apart(
     suffix_whole: SimpleNamespace, suffix_bundle: Path, tiny_data: SimpleNamespace
 ) -> None:
     from seedtune.runtime.loop.sampler import Sampler
@@ -95,26 +95,26 @@ def test_steps_count_the_tokens_of_prefix_and_suffix_apart(
     for number, step in enumerate(steps):
         chosen = [examples[index] for index in Sampler(5, 64, 8).indices(number)]
         assert step["tokens"] == sum(len(row.suffix) for row in chosen)
-        assert step["prefix_tokens"] == sum(len(row.ids) - len(row.suffix) for row in chosen) > 0
+        assert step["context_tokens"] == sum(len(row.ids) - len(row.suffix) for row in chosen) > 0
         assert step["rows"] == 2 * (step["tokens"] + step["padding_tokens"])
         longest = max(len(row.ids) - len(row.suffix) for row in chosen)
-        assert step["prefix_tokens"] + step["prefix_padding_tokens"] == 8 * longest
+        assert step["context_tokens"] + step["context_padding_tokens"] == 8 * longest
 
 
-def test_steps_of_scope_all_have_no_prefix(whole: SimpleNamespace) -> None:
+def test_steps_of_scope_all_have_no_context(whole: SimpleNamespace) -> None:
     for step in lines(whole.path / "steps.jsonl"):
-        assert (step["prefix_tokens"], step["prefix_padding_tokens"]) == (0, 0)
-    assert not (whole.path / "prefixes").exists()
+        assert (step["context_tokens"], step["context_padding_tokens"]) == (0, 0)
+    assert not (whole.path / "contexts").exists()
 
 
 def test_caches_lie_in_the_run_folder_or_where_they_are_wanted(
     suffix_whole: SimpleNamespace, tune_suffix: Tune, tmp_path: Path
 ) -> None:
-    assert caches(suffix_whole.path / "prefixes") == ["eval", "train"]
+    assert caches(suffix_whole.path / "contexts") == ["eval", "train"]
     folder = tmp_path / "shared" / "deep"
     for name in ("one", "two"):
         tune_suffix(tmp_path / name, cache=CacheOptions(folder))
-        assert not (tmp_path / name / "prefixes").exists()
+        assert not (tmp_path / name / "contexts").exists()
         assert journal_bytes(tmp_path / name) == journal_bytes(suffix_whole.path)
     assert caches(folder) == ["eval", "train"]
 
@@ -125,7 +125,7 @@ def test_less_of_a_cache_is_the_same_run_within_rounding(
 ) -> None:
     options = {"cache": CacheOptions(tmp_path / "cache", limit)}
     tune_suffix(tmp_path / "run", **options)
-    files = list((tmp_path / "cache").glob("*.prefixes"))
+    files = list((tmp_path / "cache").glob("*.contexts"))
     assert len(files) == (2 if limit else 0)
     assert all(file.stat().st_size <= limit + 512 for file in files)
     found, expected = (read_journal(path / "journal.bin").records for path in (tmp_path / "run", suffix_whole.path))
@@ -152,7 +152,7 @@ def test_a_run_killed_while_its_cache_was_built_can_be_started_again(
         patch.setattr(CacheFile, "append", append_and_die)
         with pytest.raises(Killed):
             tune_suffix(tmp_path / "run")
-    assert caches(tmp_path / "run" / "prefixes") == ["train"]
+    assert caches(tmp_path / "run" / "contexts") == ["train"]
     with pytest.raises(SeedTuneError, match="leave out --resume"):
         tune_suffix(tmp_path / "run", resume=True)
     tune_suffix(tmp_path / "run")
@@ -164,7 +164,7 @@ def test_a_run_goes_on_when_its_caches_are_gone(
     suffix_whole: SimpleNamespace, tune_suffix: Tune, stop_when: Callable, tmp_path: Path
 ) -> None:
     tune_suffix(tmp_path / "cut", stop=stop_when(3))
-    shutil.rmtree(tmp_path / "cut" / "prefixes")
+    shutil.rmtree(tmp_path / "cut" / "contexts")
     tune_suffix(tmp_path / "cut", resume=True)
     assert journal_bytes(tmp_path / "cut") == journal_bytes(suffix_whole.path)
 
@@ -173,7 +173,7 @@ def test_a_spoilt_cache_stops_a_run_and_deleting_it_is_the_remedy(
     suffix_whole: SimpleNamespace, tune_suffix: Tune, stop_when: Callable, tmp_path: Path
 ) -> None:
     tune_suffix(tmp_path / "cut", stop=stop_when(3))
-    (file,) = (tmp_path / "cut" / "prefixes").glob("train-*.prefixes")
+    (file,) = (tmp_path / "cut" / "contexts").glob("train-*.contexts")
     raw = bytearray(file.read_bytes())
     raw[len(raw) // 2] ^= 1
     file.write_bytes(raw)
@@ -192,13 +192,13 @@ def test_a_cache_of_another_bundle_in_the_folder_is_refused_or_left_alone(
     folder = tmp_path / "cache"
     other = bundle_of("causal", "suffix", "int8")
     tune_suffix(tmp_path / "other", bundle=other, cache=CacheOptions(folder), held_out=None, steps=1)
-    (file,) = folder.glob("*.prefixes")
+    (file,) = folder.glob("*.contexts")
     raw = file.read_bytes()
     # Its name tells it apart, so both may lie side by side.
     tune_suffix(tmp_path / "run", cache=CacheOptions(folder), held_out=None, steps=1)
     assert file.read_bytes() == raw
     assert caches(folder) == ["train", "train"]
-    mine = folder / f"train-{Bundle.open(suffix_bundle).sha256[:12]}.prefixes"
+    mine = folder / f"train-{Bundle.open(suffix_bundle).sha256[:12]}.contexts"
     mine.write_bytes(raw)
     with pytest.raises(SeedTuneError, match="belongs to another bundle") as caught:
         tune_suffix(tmp_path / "mixed", cache=CacheOptions(folder), held_out=None, steps=1)

@@ -15,7 +15,7 @@ from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.stages.weights import stage_bytes
 from seedtune.runtime.task.example import Example
 
-# family, scope, storage of prefixes, storage of weights, layers: every value of each, not every combination.
+# family, scope, storage of contexts, storage of weights, layers: every value of each, not every combination.
 GRID = (
     ("causal", "all", "fp32", "fp32"),
     ("causal", "all", "fp32", "int8"),
@@ -51,7 +51,7 @@ def by_hand(bundle: Bundle, **changes: Any) -> MemoryChoice:
         for stages in files.plan.graphs.values()
         for stage in stages
     ]
-    choice = MemoryChoice(0, 1, 1, 1, max(sizes), prefix_tokens_per_call=1000)
+    choice = MemoryChoice(0, 1, 1, 1, max(sizes), context_tokens_per_call=1000)
     return replace(choice, **changes)
 
 

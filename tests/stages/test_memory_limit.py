@@ -18,8 +18,8 @@ from seedtune.runtime.stages.memory_limit import Shape, choose
 from seedtune.runtime.stages.streaming import StageFiles
 
 HELD = 50_000_000
-ROWS = Shape(longest_tokens=40, longest_prefix=0, longest_read=0, tokens_wanted=4000, parameters=10_000)
-SUFFIXES = Shape(4, 200, 200, 400, 10_000, prefix_bytes=400_000, computed_prefixes=True)
+ROWS = Shape(longest_tokens=40, longest_context=0, longest_read=0, tokens_wanted=4000, parameters=10_000)
+SUFFIXES = Shape(4, 200, 200, 400, 10_000, context_bytes=400_000, computed_contexts=True)
 
 
 def chosen(bundle: Bundle, limit_bytes: int, shape: Shape, tokens_per_call: int | None = None) -> MemoryChoice:

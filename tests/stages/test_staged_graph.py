@@ -10,10 +10,10 @@ import pytest
 from stages_lab import EPSILON, LAYERS, SEED, Case, losses_of, streamed, two_stages
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.context.blocks import block_bytes
+from seedtune.runtime.context.maker import ContextMaker
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.feeders import open_feeder
-from seedtune.runtime.prefix.blocks import block_bytes
-from seedtune.runtime.prefix.maker import PrefixMaker
 from seedtune.runtime.stages.streaming import StageFiles
 
 
@@ -31,20 +31,20 @@ def test_a_staged_run_returns_the_bits_of_the_whole_graph(case: Case, tokens_in_
     assert same(losses_of(within, case.examples, 40), expected)
 
 
-def test_a_staged_prefix_graph_returns_the_same_blocks(case: Case) -> None:
+def test_a_staged_context_graph_returns_the_same_blocks(case: Case) -> None:
     if case.bundle.manifest.objective.scope == "all":
-        pytest.skip("no prefixes")
+        pytest.skip("no contexts")
     blocks = []
-    for graphs in (MappedGraphs(case.bundle, 1), streamed(case.bundle, tokens_per_prefix_call=64)):
-        maker = PrefixMaker(graphs.open("prefix"), case.bundle.manifest, 64)
+    for graphs in (MappedGraphs(case.bundle, 1), streamed(case.bundle, tokens_per_context_call=64)):
+        maker = ContextMaker(graphs.open("context"), case.bundle.manifest, 64)
         blocks.append({place: block_bytes(block) for place, block in maker.make(case.examples)})
     assert blocks[0] == blocks[1]
     assert blocks[0]
 
 
-def test_with_the_same_prefixes_a_suffix_graph_returns_the_same_bits(case: Case) -> None:
+def test_with_the_same_contexts_a_suffix_graph_returns_the_same_bits(case: Case) -> None:
     if case.bundle.manifest.objective.scope == "all":
-        pytest.skip("no prefixes")
+        pytest.skip("no contexts")
     batches = list(open_feeder(MappedGraphs(case.bundle), case.examples).batches(range(len(case.examples)), 5))
     assert len(batches) > 1
     shared: dict[str, np.ndarray] = {
@@ -63,11 +63,11 @@ def test_with_the_same_prefixes_a_suffix_graph_returns_the_same_bits(case: Case)
 
 
 def test_matrices_that_stay_and_reading_ahead_change_nothing(case: Case) -> None:
-    plain = streamed(case.bundle, tokens_in_flight=100, tokens_per_prefix_call=64)
+    plain = streamed(case.bundle, tokens_in_flight=100, tokens_per_context_call=64)
     expected = losses_of(plain, case.examples, 40)
     kept = case.bundle.plan.streamed[::2]
     other = streamed(
-        case.bundle, tokens_in_flight=100, tokens_per_prefix_call=64, kept=kept, buffer_bytes=two_stages(case.bundle)
+        case.bundle, tokens_in_flight=100, tokens_per_context_call=64, kept=kept, buffer_bytes=two_stages(case.bundle)
     )
     assert same(losses_of(other, case.examples, 40), expected)
 
@@ -83,7 +83,7 @@ def test_layers_share_their_stage_graphs(deep_bundle: Bundle) -> None:
 
 def test_each_matrix_is_read_once_for_all_rows_in_flight(case: Case) -> None:
     if case.bundle.manifest.objective.scope != "all":
-        pytest.skip("the prefix graph reads, too")
+        pytest.skip("the context graph reads, too")
     files = StageFiles.of(case.bundle)
     graphs = streamed(case.bundle, tokens_in_flight=10_000)
     weights = graphs._weights
@@ -105,7 +105,7 @@ def test_each_matrix_is_read_once_for_all_rows_in_flight(case: Case) -> None:
 
 
 def test_a_run_that_is_left_early_leaves_no_thread_behind(case: Case) -> None:
-    within = streamed(case.bundle, tokens_in_flight=1, tokens_per_prefix_call=64)
+    within = streamed(case.bundle, tokens_in_flight=1, tokens_per_context_call=64)
     state = np.zeros(case.bundle.manifest.state.parameters, np.float32)
     batches = open_feeder(within, case.examples).batches(range(11), 30)
     running = within.open("eval").run(["loss"], batches, {"state": state})

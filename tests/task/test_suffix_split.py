@@ -1,4 +1,4 @@
-"""Causal rows split into prefix and suffix: the border stands where the text alone stops saying what the ids are."""
+"""Causal rows split into context and suffix: the border stands where the text alone stops saying what the ids are."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def ids_of(tokenizer: Tokenizer, text: str) -> list[int]:
 
 @pytest.mark.parametrize("trailing_end", [False, True])
 @pytest.mark.parametrize("text", TEXTS)
-def test_the_prefix_is_the_text_up_to_the_field_alone_and_the_suffix_all_the_rest(
+def test_the_context_is_the_text_up_to_the_field_alone_and_the_suffix_all_the_rest(
     text: str, trailing_end: bool
 ) -> None:
     tokenizer = merging_tokenizer(trailing_end=trailing_end)
@@ -119,7 +119,7 @@ def test_a_token_across_the_border_may_take_several_of_the_text_with_it() -> Non
     assert encoded.ids[border] == tokenizer.token_to_id("lm\u010a")
 
 
-def test_the_prefix_does_not_depend_on_what_the_template_says_behind_the_field() -> None:
+def test_the_context_does_not_depend_on_what_the_template_says_behind_the_field() -> None:
     """What makes a cache possible: ids before the border are a function of the text alone."""
     generator = random.Random(5)
     tokenizer = merging_tokenizer("a b", "ab\n", "b\nA", " a", "ba:", "bb")
@@ -171,15 +171,15 @@ def test_a_row_truncated_to_nothing_still_has_its_template() -> None:
 
 
 @pytest.mark.parametrize("begin", [False, True])
-def test_a_row_without_a_prefix_is_all_suffix(begin: bool) -> None:
-    """Nothing stands before the field, and the field is empty. A begin token alone is no prefix either."""
+def test_a_row_without_a_context_is_all_suffix(begin: bool) -> None:
+    """Nothing stands before the field, and the field is empty. A begin token alone is no context either."""
     tokenizer = merging_tokenizer(begin=begin)
     encoded = compiled(tokenizer, "{text}\nA:").encode({"text": ""})
     assert border_of(encoded) == 0
     assert encoded.ids.tolist() == ids_of(tokenizer, "\nA:")
 
 
-def test_a_merge_of_the_whole_row_leaves_no_prefix() -> None:
+def test_a_merge_of_the_whole_row_leaves_no_context() -> None:
     tokenizer = merging_tokenizer("it\nA:", begin=False)
     encoded = compiled(tokenizer, "{text}\nA:").encode({"text": "it"})
     assert len(encoded.ids) == 1

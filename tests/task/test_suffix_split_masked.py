@@ -1,4 +1,4 @@
-"""Masked rows split into prefix and suffix: the mask is in the suffix wherever the template has it."""
+"""Masked rows split into context and suffix: the mask is in the suffix wherever the template has it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_empty_text_still_gives_the_right_row(tokenizer: Tokenizer, template:
     assert suffix_of(encoded).tolist() == sorted(set(suffix_of(encoded).tolist()))
 
 
-def test_masks_in_a_text_are_text_and_stay_in_the_prefix(tokenizer: Tokenizer) -> None:
+def test_masks_in_a_text_are_text_and_stay_in_the_context(tokenizer: Tokenizer) -> None:
     encoded = compiled(tokenizer, "{text} It was {mask}.").encode({"text": "good [MASK] film"})
     assert encoded.ids.tolist().count(MASK) == 1
     assert suffix_of(encoded).tolist() == list(range(len(encoded.ids) - 5, len(encoded.ids)))

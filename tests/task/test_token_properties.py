@@ -83,10 +83,10 @@ def test_text_without_special_tokens_has_the_tokenizers_own_ids(name: str, text:
 
 @every_model
 @given(text=texts, ends=st.lists(st.sampled_from(ENDS), min_size=2, max_size=2, unique=True))
-def test_prefix_and_suffix_are_the_row_and_the_prefix_depends_on_the_text_alone(
+def test_context_and_suffix_are_the_row_and_the_context_depends_on_the_text_alone(
     name: str, text: str, ends: list[str]
 ) -> None:
-    prefixes = []
+    contexts = []
     for end in ends:
         template = "It {text}" + end
         encoded = compiled(name, template).encode({"text": text})
@@ -95,9 +95,9 @@ def test_prefix_and_suffix_are_the_row_and_the_prefix_depends_on_the_text_alone(
         assert encoded.ids.tolist() == whole.ids.tolist()
         assert suffix_of(encoded).tolist() == list(range(border, len(encoded.ids)))
         assert encoded.position == whole.position == len(encoded.ids) - 1
-        prefixes.append(encoded.ids[:border].tolist())
-    shorter, longer = sorted(prefixes, key=len)
-    # Tokens across the border belong to the suffix, so one prefix may be longer; never another.
+        contexts.append(encoded.ids[:border].tolist())
+    shorter, longer = sorted(contexts, key=len)
+    # Tokens across the border belong to the suffix, so one context may be longer; never another.
     assert longer[: len(shorter)] == shorter
 
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from seedtune.runtime.telemetry.events import (
-    CachingPrefixes,
+    CachingContexts,
     ChoosingBatchSize,
     Evaluated,
     Evaluating,
@@ -99,7 +99,7 @@ def test_a_run_of_which_nothing_is_told_prints_nothing() -> None:
     ("event", "phase"),
     [
         (Evaluating(64, 872), "evaluating 64/872"),
-        (CachingPrefixes("train", 1200, 67_000), "caching prefixes of train 1,200/67,000"),
+        (CachingContexts("train", 1200, 67_000), "caching contexts of train 1,200/67,000"),
         (ChoosingBatchSize(2, 5), "choosing the batch size 2/5"),
     ],
 )
@@ -129,7 +129,7 @@ def test_one_phase_takes_the_place_of_another_that_was_not_finished() -> None:
     clock = Clock()
     progress, stream = plain(clock)
     with progress:
-        told(progress, Prepared({}, 9), CachingPrefixes("train", 3, 7))
+        told(progress, Prepared({}, 9), CachingContexts("train", 3, 7))
         clock.now = 11.0
         progress.on(Evaluating(1, 2))
         assert stream.getvalue() == "step 0/9 · evaluating 1/2\n"
@@ -220,12 +220,12 @@ def test_a_terminal_shows_bar_step_loss_and_phase() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=140)
     with RunProgress(console) as progress:
-        told(progress, Prepared({}, 20), step(7), CachingPrefixes("[red]", 3, 10))
+        told(progress, Prepared({}, 20), step(7), CachingContexts("[red]", 3, 10))
         progress._progress.refresh()
     shown = stream.getvalue()
     assert "7/20" in shown
     assert "loss 0.5000" in shown
-    assert "caching prefixes of [red]" in shown
+    assert "caching contexts of [red]" in shown
     assert "3/10" in shown
 
 

@@ -23,7 +23,7 @@ class Outcome:
         self.seconds_before = before[-1].elapsed_seconds if before else 0.0
         self._losses: list[float] = []
         self._probe_ms: list[float] = []
-        self._tokens = self._padding = self._prefix_tokens = self._prefix_padding = 0
+        self._tokens = self._padding = self._context_tokens = self._context_padding = 0
         for record in before:
             self._add(record)
 
@@ -38,8 +38,8 @@ class Outcome:
         self._probe_ms.append(record.probe_ms)
         self._tokens += record.tokens
         self._padding += record.padding_tokens
-        self._prefix_tokens += record.prefix_tokens
-        self._prefix_padding += record.prefix_padding_tokens
+        self._context_tokens += record.context_tokens
+        self._context_padding += record.context_padding_tokens
 
     def result(
         self,
@@ -79,7 +79,7 @@ class Outcome:
             interrupted=interrupted,
             batch_size=batch_size,
             padding_share=_share(self._padding, self._tokens),
-            prefix_padding_share=_share(self._prefix_padding, self._prefix_tokens),
+            context_padding_share=_share(self._context_padding, self._context_tokens),
         )
 
     def _edges(self) -> tuple[float | None, float | None]:

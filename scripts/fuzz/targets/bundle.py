@@ -22,7 +22,7 @@ from seedtune.runtime.model.tuned import open_tuned
 # What stands for a field of the manifest that is left out.
 DEFAULTS: dict[str, Any] = {"check": None}
 MODEL_DEFAULTS: dict[str, Any] = {"end_token": None}
-OBJECTIVE_DEFAULTS: dict[str, Any] = {"scope": "all", "prefix": None}
+OBJECTIVE_DEFAULTS: dict[str, Any] = {"scope": "all", "context": None}
 
 
 def as_written(raw: bytes) -> dict[str, Any]:
@@ -31,8 +31,8 @@ def as_written(raw: bytes) -> dict[str, Any]:
     objective = OBJECTIVE_DEFAULTS | value["objective"]
     objective["model"] = MODEL_DEFAULTS | objective["model"]
     objective["task"] = task_as_written(objective["task"])
-    if objective["prefix"] is not None:
-        objective["prefix"] = {"entering": 0} | objective["prefix"]
+    if objective["context"] is not None:
+        objective["context"] = {"entering": 0} | objective["context"]
     return value | {"objective": objective}
 
 

@@ -1,4 +1,4 @@
-"""The file of a prefix cache: blindly, and entry by entry with checksums that fit again."""
+"""The file of a context cache: blindly, and entry by entry with checksums that fit again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fuzz.blind import LENGTHS, LONG_LENGTHS, mutated_bytes
 from fuzz.target import ODD, Files, Target, WrongError, plain_json, require_equal
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_JSON, encoded, to_json
-from seedtune.runtime.bundle.objective import PrefixLayout
-from seedtune.runtime.prefix.cache_file import CacheFile
-from seedtune.runtime.prefix.cache_header import CacheHeader
+from seedtune.runtime.bundle.objective import ContextLayout
+from seedtune.runtime.context.cache_file import CacheFile
+from seedtune.runtime.context.cache_header import CacheHeader
 
-FILE = "train.prefixes"
-LAYOUT = PrefixLayout(2, 1, 4, "int8", entering=3)
+FILE = "train.contexts"
+LAYOUT = ContextLayout(2, 1, 4, "int8", entering=3)
 HEADER = CacheHeader("ab" * 32, LAYOUT)
 # Two of keys and values, of 4 values and a float16 scale each.
 TOKEN_BYTES = 2 * 2 * (4 + 2)
@@ -29,7 +29,7 @@ TOKEN_BYTES = 2 * 2 * (4 + 2)
 SUFFIX_TOKEN_BYTES = 4 * 3
 VERSION = 2
 ARRAYS = ("keys", "values", "key_scales", "value_scales")
-# Tokens of the prefix, and of the suffix.
+# Tokens of the context, and of the suffix.
 Sizes = tuple[int, int]
 
 
@@ -48,9 +48,9 @@ def sealed(head: bytes, entries: list[tuple[bytes, Sizes, bytes]], version: int 
     """A cache file of (key, sizes, block), whose checksums fit whatever it says."""
     raw = b"SEEDPREF" + struct.pack("<II", version, len(head)) + head
     raw += struct.pack("<I", zlib.crc32(raw))
-    for key, (prefix, suffix), block in entries:
+    for key, (context, suffix), block in entries:
         raw += bytes(-len(raw) % 64)
-        entry = struct.pack("<32sQQI", key, prefix % 2**64, suffix % 2**64, zlib.crc32(block))
+        entry = struct.pack("<32sQQI", key, context % 2**64, suffix % 2**64, zlib.crc32(block))
         raw += (entry + struct.pack("<I", zlib.crc32(entry))).ljust(64, b"\0") + block
     return raw
 
@@ -67,9 +67,9 @@ def read_plainly(raw: bytes) -> dict[bytes, bytes]:
         at += -at % 64
         if at + 64 > len(raw):
             break
-        key, prefix, suffix, of_block, of_head = struct.unpack_from("<32sQQII", raw, at)
+        key, context, suffix, of_block, of_head = struct.unpack_from("<32sQQII", raw, at)
         assert of_head == zlib.crc32(raw[at : at + 52])
-        end = at + 64 + size_of((prefix, suffix))
+        end = at + 64 + size_of((context, suffix))
         if end > len(raw):
             break
         entries[key] = of_block, raw[at + 64 : end]
@@ -114,10 +114,10 @@ class CacheTarget(Target):
         else:
             for _ in range(generator.choice((1, 1, 2))):
                 place = generator.randrange(len(entries))
-                key, (prefix, suffix), block = entries[place]
+                key, (context, suffix), block = entries[place]
                 change = generator.randrange(6)
                 if change == 0:
-                    prefix = generator.choice((*LONG_LENGTHS, prefix + 1, prefix - 1))
+                    context = generator.choice((*LONG_LENGTHS, context + 1, context - 1))
                 elif change == 5:
                     suffix = generator.choice((*LONG_LENGTHS, suffix + 1, suffix - 1))
                 elif change == 1:
@@ -125,10 +125,10 @@ class CacheTarget(Target):
                 elif change == 2:
                     key = generator.choice(entries)[0]
                 elif change == 3:
-                    block, prefix, suffix = block[:TOKEN_BYTES], 1, 0
+                    block, context, suffix = block[:TOKEN_BYTES], 1, 0
                 else:
-                    block, prefix, suffix = b"", 0, 0
-                entries[place] = (key, (prefix, suffix), block)
+                    block, context, suffix = b"", 0, 0
+                entries[place] = (key, (context, suffix), block)
             if generator.random() < 0.2:
                 generator.shuffle(entries)
             if generator.random() < 0.1:

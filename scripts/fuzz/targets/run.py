@@ -199,7 +199,7 @@ def steps() -> list[dict[str, Any]]:
     """steps.jsonl."""
     numbers = dict.fromkeys(("encode_ms", "probe_ms", "update_ms", "journal_ms", "total_ms", "learning_rate"), 1.5)
     numbers |= dict.fromkeys(("loss", "loss_plus", "loss_minus", "projected_gradient", "coefficient"), 0.75)
-    counts = {"rows": 40, "tokens": 30, "padding_tokens": 10, "prefix_tokens": 5, "rss_anon_peak_bytes": 10**8}
+    counts = {"rows": 40, "tokens": 30, "padding_tokens": 10, "context_tokens": 5, "rss_anon_peak_bytes": 10**8}
     return [{"step": step, **numbers, **counts, "elapsed_seconds": 0.5 * step} for step in range(1, STEPS + 1)]
 
 

@@ -27,7 +27,9 @@ from seedtune.runtime.stages.weights import StreamedWeights
 
 STAGES, WEIGHTS, MANIFEST = "stages.json", "weights.safetensors", "manifest.json"
 LIMIT_BYTES = 100_000_000
-SHAPE = Shape(longest_tokens=8, longest_prefix=16, longest_read=16, tokens_wanted=64, parameters=128, prefix_bytes=400)
+SHAPE = Shape(
+    longest_tokens=8, longest_context=16, longest_read=16, tokens_wanted=64, parameters=128, context_bytes=400
+)
 SIZES = {"F32": 4, "U8": 1, "I8": 1, "I32": 4, "I64": 8, "BOOL": 1, "F16": 2, "BF16": 2}
 
 
@@ -110,7 +112,7 @@ class StagesTarget(Target):
             for key, (_, layer) in stage.layers.items():
                 require_equal(layer, of_file["layers"][key][1], key)
                 if not 0 <= layer < 2:
-                    raise WrongError(f"accepted layer {layer} of a prefix of 2 layers")
+                    raise WrongError(f"accepted layer {layer} of a context of 2 layers")
 
 
 class WeightsTarget(StagesTarget):

@@ -13,7 +13,7 @@ sealed interface Status {
     /** [name] is there and can be chosen. */
     data class Copied(val name: String) : Status
 
-    /** Reading and checking, or computing prefixes: [done] of [of], or 0 of 0 when nobody knows. */
+    /** Reading and checking, or computing contexts: [done] of [of], or 0 of 0 when nobody knows. */
     data class Preparing(val done: Int, val of: Int) : Status
 
     /** [step] of [steps] made; [losses] of all steps of this process, [anonymousBytes] of memory. */

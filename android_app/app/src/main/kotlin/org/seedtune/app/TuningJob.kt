@@ -92,7 +92,7 @@ class TuningJob(
                 val eval = request.eval?.let { existing(places.data(it)) }
                 val result = model.tune(folder, train, request.settings, eval) { event ->
                     when (event) {
-                        is TuningEvent.CachingPrefixes -> host.show(Status.Preparing(event.done, event.of))
+                        is TuningEvent.CachingContexts -> host.show(Status.Preparing(event.done, event.of))
                         is TuningEvent.Step -> {
                             recorder.record()
                             losses += event.step.estimate.loss

@@ -3,6 +3,8 @@ package org.seedtune.engine
 import java.io.Closeable
 import java.io.File
 import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.context.Contexts
+import org.seedtune.engine.context.SuffixRows
 import org.seedtune.engine.data.Example
 import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.data.WholeRows
@@ -13,8 +15,6 @@ import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.graph.UpdateGraph
 import org.seedtune.engine.journal.readJournal
-import org.seedtune.engine.prefix.Prefixes
-import org.seedtune.engine.prefix.SuffixRows
 import org.seedtune.engine.run.HeldOut
 import org.seedtune.engine.run.Run
 import org.seedtune.engine.run.RunFolder
@@ -56,7 +56,7 @@ class SeedTune private constructor(
      *
      * @param run the RUN folder, made if it is not there; the files in it are those of the Python runtime.
      * @param heldOut rows to evaluate on while tuning.
-     * @param cachePrefixes whether a bundle of scope "suffix" keeps the prefixes of rows in [run].
+     * @param cacheContexts whether a bundle of scope "suffix" keeps the contexts of rows in [run].
      * @param onEvent told each step and evaluation; false ends the run cleanly, to be resumed later.
      * @throws SeedTuneException anything the user can put right; what the journal holds is kept.
      */
@@ -65,7 +65,7 @@ class SeedTune private constructor(
         train: File,
         settings: Settings,
         heldOut: File? = null,
-        cachePrefixes: Boolean = true,
+        cacheContexts: Boolean = true,
         onEvent: (TuningEvent) -> Boolean = { true },
     ): RunResult {
         settings.check()
@@ -76,11 +76,11 @@ class SeedTune private constructor(
         val examples = learnt.examples + kept?.examples.orEmpty()
         RunFolder(run).use { folder ->
             val rowsPerCall = settings.rowsPerCall.takeIf { it > 0 } ?: folder.recordedSettings()?.rowsPerCall
-            graphs(examples, settings.batchSize, cachePrefixes, rowsPerCall).use { graphs ->
+            graphs(examples, settings.batchSize, cacheContexts, rowsPerCall).use { graphs ->
                 val limited = graphs as? StreamedGraphs
                 val resolved = settings.copy(rowsPerCall = rowsPerCall ?: limited?.let { 2 * it.choice.tokensPerCall } ?: Settings.ROWS_PER_CALL)
                 limited?.let { onEvent(TuningEvent.KeepingToLimit(it.choice.limitBytes, it.choice.expectedBytes, resolved.rowsPerCall)) }
-                val cache = if (cachePrefixes) File(run, "prefixes") else null
+                val cache = if (cacheContexts) File(run, "contexts") else null
                 feeding(graphs, learnt.examples, cache, "train", onEvent) { feeder ->
                     feeding(graphs, kept?.examples.orEmpty(), cache, "eval", onEvent) { keptFeeder ->
                         val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, resolved, graphs) }
@@ -157,11 +157,11 @@ class SeedTune private constructor(
     ): T {
         val objective = bundle.manifest.languageModel
         val paddingId = objective.model.paddingId
-        val layout = objective.prefix ?: return use(WholeRows(examples, paddingId))
-        val file = cache?.takeIf { examples.isNotEmpty() }?.let { File(it, "$name-${bundle.sha256.take(NAME_DIGITS)}.prefixes") }
-        return Prefixes(bundle, examples, file, graphs).use { prefixes ->
-            prefixes.build { done, of -> onEvent(TuningEvent.CachingPrefixes(done, of)) }
-            use(SuffixRows(examples, paddingId, layout, prefixes, graphs.prefixTokensPerCall))
+        val layout = objective.context ?: return use(WholeRows(examples, paddingId))
+        val file = cache?.takeIf { examples.isNotEmpty() }?.let { File(it, "$name-${bundle.sha256.take(NAME_DIGITS)}.contexts") }
+        return Contexts(bundle, examples, file, graphs).use { contexts ->
+            contexts.build { done, of -> onEvent(TuningEvent.CachingContexts(done, of)) }
+            use(SuffixRows(examples, paddingId, layout, contexts, graphs.contextTokensPerCall))
         }
     }
 

@@ -5,19 +5,19 @@ import org.junit.Assert.assertNull
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
+import org.seedtune.engine.bundle.ContextLayout
 import org.seedtune.engine.bundle.Manifest
-import org.seedtune.engine.bundle.PrefixLayout
 
 class ManifestTest {
     private val text = """
-        {"format_version": 5, "seedtune_version": "0.1.0",
+        {"format_version": 6, "seedtune_version": "0.1.0",
          "objective": {"kind": "language_model",
           "model": {"source": "tiny", "architecture": "Llama", "family": "causal", "parameters": 5000000000, "hidden_size": 16, "vocabulary_size": 300,
            "max_positions": 128, "padding_id": 2, "mask_token": null, "unknown_token": "<unk>", "end_token": null},
           "task": {"name": "sentiment", "kind": "classification", "template": "{text} It was", "labels": [{"value": "0", "word": " bad", "name": "negative"}, {"value": "1", "word": " good", "name": "positive"}],
            "response": "", "truncate": "text", "max_tokens": 128, "max_characters": 20000, "label_field": "label", "masked": null},
           "label_word_ids": [7, 9],
-          "scope": "last", "prefix": {"layers": 2, "key_heads": 1, "head_size": 8, "storage": "int8", "entering": 16}},
+          "scope": "last", "context": {"layers": 2, "key_heads": 1, "head_size": 8, "storage": "int8", "entering": 16}},
          "storage": "int8",
          "state": {"parameters": 64, "rank": 1, "adapter_seed": 3, "targets": [
           {"name": "q", "lora_a": "q.a", "offset": 0, "out_features": 32, "in_features": 16, "rank": 1},
@@ -28,17 +28,17 @@ class ManifestTest {
     private fun parse(changed: String) = Manifest.parse(changed, "manifest.json")
 
     @Test
-    fun `the objective is a language model with its task and its prefixes`() {
+    fun `the objective is a language model with its task and its contexts`() {
         val manifest = parse(text)
         val objective = manifest.languageModel
         assertEquals("sentiment", objective.task.name)
         assertEquals(5_000_000_000, objective.model.parameters)
         assertEquals(listOf(7, 9), objective.labelWordIds)
-        assertEquals(PrefixLayout(2, 1, 8, "int8", 16), objective.prefix)
+        assertEquals(ContextLayout(2, 1, 8, "int8", 16), objective.context)
         assertEquals("last", objective.scope)
         assertEquals(2, manifest.state.targets.size)
         val whole = parse(text.replace(Regex("""\{"layers".*?\}"""), "null").replace("\"last\"", "\"all\""))
-        assertNull(whole.languageModel.prefix)
+        assertNull(whole.languageModel.context)
         assertEquals("all", whole.languageModel.scope)
     }
 
@@ -58,9 +58,9 @@ class ManifestTest {
     fun `other formats are refused, older ones to be exported again`() {
         val remedies = mapOf(4 to "export the bundle again with this version", 1 to "export the bundle again with this version", 6 to "update the app")
         for ((version, remedy) in remedies) {
-            val error = refused { parse(text.replace("\"format_version\": 5", "\"format_version\": $version")) }
+            val error = refused { parse(text.replace("\"format_version\": 6", "\"format_version\": $version")) }
             assertEquals(version, error.value)
-            assertEquals("format_version 5", error.rule)
+            assertEquals("format_version 6", error.rule)
             assertEquals(remedy, error.remedy)
         }
     }
@@ -76,7 +76,7 @@ class ManifestTest {
             "\"offset\": 32" to "\"offset\": 31",
             "\"offset\": 32" to "\"offset\": 0",
             "\"parameters\": 64" to "\"parameters\": 32",
-            "\"format_version\": 5" to "\"format_version\": []",
+            "\"format_version\": 6" to "\"format_version\": []",
         )
         for ((old, new) in changes) {
             assertTrue(old, old in text)

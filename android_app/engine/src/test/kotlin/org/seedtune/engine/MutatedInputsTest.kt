@@ -24,12 +24,12 @@ import org.junit.Rule
 import org.junit.Test
 import org.junit.rules.TemporaryFolder
 import org.seedtune.engine.bundle.Bundle
-import org.seedtune.engine.bundle.PrefixLayout
+import org.seedtune.engine.bundle.ContextLayout
+import org.seedtune.engine.context.CacheFile
 import org.seedtune.engine.files.hexadecimal
 import org.seedtune.engine.files.sha256Of
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.json.JsonText
-import org.seedtune.engine.prefix.CacheFile
 import org.seedtune.engine.run.HeldOut
 import org.seedtune.engine.run.RunFolder
 import org.seedtune.engine.run.StepLog
@@ -61,14 +61,14 @@ class MutatedInputsTest {
     }
 
     @Test
-    fun `a prefix cache is refused clearly or read right`() = tryAll("cache", refusesAll = false) { folder, said ->
+    fun `a context cache is refused clearly or read right`() = tryAll("cache", refusesAll = false) { folder, said ->
         val usual = (0 until 3).map { place -> ByteArray(32) { place.toByte() } }
         val keys = (usual.map(::hexadecimal) + said.keys).distinct()
-        val layout = PrefixLayout(2, 1, 4, "int8", 3)
-        CacheFile(File(folder, "train.prefixes"), "ab".repeat(32), layout).use { cache ->
+        val layout = ContextLayout(2, 1, 4, "int8", 3)
+        CacheFile(File(folder, "train.contexts"), "ab".repeat(32), layout).use { cache ->
             keys.mapNotNull { key ->
                 val block = cache.block(key.chunked(2).map { it.toInt(16).toByte() }.toByteArray()) ?: return@mapNotNull null
-                val size = layout.bytesOf(block.tokens.prefix.toLong(), block.tokens.suffix.toLong()).toInt()
+                val size = layout.bytesOf(block.tokens.context.toLong(), block.tokens.suffix.toLong()).toInt()
                 key to sha256Of(ByteArray(size).also { block.read(0, it) })
             }.toMap()
         }

@@ -62,9 +62,9 @@ class StagesTest {
                 "limit_bytes" to found.limitBytes,
                 "tokens_per_call" to found.tokensPerCall.toLong(),
                 "tokens_in_flight" to found.tokensInFlight.toLong(),
-                "tokens_per_prefix_call" to found.tokensPerPrefixCall.toLong(),
+                "tokens_per_context_call" to found.tokensPerContextCall.toLong(),
                 "buffer_bytes" to found.bufferBytes.toLong(),
-                "prefix_tokens_per_call" to found.prefixTokensPerCall.toLong(),
+                "context_tokens_per_call" to found.contextTokensPerCall.toLong(),
                 "expected_bytes" to found.expectedBytes,
             )
             assertEquals(numbers.mapValues { (name, _) -> expected.field(name).jsonPrimitive.long }, numbers)
@@ -99,7 +99,7 @@ class StagesTest {
             if (scope == "all") {
                 assertEquals(python, found)
             } else {
-                // How prefixes are split into calls depends on the limit, and rounding on the calls.
+                // How contexts are split into calls depends on the limit, and rounding on the calls.
                 python.zip(found).forEach { (a, b) -> assertArrayEquals(a.lossPlus, b.lossPlus, 1e-3f) }
             }
         }

@@ -66,8 +66,8 @@ class TuneTest {
             }
             assertArrayEquals(case.name, File(case.run, "journal.bin").readBytes(), File(folder, "journal.bin").readBytes())
             assertEquals(case.info.field("state_sha256").text, sha256)
-            for (cache in File(case.run, "prefixes").listFiles { file -> file.name.endsWith(".prefixes") }.orEmpty()) {
-                assertArrayEquals(cache.readBytes(), File(folder, "prefixes/${cache.name}").readBytes())
+            for (cache in File(case.run, "contexts").listFiles { file -> file.name.endsWith(".contexts") }.orEmpty()) {
+                assertArrayEquals(cache.readBytes(), File(folder, "contexts/${cache.name}").readBytes())
             }
         }
     }

@@ -16,7 +16,7 @@ import org.seedtune.engine.tokenizer.Tokenizer
  * @property sha256 of its manifest, which lists the hash of every other file: it identifies the bundle.
  */
 class Bundle private constructor(val folder: File, val manifest: Manifest, val sha256: String) {
-    /** The file of the graph "probe", "eval", "update", or "prefix" where the scope is not "all". */
+    /** The file of the graph "probe", "eval", "update", or "context" where the scope is not "all". */
     internal fun graph(name: String) = File(folder, "$name.onnx")
 
     /**
@@ -73,7 +73,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             val raw = readPlainFile(file, "the manifest", REMEDY)
             val manifest = Manifest.parse(reading(file.path, "the manifest is no text", REMEDY) { utf8(raw) }, file.path)
             val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, StagePlan.FILE) +
-                (if (manifest.languageModel.prefix == null) emptySet() else setOf("prefix.onnx"))
+                (if (manifest.languageModel.context == null) emptySet() else setOf("context.onnx"))
             val listed = manifest.files.keys
             val strange = (required - listed) + (listed - required).filterNot { STAGE_GRAPH.matches(it) }
             if (strange.isNotEmpty()) {

@@ -63,12 +63,12 @@ data class Manifest(
 
     companion object {
         internal const val FILE = "manifest.json"
-        internal const val FORMAT_VERSION = 5
+        internal const val FORMAT_VERSION = 6
         private const val REMEDY = "export the bundle again"
-        private const val MAX_PREFIX_DIMENSION = 1L shl 16
+        private const val MAX_CONTEXT_DIMENSION = 1L shl 16
         private const val MAX_SIZE = Int.MAX_VALUE.toLong()
         private val STORAGES = setOf("fp32", "fp16", "bf16", "int8", "int4")
-        private val PREFIX_STORAGES = setOf("fp32", "fp16", "int8")
+        private val CONTEXT_STORAGES = setOf("fp32", "fp16", "int8")
         private val FAMILIES = setOf("causal", "masked")
 
         /**
@@ -111,7 +111,7 @@ data class Manifest(
 
         private fun check(manifest: Manifest) {
             requireOneOf("storage", manifest.storage, STORAGES)
-            val (model, task, labelWordIds, scope, prefix) = manifest.languageModel
+            val (model, task, labelWordIds, scope, context) = manifest.languageModel
             requireOneOf("family", model.family, FAMILIES)
             requireWithin("hidden_size", model.hiddenSize.toLong(), 1, MAX_SIZE)
             requireWithin("vocabulary_size", model.vocabularySize.toLong(), 1, MAX_SIZE)
@@ -121,14 +121,14 @@ data class Manifest(
             requireWithin("adapter_seed", manifest.state.adapterSeed, 0, Noise.WORD_MASK)
             labelWordIds.forEach { requireWithin("label_word_ids", it.toLong(), 0, model.vocabularySize - 1L) }
             task.check()
-            requireOneOf("scope", scope, if (prefix == null) setOf("all") else setOf("suffix", "last"))
-            if (prefix == null) return
-            requireOneOf("prefix storage", prefix.storage, PREFIX_STORAGES)
-            for (size in listOf(prefix.layers, prefix.keyHeads, prefix.headSize)) {
-                requireWithin("a size of the prefix", size.toLong(), 1, MAX_PREFIX_DIMENSION)
+            requireOneOf("scope", scope, if (context == null) setOf("all") else setOf("suffix", "last"))
+            if (context == null) return
+            requireOneOf("context storage", context.storage, CONTEXT_STORAGES)
+            for (size in listOf(context.layers, context.keyHeads, context.headSize)) {
+                requireWithin("a size of the context", size.toLong(), 1, MAX_CONTEXT_DIMENSION)
             }
-            requireWithin("entering", prefix.entering.toLong(), 0, MAX_PREFIX_DIMENSION)
-            val values = Math.multiplyExact(Math.multiplyExact(2 * prefix.layers, prefix.keyHeads), prefix.headSize)
+            requireWithin("entering", context.entering.toLong(), 0, MAX_CONTEXT_DIMENSION)
+            val values = Math.multiplyExact(Math.multiplyExact(2 * context.layers, context.keyHeads), context.headSize)
             Math.multiplyExact(values, Float.SIZE_BYTES)
         }
 

@@ -27,7 +27,7 @@ sealed interface Objective {
  *
  * @property labelWordIds the token of each label's word; empty in a completion task.
  * @property scope at which tokens the state acts: "suffix", those behind the text of a row, "last", the one that is scored, or "all".
- * @property prefix what is kept of the others; null for scope "all".
+ * @property context what is kept of the others; null for scope "all".
  */
 @Serializable
 @SerialName(LanguageModel.KIND)
@@ -36,7 +36,7 @@ data class LanguageModel(
     val task: Task,
     @SerialName("label_word_ids") val labelWordIds: List<Int>,
     val scope: String = "all",
-    val prefix: PrefixLayout? = null,
+    val context: ContextLayout? = null,
 ) : Objective {
     internal companion object {
         internal const val KIND = "language_model"
@@ -66,14 +66,14 @@ data class Model(
  * @property entering width of the hidden states that enter the first layer with state; 0 where every layer carries state.
  */
 @Serializable
-data class PrefixLayout(
+data class ContextLayout(
     val layers: Int,
     @SerialName("key_heads") val keyHeads: Int,
     @SerialName("head_size") val headSize: Int,
     val storage: String,
     val entering: Int = 0,
 ) {
-    /** Bytes of one token of a prefix. */
+    /** Bytes of one token of a context. */
     val bytesPerToken: Int
         get() = 2 * layers * keyHeads * when (storage) {
             "fp32" -> 4 * headSize
@@ -85,5 +85,5 @@ data class PrefixLayout(
     val bytesPerSuffixToken: Int get() = Float.SIZE_BYTES * entering
 
     /** Bytes of what is kept of a row. */
-    fun bytesOf(prefixTokens: Long, suffixTokens: Long): Long = prefixTokens * bytesPerToken + suffixTokens * bytesPerSuffixToken
+    fun bytesOf(contextTokens: Long, suffixTokens: Long): Long = contextTokens * bytesPerToken + suffixTokens * bytesPerSuffixToken
 }

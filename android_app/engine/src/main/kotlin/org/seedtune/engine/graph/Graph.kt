@@ -21,14 +21,14 @@ internal interface Graph : Closeable {
 
 /** Where the graphs of a bundle come from. */
 internal interface Graphs : Closeable {
-    /** The graph "probe", "eval" or "prefix"; the caller closes it. */
+    /** The graph "probe", "eval" or "context"; the caller closes it. */
     fun open(name: String): Graph
 
     /** Cached tokens that a call of a graph may read, or null for the default. */
-    val prefixTokensPerCall: Int? get() = null
+    val contextTokensPerCall: Int? get() = null
 
-    /** Tokens that a call of the prefix graph may read, or null for the default. */
-    val tokensPerPrefixCall: Int? get() = null
+    /** Tokens that a call of the context graph may read, or null for the default. */
+    val tokensPerContextCall: Int? get() = null
 }
 
 /** An input whose first axis are the layers of the model: made when it is wanted, one layer at a time. */

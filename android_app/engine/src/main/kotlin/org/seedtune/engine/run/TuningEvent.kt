@@ -10,8 +10,8 @@ sealed interface TuningEvent {
     /** The held-out rows were evaluated after [step] steps; [best] if no earlier evaluation had a lower loss. */
     class Evaluated internal constructor(val step: Int, val accuracy: Double, val loss: Double, val best: Boolean) : TuningEvent
 
-    /** [done] prefixes of [of] that the cache lacked are computed. */
-    class CachingPrefixes internal constructor(val done: Int, val of: Int) : TuningEvent
+    /** [done] contexts of [of] that the cache lacked are computed. */
+    class CachingContexts internal constructor(val done: Int, val of: Int) : TuningEvent
 
     /** A memory limit led to so many token rows a call; the process is expected to hold [expectedBytes] at its peak. */
     class KeepingToLimit internal constructor(val limitBytes: Long, val expectedBytes: Long, val rowsPerCall: Int) : TuningEvent

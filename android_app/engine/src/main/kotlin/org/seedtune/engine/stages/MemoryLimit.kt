@@ -6,21 +6,21 @@ import org.seedtune.engine.SeedTuneException
  * The rows of a run or an evaluation, and the state.
  *
  * @property longestTokens computed tokens of the longest row: all of it, or its suffix.
- * @property longestPrefix tokens of the longest prefix.
- * @property longestRead tokens that the prefix graph reads of a row; 0 if it is not used.
+ * @property longestContext tokens of the longest context.
+ * @property longestRead tokens that the context graph reads of a row; 0 if it is not used.
  * @property tokensWanted how many tokens of one side there are to compute before the weights change.
  * @property parameters values of the state.
- * @property prefixBytes of the longest prefix's keys and values.
- * @property computedPrefixes whether rows in flight hold their prefixes, because these are in no cache file.
+ * @property contextBytes of the longest context's keys and values.
+ * @property computedContexts whether rows in flight hold their contexts, because these are in no cache file.
  */
 internal data class Shape(
     val longestTokens: Int,
-    val longestPrefix: Int,
+    val longestContext: Int,
     val longestRead: Int,
     val tokensWanted: Int,
     val parameters: Int,
-    val prefixBytes: Long = 0,
-    val computedPrefixes: Boolean = false,
+    val contextBytes: Long = 0,
+    val computedContexts: Boolean = false,
 )
 
 /**
@@ -28,8 +28,8 @@ internal data class Shape(
  *
  * @property tokensPerCall of a call of the probe graph.
  * @property tokensInFlight for so many, each matrix is read once.
- * @property tokensPerPrefixCall that the prefix graph reads at once.
- * @property prefixTokensPerCall cached tokens that a call of the probe graph may read.
+ * @property tokensPerContextCall that the context graph reads at once.
+ * @property contextTokensPerCall cached tokens that a call of the probe graph may read.
  * @property bufferBytes for streamed matrices.
  * @property expectedBytes what the process will hold at its peak.
  * @property kept matrices that stay in memory.
@@ -38,9 +38,9 @@ internal data class MemoryChoice(
     val limitBytes: Long,
     val tokensPerCall: Int,
     val tokensInFlight: Int,
-    val tokensPerPrefixCall: Int,
+    val tokensPerContextCall: Int,
     val bufferBytes: Int,
-    val prefixTokensPerCall: Int = 0,
+    val contextTokensPerCall: Int = 0,
     val expectedBytes: Long = 0,
     val kept: List<String> = emptyList(),
 )
@@ -90,8 +90,8 @@ internal class MemoryLimit(
             if (!fits(better)) break
             choice = better
         }
-        while (shape.longestRead > 0 && choice.tokensPerPrefixCall < TOKENS_PER_PREFIX_CALL) {
-            val better = choice.copy(tokensPerPrefixCall = minOf(2 * choice.tokensPerPrefixCall, TOKENS_PER_PREFIX_CALL))
+        while (shape.longestRead > 0 && choice.tokensPerContextCall < TOKENS_PER_CONTEXT_CALL) {
+            val better = choice.copy(tokensPerContextCall = minOf(2 * choice.tokensPerContextCall, TOKENS_PER_CONTEXT_CALL))
             if (!fits(better)) break
             choice = better
         }
@@ -104,7 +104,7 @@ internal class MemoryLimit(
             },
         )
         val rows = maxOf(1, choice.tokensPerCall / maxOf(1, shape.longestTokens))
-        return choice.copy(prefixTokensPerCall = rows * maxOf(1, shape.longestPrefix), expectedBytes = bytesOf(choice))
+        return choice.copy(contextTokensPerCall = rows * maxOf(1, shape.longestContext), expectedBytes = bytesOf(choice))
     }
 
     private fun requireFits(least: MemoryChoice) {
@@ -143,21 +143,21 @@ internal class MemoryLimit(
     /** What the batches in flight of [graph] take. */
     private fun batches(graph: String, choice: MemoryChoice): Long {
         val memory = plan.memory.getValue(graph)
-        if (graph == "prefix") {
+        if (graph == "context") {
             if (shape.longestRead == 0) return 0
-            val rows = maxOf(1, choice.tokensPerPrefixCall / shape.longestRead)
+            val rows = maxOf(1, choice.tokensPerContextCall / shape.longestRead)
             // On top of what the graph returns: the block that is being written, and rows that are kept nowhere else.
-            val blocks = 1 + if (shape.computedPrefixes) rowsInFlight(choice, 2) else 0
-            val held = memory.held.of(rows, shape.longestRead) + blocks * shape.prefixBytes
+            val blocks = 1 + if (shape.computedContexts) rowsInFlight(choice, 2) else 0
+            val held = memory.held.of(rows, shape.longestRead) + blocks * shape.contextBytes
             return held + (ARENA_FACTOR * memory.running.of(rows, shape.longestRead)).toLong()
         }
         val tokens = maxOf(1, shape.longestTokens)
         val sides = if (graph == "probe") 1 else 2
         val rows = maxOf(1, sides * choice.tokensPerCall / tokens)
         val inFlight = rowsInFlight(choice, sides)
-        val prefixes = if (shape.computedPrefixes) inFlight * shape.prefixBytes else 0
-        val held = memory.held.of(inFlight, tokens, shape.longestPrefix) + prefixes
-        return held + (ARENA_FACTOR * memory.running.of(rows, tokens, shape.longestPrefix)).toLong()
+        val contexts = if (shape.computedContexts) inFlight * shape.contextBytes else 0
+        val held = memory.held.of(inFlight, tokens, shape.longestContext) + contexts
+        return held + (ARENA_FACTOR * memory.running.of(rows, tokens, shape.longestContext)).toLong()
     }
 
     private fun rowsInFlight(choice: MemoryChoice, sides: Int): Int {
@@ -178,6 +178,6 @@ internal class MemoryLimit(
         const val STATE_COPIES = 3
         const val FEWER_TOKENS_PER_CALL = 64
         const val TOKENS_PER_CALL = 512
-        const val TOKENS_PER_PREFIX_CALL = 512
+        const val TOKENS_PER_CONTEXT_CALL = 512
     }
 }

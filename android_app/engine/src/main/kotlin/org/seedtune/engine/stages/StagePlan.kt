@@ -67,14 +67,14 @@ internal data class Stage(
         }
 }
 
-/** Bytes of B rows of T tokens with prefixes of P tokens: fixed + B (T token + T^2 pair + T P reach + P prefix). */
+/** Bytes of B rows of T tokens with contexts of P tokens: fixed + B (T token + T^2 pair + T P reach + P context). */
 @Serializable
-internal data class BatchBytes(val fixed: Double, val token: Double, val pair: Double, val reach: Double, val prefix: Double) {
+internal data class BatchBytes(val fixed: Double, val token: Double, val pair: Double, val reach: Double, val context: Double) {
     /** Whether every factor is one of bytes; the bound is a guess, far above any. */
-    val isSize: Boolean get() = listOf(fixed, token, pair, reach, prefix).all { it in 0.0..MOST_BYTES }
+    val isSize: Boolean get() = listOf(fixed, token, pair, reach, context).all { it in 0.0..MOST_BYTES }
 
-    fun of(rows: Int, tokens: Int, prefixTokens: Int = 0): Long {
-        val ofRow = tokens * token + tokens.toLong() * tokens * pair + tokens.toLong() * prefixTokens * reach + prefixTokens * prefix
+    fun of(rows: Int, tokens: Int, contextTokens: Int = 0): Long {
+        val ofRow = tokens * token + tokens.toLong() * tokens * pair + tokens.toLong() * contextTokens * reach + contextTokens * context
         return (fixed + rows * ofRow).toLong()
     }
 }
@@ -143,11 +143,11 @@ internal data class StagePlan(
         fun of(bundle: Bundle): Pair<StagePlan, Map<String, Tensor>> {
             val file = File(bundle.folder, FILE)
             val plan = read(file)
-            val prefix = bundle.manifest.languageModel.prefix
-            val wanted = setOf("probe", "eval") + (if (prefix == null) emptySet() else setOf("prefix"))
+            val context = bundle.manifest.languageModel.context
+            val wanted = setOf("probe", "eval") + (if (context == null) emptySet() else setOf("context"))
             val layers = plan.graphs.values.flatten().flatMap { it.layerInputs.values }
             val strange = plan.graphs.values.flatten().map { it.graph }.filterNot { it in bundle.manifest.files } + (plan.graphs.keys - wanted) + (wanted - plan.graphs.keys) +
-                layers.filter { (_, layer) -> layer >= (prefix?.layers ?: 0) }.map { (name, layer) -> "$name $layer" }
+                layers.filter { (_, layer) -> layer >= (context?.layers ?: 0) }.map { (name, layer) -> "$name $layer" }
             if (strange.isNotEmpty()) {
                 throw SeedTuneException("the stages are not those of this bundle", file.path, strange.first(), "stages of $wanted", REMEDY)
             }

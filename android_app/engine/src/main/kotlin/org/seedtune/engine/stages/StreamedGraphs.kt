@@ -2,13 +2,13 @@ package org.seedtune.engine.stages
 
 import java.io.File
 import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.context.contextPlaces
+import org.seedtune.engine.context.readIds
+import org.seedtune.engine.context.readsContextAlone
 import org.seedtune.engine.data.Example
 import org.seedtune.engine.graph.Graph
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.MappedGraph
-import org.seedtune.engine.prefix.prefixPlaces
-import org.seedtune.engine.prefix.readIds
-import org.seedtune.engine.prefix.readsPrefixAlone
 import org.seedtune.engine.telemetry.MemorySample
 
 /** The graphs of [bundle], each in one session over mapped weights. */
@@ -30,14 +30,14 @@ internal class StreamedGraphs private constructor(
     private val weights =
         StreamedWeights(File(bundle.folder, Bundle.WEIGHTS), tensors, plan.roles, choice.bufferBytes, choice.kept.toSet(), platform)
 
-    override val prefixTokensPerCall: Int get() = choice.prefixTokensPerCall
-    override val tokensPerPrefixCall: Int get() = choice.tokensPerPrefixCall
+    override val contextTokensPerCall: Int get() = choice.contextTokensPerCall
+    override val tokensPerContextCall: Int get() = choice.tokensPerContextCall
 
     override fun open(name: String): Graph {
         val inFlight = when (name) {
             "probe" -> choice.tokensInFlight
             "eval" -> 2 * choice.tokensInFlight
-            else -> choice.tokensPerPrefixCall
+            else -> choice.tokensPerContextCall
         }
         return StagedGraph(bundle.folder, plan.graphs.getValue(name), weights, inFlight, threads)
     }
@@ -53,7 +53,7 @@ internal class StreamedGraphs private constructor(
          *
          * @param examples all rows they will be used with.
          * @param examplesAtOnce how many of them are computed before the weights change.
-         * @param cached whether the prefixes of rows are read from a file.
+         * @param cached whether the contexts of rows are read from a file.
          * @param tokensPerCall of one side of a probe, where it was chosen before.
          */
         fun within(
@@ -81,16 +81,16 @@ internal class StreamedGraphs private constructor(
         fun shapeOf(bundle: Bundle, examples: List<Example>, examplesAtOnce: Int, cached: Boolean): Shape {
             val manifest = bundle.manifest
             val parameters = manifest.state.parameters
-            val layout = manifest.languageModel.prefix
+            val layout = manifest.languageModel.context
             if (layout == null) {
                 val longest = examples.maxOf { it.ids.size }
-                return Shape(longest, 0, 0, examplesAtOnce * longest, parameters, computedPrefixes = !cached)
+                return Shape(longest, 0, 0, examplesAtOnce * longest, parameters, computedContexts = !cached)
             }
-            val alone = readsPrefixAlone(manifest.languageModel)
+            val alone = readsContextAlone(manifest.languageModel)
             val longest = examples.maxOf { it.suffix?.size ?: 0 }
-            val prefix = examples.maxOf { prefixPlaces(it).size }
+            val context = examples.maxOf { contextPlaces(it).size }
             val read = examples.maxOf { readIds(it, alone).size }
-            return Shape(longest, prefix, read, examplesAtOnce * longest, parameters, layout.bytesOf(prefix.toLong(), longest.toLong()), !cached)
+            return Shape(longest, context, read, examplesAtOnce * longest, parameters, layout.bytesOf(context.toLong(), longest.toLong()), !cached)
         }
     }
 }

@@ -59,7 +59,7 @@ internal class Encoder(template: String, tokenizer: Tokenizer, maskToken: String
         }
         val mask = tokens.indexOfFirst { maskText.isNotEmpty() && it.added?.content == maskText }
         val ids = tokenizer.before + tokens.map { it.id } + tokenizer.behind
-        // Around nothing, all of them stand at the end: a begin token alone is no prefix.
+        // Around nothing, all of them stand at the end: a begin token alone is no context.
         val appended = if (tokens.isEmpty()) ids.size else tokenizer.behind.size
         return RowIds(ids.toIntArray(), appended, if (mask < 0) null else tokenizer.before.size + mask)
     }

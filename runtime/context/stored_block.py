@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.bundle.objective import PrefixLayout
-from seedtune.runtime.prefix.blocks import LayeredArray, LayeredBlock, Tokens, block_shapes
+from seedtune.runtime.bundle.objective import ContextLayout
+from seedtune.runtime.context.blocks import LayeredArray, LayeredBlock, Tokens, block_shapes
 
 READ_BYTES = 1 << 20
 
 
 class StoredArray:
-    """An array [layers, ...] in a file; see :class:`~seedtune.runtime.prefix.blocks.LayeredArray`."""
+    """An array [layers, ...] in a file; see :class:`~seedtune.runtime.context.blocks.LayeredArray`."""
 
     def __init__(self, descriptor: int, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         self.dtype = dtype
@@ -40,12 +40,12 @@ class StoredArray:
         while left:
             count = os.preadv(self._descriptor, [left], offset)
             if not count:
-                raise OSError("the prefix cache ends before one of its blocks does")
+                raise OSError("the context cache ends before one of its blocks does")
             left, offset = left[count:], offset + count
         return array
 
 
-def stored_block(descriptor: int, offset: int, layout: PrefixLayout, tokens: Tokens) -> LayeredBlock:
+def stored_block(descriptor: int, offset: int, layout: ContextLayout, tokens: Tokens) -> LayeredBlock:
     """The arrays of the block of ``tokens`` at ``offset`` of an open file."""
     block: dict[str, LayeredArray] = {}
     for name, (dtype, shape) in block_shapes(layout, tokens).items():

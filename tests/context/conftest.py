@@ -7,18 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from prefix_lab import LAYOUTS, encoded_rows, header_for, key_of, made_up_block, without_prefix
+from context_lab import LAYOUTS, encoded_rows, header_for, key_of, made_up_block, without_context
 
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.objective import ContextLayout
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.prefix.cache_file import CacheFile
+from seedtune.runtime.context.cache_file import CacheFile
 from seedtune.runtime.task.example import Example
 
 TOKENS = (3, 1, 5)
 
 
 @pytest.fixture(params=list(LAYOUTS))
-def layout(request: pytest.FixtureRequest) -> PrefixLayout:
+def layout(request: pytest.FixtureRequest) -> ContextLayout:
     """A small layout of each storage."""
     return LAYOUTS[request.param]
 
@@ -26,14 +26,14 @@ def layout(request: pytest.FixtureRequest) -> PrefixLayout:
 @pytest.fixture
 def cache_path(tmp_path: Path) -> Path:
     """Where a test's cache file goes."""
-    return tmp_path / "cache" / "train.prefixes"
+    return tmp_path / "cache" / "train.contexts"
 
 
 @pytest.fixture
 def filled(cache_path: Path) -> Callable[..., Path]:
     """``filled(layout, tokens)``: a cache file with one entry of each number of tokens; entry k has key k."""
 
-    def give(layout: PrefixLayout = LAYOUTS["fp16"], tokens: tuple[int, ...] = TOKENS) -> Path:
+    def give(layout: ContextLayout = LAYOUTS["fp16"], tokens: tuple[int, ...] = TOKENS) -> Path:
         with CacheFile(cache_path, header_for(layout)) as cache:
             for number, count in enumerate(tokens):
                 cache.append(key_of(number), made_up_block(layout, count, number))
@@ -63,6 +63,6 @@ def texts() -> list[str]:
 
 @pytest.fixture(scope="session")
 def rows(causal: Bundle, texts: list[str]) -> list[Example]:
-    """``texts`` as rows of ``causal``; the first one is all suffix, the others have a prefix."""
+    """``texts`` as rows of ``causal``; the first one is all suffix, the others have a context."""
     first, *others = encoded_rows(causal, texts)
-    return [without_prefix(first), *others]
+    return [without_context(first), *others]

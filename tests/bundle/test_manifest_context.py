@@ -1,4 +1,4 @@
-"""Where the state acts, as a manifest says it: older bundles, and prefix layouts that no bundle has."""
+"""Where the state acts, as a manifest says it: older bundles, and context layouts that no bundle has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seedtune.runtime.bundle.manifest import FORMAT_VERSION, decode_manifest, encode_manifest
-from seedtune.runtime.bundle.objective import PrefixLayout, PrefixStorage
+from seedtune.runtime.bundle.objective import ContextLayout, ContextStorage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs
@@ -36,35 +36,35 @@ def test_an_older_version_is_refused_with_what_to_do(tiny_bundle: Path, tmp_path
     assert caught.value.remedy == "export the bundle again with this version"
 
 
-def test_a_bundle_of_scope_all_has_no_prefix(tiny_bundle: Path) -> None:
+def test_a_bundle_of_scope_all_has_no_context(tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
-    assert (bundle.manifest.objective.scope, bundle.manifest.objective.prefix) == ("all", None)
+    assert (bundle.manifest.objective.scope, bundle.manifest.objective.context) == ("all", None)
     assert set(bundle.manifest.graphs) == {"probe", "eval", "update"}
     assert bundle.compiled_task().encode({"text": "a good film"}).suffix is None
     with pytest.raises(KeyError):
-        open_session(bundle.graph_path("prefix"))
+        open_session(bundle.graph_path("context"))
 
 
-def test_a_suffix_bundle_lists_its_prefix_graph_and_survives_a_round_trip(suffix_bundle: Path) -> None:
+def test_a_suffix_bundle_lists_its_context_graph_and_survives_a_round_trip(suffix_bundle: Path) -> None:
     raw = (suffix_bundle / "manifest.json").read_bytes()
     manifest = decode_manifest(raw, suffix_bundle)
     assert encode_manifest(manifest) == raw
     assert manifest.objective.scope == "suffix"
-    assert manifest.objective.prefix == PrefixLayout(layers=2, key_heads=2, head_size=8, storage="fp16")
-    assert manifest.graphs["prefix"] == "prefix.onnx"
-    assert "prefix.onnx" in manifest.files
+    assert manifest.objective.context == ContextLayout(layers=2, key_heads=2, head_size=8, storage="fp16")
+    assert manifest.graphs["context"] == "context.onnx"
+    assert "context.onnx" in manifest.files
 
 
 @pytest.mark.parametrize("family", ["causal", "masked"])
 @pytest.mark.parametrize("storage", ["fp32", "int8"])
-def test_bytes_per_token_are_those_of_what_the_prefix_graph_returns(
+def test_bytes_per_token_are_those_of_what_the_context_graph_returns(
     bundle_of: Callable[..., Path], family: str, storage: str
 ) -> None:
     bundle = Bundle.open(bundle_of(family, "suffix", storage))
-    session = open_session(bundle.graph_path("prefix"), 1)
+    session = open_session(bundle.graph_path("context"), 1)
     ids = np.array([[0, 5, 6, 7, 8]], np.int64)
     outputs = session.run(None, {"ids": ids, "mask": np.ones_like(ids)})
-    layout = bundle.manifest.objective.prefix
+    layout = bundle.manifest.objective.context
     assert layout is not None
     assert sum(array.nbytes for array in outputs) == 5 * layout.bytes_per_token
 
@@ -72,15 +72,15 @@ def test_bytes_per_token_are_those_of_what_the_prefix_graph_returns(
 @pytest.mark.parametrize(
     ("storage", "expected"), [("fp32", 2 * 3 * 5 * 7 * 4), ("fp16", 2 * 3 * 5 * 7 * 2), ("int8", 2 * 3 * 5 * (7 + 2))]
 )
-def test_bytes_per_token_by_hand(storage: PrefixStorage, expected: int) -> None:
-    assert PrefixLayout(layers=3, key_heads=5, head_size=7, storage=storage).bytes_per_token == expected
+def test_bytes_per_token_by_hand(storage: ContextStorage, expected: int) -> None:
+    assert ContextLayout(layers=3, key_heads=5, head_size=7, storage=storage).bytes_per_token == expected
 
 
 @pytest.mark.parametrize("name", ["layers", "key_heads", "head_size"])
 @pytest.mark.parametrize("value", [0, -1, (1 << 16) + 1, 2**62, 10**30])
-def test_an_absurd_prefix_layout_is_refused(suffix_bundle: Path, tmp_path: Path, name: str, value: int) -> None:
-    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: manifest["objective"]["prefix"].update({name: value}))
-    with pytest.raises(SeedTuneError, match="prefix layout is out of range") as caught:
+def test_an_absurd_context_layout_is_refused(suffix_bundle: Path, tmp_path: Path, name: str, value: int) -> None:
+    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: manifest["objective"]["context"].update({name: value}))
+    with pytest.raises(SeedTuneError, match="context layout is out of range") as caught:
         Bundle.open(spoilt)
     assert str(value) in str(caught.value)
     assert str(spoilt / "manifest.json") in str(caught.value)
@@ -89,40 +89,40 @@ def test_an_absurd_prefix_layout_is_refused(suffix_bundle: Path, tmp_path: Path,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda prefix: prefix.update(storage="int4"), "int4"),
-        (lambda prefix: prefix.update(storage=None), "storage"),
-        (lambda prefix: prefix.pop("layers"), "layers"),
-        (lambda prefix: prefix.update(layers="2"), "layers"),
-        (lambda prefix: prefix.update(head_size=8.5), "head_size"),
-        (lambda prefix: prefix.update(surprise=1), "surprise"),
+        (lambda context: context.update(storage="int4"), "int4"),
+        (lambda context: context.update(storage=None), "storage"),
+        (lambda context: context.pop("layers"), "layers"),
+        (lambda context: context.update(layers="2"), "layers"),
+        (lambda context: context.update(head_size=8.5), "head_size"),
+        (lambda context: context.update(surprise=1), "surprise"),
     ],
 )
-def test_a_prefix_layout_that_breaks_its_format_says_where(
+def test_a_context_layout_that_breaks_its_format_says_where(
     suffix_bundle: Path, tmp_path: Path, change: Callable[[dict], object], message: str
 ) -> None:
-    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: change(manifest["objective"]["prefix"]))
+    spoilt = edited(suffix_bundle, tmp_path, lambda manifest: change(manifest["objective"]["context"]))
     with pytest.raises(SeedTuneError, match=message) as caught:
         Bundle.open(spoilt)
     assert caught.value.file == str(spoilt / "manifest.json")
 
 
-def with_prefix(prefix: dict | None, scope: str) -> Callable[[dict], None]:
-    """Puts ``prefix`` and ``scope`` into a manifest."""
-    return lambda manifest: manifest["objective"].update(prefix=prefix, scope=scope)
+def with_context(context: dict | None, scope: str) -> Callable[[dict], None]:
+    """Puts ``context`` and ``scope`` into a manifest."""
+    return lambda manifest: manifest["objective"].update(context=context, scope=scope)
 
 
 def test_scope_and_files_must_agree(suffix_bundle: Path, tiny_bundle: Path, tmp_path: Path) -> None:
-    """A prefix layout without the graph, and the graph without a layout."""
-    layout = json.loads((suffix_bundle / "manifest.json").read_text())["objective"]["prefix"]
-    for bundle, prefix, scope in ((tiny_bundle, layout, "last"), (suffix_bundle, None, "all")):
-        spoilt = edited(bundle, tmp_path / bundle.parent.name, with_prefix(prefix, scope))
+    """A context layout without the graph, and the graph without a layout."""
+    layout = json.loads((suffix_bundle / "manifest.json").read_text())["objective"]["context"]
+    for bundle, context, scope in ((tiny_bundle, layout, "last"), (suffix_bundle, None, "all")):
+        spoilt = edited(bundle, tmp_path / bundle.parent.name, with_context(context, scope))
         with pytest.raises(SeedTuneError, match="lists other files") as caught:
             Bundle.open(spoilt)
-        assert caught.value.value == ["prefix.onnx"]
+        assert caught.value.value == ["context.onnx"]
 
 
 @pytest.mark.parametrize("scope", ["all", "everywhere"])
-def test_a_scope_that_the_prefixes_contradict_or_that_there_is_not_is_refused(
+def test_a_scope_that_the_contexts_contradict_or_that_there_is_not_is_refused(
     suffix_bundle: Path, tmp_path: Path, scope: str
 ) -> None:
     spoilt = edited(suffix_bundle, tmp_path, lambda manifest: manifest["objective"].update(scope=scope))
@@ -132,21 +132,21 @@ def test_a_scope_that_the_prefixes_contradict_or_that_there_is_not_is_refused(
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
-def test_a_spoilt_prefix_graph_is_named(suffix_bundle: Path, tmp_path: Path, damage: str) -> None:
+def test_a_spoilt_context_graph_is_named(suffix_bundle: Path, tmp_path: Path, damage: str) -> None:
     spoilt = edited(suffix_bundle, tmp_path, lambda _manifest: None)
-    raw = bytearray((spoilt / "prefix.onnx").read_bytes())
+    raw = bytearray((spoilt / "context.onnx").read_bytes())
     raw[len(raw) // 2] ^= 1
-    (spoilt / "prefix.onnx").unlink()
+    (spoilt / "context.onnx").unlink()
     if damage != "missing":
-        (spoilt / "prefix.onnx").write_bytes(raw if damage == "flipped" else raw[:-1])
-    with pytest.raises(SeedTuneError, match=r"prefix\.onnx"):
+        (spoilt / "context.onnx").write_bytes(raw if damage == "flipped" else raw[:-1])
+    with pytest.raises(SeedTuneError, match=r"context\.onnx"):
         Bundle.open(spoilt)
 
 
-def test_a_bundle_of_scope_all_is_fed_whole_rows_and_has_no_prefixes(tiny_bundle: Path) -> None:
-    from seedtune.runtime.prefix.prefixes import Prefixes
+def test_a_bundle_of_scope_all_is_fed_whole_rows_and_has_no_contexts(tiny_bundle: Path) -> None:
+    from seedtune.runtime.context.contexts import Contexts
 
     bundle = Bundle.open(tiny_bundle)
     assert type(open_feeder(MappedGraphs(bundle), [])).__name__ == "WholeRows"
     with pytest.raises(ValueError, match='scope "all"'):
-        Prefixes(MappedGraphs(bundle), [])
+        Contexts(MappedGraphs(bundle), [])

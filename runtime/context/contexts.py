@@ -1,4 +1,4 @@
-"""The prefixes of a data split: from a cache file as far as there is one, computed anew otherwise.
+"""The contexts of a data split: from a cache file as far as there is one, computed anew otherwise.
 
 Both ways give the same blocks: what is computed is rounded to the stored type by the graph itself. (A matrix product
 may round differently in another batch; after rounding to the stored type, few values still show it.)
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from seedtune.runtime.context.blocks import Block, LayeredBlock, Tokens, block_bytes, parse_block
+from seedtune.runtime.context.cache_file import CacheFile, entry_bytes
+from seedtune.runtime.context.cache_header import CacheHeader
+from seedtune.runtime.context.maker import ContextMaker, context_key, kept_tokens, reads_context_alone
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import Graphs
-from seedtune.runtime.prefix.blocks import Block, LayeredBlock, Tokens, block_bytes, parse_block
-from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
-from seedtune.runtime.prefix.cache_header import CacheHeader
-from seedtune.runtime.prefix.maker import PrefixMaker, kept_tokens, prefix_key, reads_prefix_alone
 from seedtune.runtime.task.example import Example
 
 # A row of which nothing is kept.
@@ -32,8 +32,8 @@ class CachePlan:
     """What a cache of a split comes to, before anything is computed.
 
     Attributes:
-        rows: rows with a prefix, equal ones counted once.
-        tokens: tokens of their prefixes.
+        rows: rows with a context, equal ones counted once.
+        tokens: tokens of their contexts.
         total_bytes: of a cache of all of them.
         kept_rows: how many of them the limit lets the cache keep.
         kept_bytes: of these.
@@ -50,13 +50,13 @@ class CachePlan:
     missing_bytes: int
 
 
-class Prefixes:
+class Contexts:
     """See the module docstring. Call :meth:`close` when done, or leave it to the end of the process.
 
     Args:
         graphs: of a bundle whose scope is not "all".
         examples: the rows of the split.
-        cache: the cache file, made if need be; None computes every prefix anew.
+        cache: the cache file, made if need be; None computes every context anew.
         limit_bytes: of the cache; rows beyond it are computed anew whenever they are needed. None for all.
 
     Raises:
@@ -71,20 +71,20 @@ class Prefixes:
         limit_bytes: int | None = None,
     ) -> None:
         bundle = graphs.bundle
-        layout = bundle.manifest.objective.prefix
+        layout = bundle.manifest.objective.context
         if layout is None:
-            raise ValueError('a bundle of scope "all" has no prefixes')
+            raise ValueError('a bundle of scope "all" has no contexts')
         self.layout = layout
         self._graphs = graphs
         self._examples = examples
         self._header = CacheHeader(bundle.sha256, layout)
         self._file = CacheFile(cache, self._header, graphs.choice is None) if cache is not None else None
-        alone = reads_prefix_alone(bundle.manifest.objective)
-        self._keys = [prefix_key(example, alone) for example in examples]
+        alone = reads_context_alone(bundle.manifest.objective)
+        self._keys = [context_key(example, alone) for example in examples]
         self.tokens = [kept_tokens(example, layout) for example in examples]
         self._first = {key: place for place, key in reversed(list(enumerate(self._keys))) if self.tokens[place] != NONE}
         self._kept = self._within(limit_bytes)
-        self._maker: PrefixMaker | None = None
+        self._maker: ContextMaker | None = None
 
     def close(self) -> None:
         """Closes the cache file and the session."""
@@ -98,7 +98,7 @@ class Prefixes:
         missing = self._missing()
         return CachePlan(
             rows=len(sizes),
-            tokens=sum(self.tokens[place].prefix for place in self._first.values()),
+            tokens=sum(self.tokens[place].context for place in self._first.values()),
             total_bytes=sum(sizes.values()),
             kept_rows=len(self._kept),
             kept_bytes=sum(sizes[key] for key in self._kept),
@@ -131,7 +131,7 @@ class Prefixes:
                 # A view of what the call returned, which would stay through the next call.
                 del block
                 yield done
-        # Between building and the next row without a cached prefix its memory is the probe's to use.
+        # Between building and the next row without a cached context its memory is the probe's to use.
         self._maker = None
 
     def blocks(self, indices: Sequence[int]) -> list[LayeredBlock]:
@@ -160,8 +160,8 @@ class Prefixes:
             return iter(())
         if self._maker is None:
             choice = self._graphs.choice
-            tokens = choice.tokens_per_prefix_call if choice else None
-            self._maker = PrefixMaker(self._graphs.open("prefix"), self._graphs.bundle.manifest, tokens)
+            tokens = choice.tokens_per_context_call if choice else None
+            self._maker = ContextMaker(self._graphs.open("context"), self._graphs.bundle.manifest, tokens)
         return self._maker.make([self._examples[index] for index in indices])
 
     def _within(self, limit_bytes: int | None) -> set[bytes]:
@@ -189,7 +189,7 @@ def _require_space(path: Path, plan: CachePlan) -> None:
     needed = plan.missing_bytes + RESERVED_BYTES
     if free < needed:
         raise SeedTuneError(
-            "the disk has too little room for the prefix cache",
+            "the disk has too little room for the context cache",
             file=path,
             value=f"{free / 1e6:,.0f} MB free",
             rule=f"{needed / 1e6:,.0f} MB for {plan.missing_rows:,} rows",

@@ -1,7 +1,7 @@
-package org.seedtune.engine.prefix
+package org.seedtune.engine.context
 
 import ai.onnxruntime.OnnxJavaType
-import org.seedtune.engine.bundle.PrefixLayout
+import org.seedtune.engine.bundle.ContextLayout
 import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Example
 import org.seedtune.engine.data.Feeder
@@ -14,19 +14,19 @@ import org.seedtune.engine.graph.Feeds
 internal class SuffixRows(
     private val examples: List<Example>,
     private val paddingId: Long,
-    private val layout: PrefixLayout,
-    private val prefixes: Prefixes,
-    prefixTokensPerCall: Int? = null,
+    private val layout: ContextLayout,
+    private val contexts: Contexts,
+    contextTokensPerCall: Int? = null,
 ) : Feeder {
-    private val lengths = IntArray(examples.size) { prefixes.tokens[it].prefix }
-    private val prefixLimit = prefixTokensPerCall ?: maxOf(1, PREFIX_BYTES_PER_CALL / layout.bytesPerToken)
+    private val lengths = IntArray(examples.size) { contexts.tokens[it].context }
+    private val contextLimit = contextTokensPerCall ?: maxOf(1, CONTEXT_BYTES_PER_CALL / layout.bytesPerToken)
 
     override val size: Int get() = examples.size
     override val unit: String get() = "tokens"
 
     override fun batches(indices: IntArray, limit: Int): Sequence<Batch> {
         val sizes = indices.map { intArrayOf(lengths[it], examples[it].suffix!!.size) }
-        return grouped(sizes, intArrayOf(prefixLimit, limit)).asSequence().map { group -> batch(group, group.map { indices[it] }) }
+        return grouped(sizes, intArrayOf(contextLimit, limit)).asSequence().map { group -> batch(group, group.map { indices[it] }) }
     }
 
     private fun batch(group: IntArray, chosen: List<Int>): Batch {
@@ -34,10 +34,10 @@ internal class SuffixRows(
         val (ids, mask) = padded(rows.map { row -> LongArray(row.suffix!!.size) { row.ids[row.suffix[it]] } }, paddingId)
         val (positions, _) = padded(rows.map { row -> LongArray(row.suffix!!.size) { row.suffix[it].toLong() } }, 0)
         val feeds = Feeds()
-        val blocks = prefixes.blocks(chosen)
+        val blocks = contexts.blocks(chosen)
         if (layout.entering > 0) {
             val states = enteringStates(blocks, layout)
-            feeds.raw(PrefixMaker.ENTERING, states, OnnxJavaType.FLOAT, rows.size, ids.columns, layout.entering)
+            feeds.raw(ContextMaker.ENTERING, states, OnnxJavaType.FLOAT, rows.size, ids.columns, layout.entering)
         } else {
             feeds.numbers("ids", ids)
         }
@@ -49,7 +49,7 @@ internal class SuffixRows(
             feeds.numbers("position", LongArray(rows.size) { rows[it].suffix!!.indexOf(rows[it].position).toLong() }, rows.size)
             feeds.numbers("label", LongArray(rows.size) { rows[it].label.toLong() }, rows.size)
         }
-        feeds.numbers("prefix_length", LongArray(rows.size) { lengths[chosen[it]].toLong() }, rows.size)
+        feeds.numbers("context_length", LongArray(rows.size) { lengths[chosen[it]].toLong() }, rows.size)
         val longest = maxOf(1, chosen.maxOf { lengths[it] })
         return Batch(
             feeds,
@@ -65,7 +65,7 @@ internal class SuffixRows(
     }
 
     private companion object {
-        /** Of prefixes copied into a call; measured, see docs/log/2026-11-23.md, "Memory". */
-        const val PREFIX_BYTES_PER_CALL = 32 shl 20
+        /** Of contexts copied into a call; measured, see docs/log/2026-11-23.md, "Memory". */
+        const val CONTEXT_BYTES_PER_CALL = 32 shl 20
     }
 }

@@ -1,12 +1,12 @@
-package org.seedtune.engine.prefix
+package org.seedtune.engine.context
 
 import ai.onnxruntime.OnnxJavaType
 import java.nio.ByteBuffer
-import org.seedtune.engine.bundle.PrefixLayout
+import org.seedtune.engine.bundle.ContextLayout
 import org.seedtune.engine.graph.LayeredInput
 
 /** Of how many tokens of a row something is kept: before those where the state acts, and of such. */
-internal data class Tokens(val prefix: Int, val suffix: Int) {
+internal data class Tokens(val context: Int, val suffix: Int) {
     companion object {
         val NONE = Tokens(0, 0)
     }
@@ -18,8 +18,8 @@ internal class ArrayKind(val name: String, val type: OnnxJavaType, val itemBytes
     val placeBytes: Int get() = itemBytes * width
 }
 
-/** The keys and values of a block in their order; see [PrefixLayout]. */
-internal fun arrayKinds(layout: PrefixLayout): List<ArrayKind> {
+/** The keys and values of a block in their order; see [ContextLayout]. */
+internal fun arrayKinds(layout: ContextLayout): List<ArrayKind> {
     val (type, size) = when (layout.storage) {
         "fp32" -> OnnxJavaType.FLOAT to 4
         "fp16" -> OnnxJavaType.FLOAT16 to 2
@@ -57,7 +57,7 @@ internal class MemoryBlock(override val tokens: Tokens, val bytes: ByteArray) : 
  */
 internal class SideBySide(
     private val blocks: List<Block>,
-    private val layout: PrefixLayout,
+    private val layout: ContextLayout,
     private val kind: ArrayKind,
     private val before: Int,
     private val longest: Int,
@@ -70,9 +70,9 @@ internal class SideBySide(
     override fun fill(layer: Int, into: ByteBuffer) {
         val padding = ByteArray(longest * kind.placeBytes)
         for (block in blocks) {
-            val headBytes = block.tokens.prefix * kind.placeBytes
+            val headBytes = block.tokens.context * kind.placeBytes
             val raw = ByteArray(layout.keyHeads * headBytes)
-            block.read(before * block.tokens.prefix + layer * raw.size, raw)
+            block.read(before * block.tokens.context + layer * raw.size, raw)
             for (head in 0 until layout.keyHeads) {
                 into.put(raw, head * headBytes, headBytes)
                 into.put(padding, 0, padding.size - headBytes)
@@ -82,7 +82,7 @@ internal class SideBySide(
 
     companion object {
         /** The inputs for [blocks], by name. */
-        fun of(blocks: List<Block>, layout: PrefixLayout, longest: Int): Map<String, LayeredInput> {
+        fun of(blocks: List<Block>, layout: ContextLayout, longest: Int): Map<String, LayeredInput> {
             var before = 0
             return arrayKinds(layout).associate { kind ->
                 val input = SideBySide(blocks, layout, kind, before, longest)
@@ -94,12 +94,12 @@ internal class SideBySide(
 }
 
 /** What enters the first layer with state, of all [blocks]: [B, S, entering], padded with zeros on the right, in a direct buffer. */
-internal fun enteringStates(blocks: List<Block>, layout: PrefixLayout): ByteBuffer {
+internal fun enteringStates(blocks: List<Block>, layout: ContextLayout): ByteBuffer {
     val longest = blocks.maxOf { it.tokens.suffix } * layout.bytesPerSuffixToken
     val whole = ByteBuffer.allocateDirect(blocks.size * longest)
     for (block in blocks) {
         val raw = ByteArray(block.tokens.suffix * layout.bytesPerSuffixToken)
-        block.read(block.tokens.prefix * layout.bytesPerToken, raw)
+        block.read(block.tokens.context * layout.bytesPerToken, raw)
         whole.put(raw).put(ByteArray(longest - raw.size))
     }
     return whole.flip() as ByteBuffer

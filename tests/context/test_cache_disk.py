@@ -11,13 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
+from context_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.context.cache_file import CacheFile
+from seedtune.runtime.context.contexts import RESERVED_BYTES, Contexts
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.prefix.cache_file import CacheFile
-from seedtune.runtime.prefix.prefixes import RESERVED_BYTES, Prefixes
 from seedtune.runtime.task.example import Example
 
 LAYOUT = LAYOUTS["fp32"]
@@ -27,9 +27,9 @@ SCRIPT = """
 import resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from prefix_lab import LAYOUTS, header_for, key_of, made_up_block
+from context_lab import LAYOUTS, header_for, key_of, made_up_block
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.prefix.cache_file import CacheFile
+from seedtune.runtime.context.cache_file import CacheFile
 
 tokens, limit = int(sys.argv[3]), int(sys.argv[4])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -66,10 +66,10 @@ def fill_up(path: Path, tokens: int, limit: int, then: str) -> subprocess.Comple
 def test_a_disk_that_gets_full_leaves_the_entries_before_whole(
     tmp_path: Path, tokens: int, limit: int, then: str
 ) -> None:
-    path = tmp_path / "train.prefixes"
+    path = tmp_path / "train.contexts"
     done = fill_up(path, tokens, limit, then)
     assert done.returncode == 0, done.stderr
-    assert f"{path}: the prefix cache cannot be written (File too large)" in done.stdout
+    assert f"{path}: the context cache cannot be written (File too large)" in done.stdout
     assert "--cache-limit" in done.stdout
     count = int(done.stdout.split("entries:")[1])
     assert count >= 2
@@ -123,8 +123,8 @@ def test_an_entry_written_in_part_does_not_count(
 def test_a_disk_with_too_little_room_is_refused_with_figures_before_anything_is_computed(
     causal: Bundle, rows: list[Example], cache_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prefixes = Prefixes(MappedGraphs(causal, 1), rows, cache_path)
-    plan = prefixes.plan()
+    contexts = Contexts(MappedGraphs(causal, 1), rows, cache_path)
+    plan = contexts.plan()
     needed = plan.missing_bytes + RESERVED_BYTES
     before = cache_path.read_bytes()
     asked: list[Path] = []
@@ -136,7 +136,7 @@ def test_a_disk_with_too_little_room_is_refused_with_figures_before_anything_is_
     monkeypatch.setattr(shutil, "disk_usage", usage)
     monkeypatch.setattr(MappedGraphs, "open", lambda *_: pytest.fail("a graph was opened"))
     with pytest.raises(SeedTuneError, match="the disk has too little room") as caught:
-        list(prefixes.build())
+        list(contexts.build())
     assert asked == [cache_path.parent]
     message = str(caught.value)
     assert f"{(needed - 1) / 1e6:,.0f} MB free" in message
@@ -145,17 +145,17 @@ def test_a_disk_with_too_little_room_is_refused_with_figures_before_anything_is_
     assert cache_path.read_bytes() == before
     monkeypatch.undo()
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=needed))
-    list(prefixes.build())
-    assert prefixes.plan().missing_rows == 0
+    list(contexts.build())
+    assert contexts.plan().missing_rows == 0
 
 
 def test_only_what_is_missing_has_to_fit(
     causal: Bundle, rows: list[Example], cache_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list(Prefixes(MappedGraphs(causal, 1), rows[:30], cache_path).build())
-    prefixes = Prefixes(MappedGraphs(causal, 1), rows, cache_path)
-    missing = prefixes.plan().missing_bytes
-    assert 0 < missing < prefixes.plan().total_bytes / 2
+    list(Contexts(MappedGraphs(causal, 1), rows[:30], cache_path).build())
+    contexts = Contexts(MappedGraphs(causal, 1), rows, cache_path)
+    missing = contexts.plan().missing_bytes
+    assert 0 < missing < contexts.plan().total_bytes / 2
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=missing + RESERVED_BYTES))
-    list(prefixes.build())
-    assert len(read_by_hand(cache_path.read_bytes())[1]) == prefixes.plan().rows
+    list(contexts.build())
+    assert len(read_by_hand(cache_path.read_bytes())[1]) == contexts.plan().rows

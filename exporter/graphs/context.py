@@ -1,4 +1,4 @@
-"""The prefix graph: keys and values of whole rows by the untouched model, as they are stored.
+"""The context graph: keys and values of whole rows by the untouched model, as they are stored.
 
 Inputs   ids, mask [B, P] int64
 Outputs  keys, values [layers, B, key heads, P, head size] as stored, of the layers with state; for int8 also
@@ -12,24 +12,24 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from seedtune.exporter.passes.context_storage import TYPES, store
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
-from seedtune.exporter.passes.prefix_storage import TYPES, store
 from seedtune.exporter.passes.suffix_rows import present_suffix
 from seedtune.exporter.trace.traced import Traced
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.objective import ContextLayout
 
 
-def build_prefix(traced: Traced) -> ir.Model:
-    """The prefix graph over a clone of the suffix trunk, which is given no prefix of its own."""
-    layout = traced.prefix
+def build_context(traced: Traced) -> ir.Model:
+    """The context graph over a clone of the suffix trunk, which is given no context of its own."""
+    layout = traced.context
     assert layout is not None
     assert traced.whole is not None
     model = traced.whole.clone()
     graph = model.graph
     normalise_linears(graph)
-    present_suffix(graph, traced.family, 1, with_prefix=False)
-    _without_prefix(graph, layout)
+    present_suffix(graph, traced.family, 1, with_context=False)
+    _without_context(graph, layout)
     outputs: dict[str, tuple[ir.Value, ir.DataType, list[int | str]]] = {}
     emit = Emitter(graph)
     for name in ("keys", "values"):
@@ -50,7 +50,7 @@ def build_prefix(traced: Traced) -> ir.Model:
     set_outputs(graph, outputs)
     # What follows the last layer's keys is not read by anyone; nor is the place of a label.
     common.RemoveUnusedNodesPass()(model)
-    graph.name = "prefix"
+    graph.name = "context"
     return model
 
 
@@ -66,14 +66,14 @@ def _stored_by_layer(emit: Emitter, new: ir.Value, storage: str) -> tuple[ir.Val
     return kept, emit.op("Concat", *scales, axis=0) if scales else None
 
 
-def _without_prefix(graph: ir.Graph, layout: PrefixLayout) -> None:
-    """Puts empty tensors in place of the prefix inputs, and positions from 0 in place of given ones."""
+def _without_context(graph: ir.Graph, layout: ContextLayout) -> None:
+    """Puts empty tensors in place of the context inputs, and positions from 0 in place of given ones."""
     values = {value.name: value for value in graph.inputs}
     emit = Emitter(graph)
     rows = emit.op("Shape", values["ids"], start=0, end=1)
     empty = emit.constant(np.zeros((1,), np.float32))
     nothing = emit.op("Concat", rows, emit.integers(0), axis=0)
-    replacements = {"prefix_mask": emit.op("Expand", empty, nothing)}
+    replacements = {"context_mask": emit.op("Expand", empty, nothing)}
     for name in ("keys", "values"):
         sizes = emit.integers(layout.key_heads, 0, layout.head_size)
         nothing = emit.op("Concat", emit.integers(layout.layers), rows, sizes, axis=0)

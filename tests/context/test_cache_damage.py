@@ -6,17 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
+from context_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block
 
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.objective import ContextLayout
+from seedtune.runtime.context.cache_file import CacheFile
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.prefix.cache_file import CacheFile
 
 LAYOUT = LAYOUTS["int8"]
 TOKENS = (2, 1)
 
 
-def read_all(path: Path, layout: PrefixLayout = LAYOUT) -> dict[bytes, dict]:
+def read_all(path: Path, layout: ContextLayout = LAYOUT) -> dict[bytes, dict]:
     """Every block of the file, read through it."""
     with CacheFile(path, header_for(layout)) as cache:
         return {key: dict(cache.block(key)) for key in cache.tokens}
@@ -100,7 +100,7 @@ def test_an_altered_block_says_where_and_does_not_hide_the_others(filled: Callab
     with CacheFile(path, header_for(LAYOUT)) as cache:
         assert same_block(cache.block(key_of(0)), made_up_block(LAYOUT, 2, 0))
         for _ in range(2):
-            with pytest.raises(SeedTuneError, match="a block of the prefix cache has been altered") as caught:
+            with pytest.raises(SeedTuneError, match="a block of the context cache has been altered") as caught:
                 cache.block(key_of(1))
             assert f"{entry.offset + 64:,}" in str(caught.value)
 
@@ -129,9 +129,9 @@ def test_the_cache_of_another_bundle_is_refused_and_kept(filled: Callable[..., P
 
 @pytest.mark.parametrize(
     "other",
-    [LAYOUTS["fp16"], PrefixLayout(3, 3, 4, "int8"), PrefixLayout(2, 4, 4, "int8"), PrefixLayout(2, 3, 5, "int8")],
+    [LAYOUTS["fp16"], ContextLayout(3, 3, 4, "int8"), ContextLayout(2, 4, 4, "int8"), ContextLayout(2, 3, 5, "int8")],
 )
-def test_the_cache_of_another_layout_is_refused(filled: Callable[..., Path], other: PrefixLayout) -> None:
+def test_the_cache_of_another_layout_is_refused(filled: Callable[..., Path], other: ContextLayout) -> None:
     path = filled(LAYOUT, TOKENS)
     with pytest.raises(SeedTuneError, match="another bundle"):
         CacheFile(path, header_for(other))
@@ -141,7 +141,7 @@ def test_the_cache_of_another_layout_is_refused(filled: Callable[..., Path], oth
 def test_what_is_no_cache_file_is_refused_and_kept(cache_path: Path, raw: bytes) -> None:
     cache_path.parent.mkdir()
     cache_path.write_bytes(raw)
-    with pytest.raises(SeedTuneError, match="not a prefix cache") as caught:
+    with pytest.raises(SeedTuneError, match="not a context cache") as caught:
         CacheFile(cache_path, header_for(LAYOUT))
     assert caught.value.file == str(cache_path)
     assert cache_path.read_bytes() == raw

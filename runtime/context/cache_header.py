@@ -1,4 +1,4 @@
-"""The start of a prefix cache file: what it is, and what its blocks belong to. The format is in `cache_file.py`."""
+"""The start of a context cache file: what it is, and what its blocks belong to. The format is in `cache_file.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.objective import ContextLayout
 from seedtune.runtime.decoding import decoded
 from seedtune.runtime.errors import SeedTuneError
 
@@ -24,7 +24,7 @@ class CacheHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the blocks of a file belong to. The bundle's hash covers model, task, tokenizer and layout."""
 
     bundle_sha256: str
-    layout: PrefixLayout
+    layout: ContextLayout
 
 
 def encode_start(header: CacheHeader) -> bytes:
@@ -42,7 +42,7 @@ def require_start(raw: bytes, header: CacheHeader, path: Path) -> int:
     """
     if len(raw) < START.size or raw[: len(MAGIC)] != MAGIC:
         raise SeedTuneError(
-            "this is not a prefix cache",
+            "this is not a context cache",
             file=path,
             value=raw[: len(MAGIC)],
             rule=f"a file that starts with {MAGIC!r}",
@@ -51,7 +51,7 @@ def require_start(raw: bytes, header: CacheHeader, path: Path) -> int:
     _, version, length = START.unpack_from(raw)
     if version != VERSION:
         raise SeedTuneError(
-            "the prefix cache has a format that this version does not read",
+            "the context cache has a format that this version does not read",
             file=path,
             value=version,
             rule=f"version {VERSION}",
@@ -59,17 +59,17 @@ def require_start(raw: bytes, header: CacheHeader, path: Path) -> int:
         )
     end = START.size + length
     if length > MAX_HEADER_BYTES or len(raw) < end + CHECKSUM.size:
-        raise SeedTuneError("the header of the prefix cache is cut short", file=path, value=len(raw), remedy=REMEDY)
+        raise SeedTuneError("the header of the context cache is cut short", file=path, value=len(raw), remedy=REMEDY)
     if CHECKSUM.unpack_from(raw, end)[0] != zlib.crc32(raw[:end]):
         raise SeedTuneError(
-            "the header of the prefix cache has been altered", file=path, rule="its CRC-32 matches", remedy=REMEDY
+            "the header of the context cache has been altered", file=path, rule="its CRC-32 matches", remedy=REMEDY
         )
-    what = "the header of the prefix cache cannot be read"
+    what = "the header of the context cache cannot be read"
     rule = "bundle_sha256 and layout, see docs/reference/run-folder.md"
     found = decoded(raw[START.size : end], CacheHeader, path, what, rule, REMEDY)
     if found != header:
         raise SeedTuneError(
-            "the prefix cache belongs to another bundle (model, task or tokenizer)",
+            "the context cache belongs to another bundle (model, task or tokenizer)",
             file=path,
             value=f"manifest SHA-256 {found.bundle_sha256}",
             rule=f"manifest SHA-256 {header.bundle_sha256}",

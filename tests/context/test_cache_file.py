@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from prefix_lab import BUNDLE_SHA256, LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block, tokens_for
+from context_lab import BUNDLE_SHA256, LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block, tokens_for
 
-from seedtune.runtime.bundle.objective import PrefixLayout
+from seedtune.runtime.bundle.objective import ContextLayout
+from seedtune.runtime.context.blocks import Tokens, block_bytes, entering_states, parse_block, side_by_side
+from seedtune.runtime.context.cache_file import CacheFile, entry_bytes
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.prefix.blocks import Tokens, block_bytes, entering_states, parse_block, side_by_side
-from seedtune.runtime.prefix.cache_file import CacheFile, entry_bytes
 
 TOKENS = (3, 1, 5)
 ORDER = ("keys", "values", "key_scales", "value_scales", "entering")
@@ -25,7 +25,7 @@ def raw_block(block: dict[str, np.ndarray]) -> bytes:
     return b"".join(block[name].tobytes() for name in ORDER if name in block)
 
 
-def test_the_bytes_are_those_of_the_documented_format(filled: Callable[..., Path], layout: PrefixLayout) -> None:
+def test_the_bytes_are_those_of_the_documented_format(filled: Callable[..., Path], layout: ContextLayout) -> None:
     header, entries = read_by_hand(filled(layout, TOKENS).read_bytes())
     assert header == {"bundle_sha256": BUNDLE_SHA256, "layout": msgspec.to_builtins(layout)}
     assert [(entry.key, entry.tokens) for entry in entries] == [(key_of(k), tokens) for k, tokens in enumerate(TOKENS)]
@@ -35,13 +35,13 @@ def test_the_bytes_are_those_of_the_documented_format(filled: Callable[..., Path
         assert entry.block == raw_block(made_up_block(layout, entry.tokens, number))
 
 
-def test_a_file_put_together_by_hand_is_read(cache_path: Path, layout: PrefixLayout) -> None:
+def test_a_file_put_together_by_hand_is_read(cache_path: Path, layout: ContextLayout) -> None:
     text = msgspec.json.encode(header_for(layout))
     start = b"SEEDPREF" + struct.pack("<II", 2, len(text)) + text
     raw = start + struct.pack("<I", zlib.crc32(start))
     for number, tokens in enumerate(TOKENS):
         block, kept = raw_block(made_up_block(layout, tokens, number)), tokens_for(layout, tokens)
-        head = key_of(number) + struct.pack("<QQI", kept.prefix, kept.suffix, zlib.crc32(block))
+        head = key_of(number) + struct.pack("<QQI", kept.context, kept.suffix, zlib.crc32(block))
         raw += bytes(-len(raw) % 64) + head + struct.pack("<I", zlib.crc32(head)) + bytes(8) + block
     cache_path.parent.mkdir()
     cache_path.write_bytes(raw)
@@ -52,7 +52,7 @@ def test_a_file_put_together_by_hand_is_read(cache_path: Path, layout: PrefixLay
     assert cache_path.read_bytes() == raw
 
 
-def test_blocks_come_back_at_once_and_after_reopening(cache_path: Path, layout: PrefixLayout) -> None:
+def test_blocks_come_back_at_once_and_after_reopening(cache_path: Path, layout: ContextLayout) -> None:
     for opened in range(3):
         with CacheFile(cache_path, header_for(layout)) as cache:
             for number in range(2 * opened):
@@ -86,7 +86,7 @@ def test_opening_changes_no_byte(filled: Callable[..., Path]) -> None:
     assert path.read_bytes() == before
 
 
-def test_sizes_are_what_the_file_takes(filled: Callable[..., Path], layout: PrefixLayout) -> None:
+def test_sizes_are_what_the_file_takes(filled: Callable[..., Path], layout: ContextLayout) -> None:
     path = filled(layout, TOKENS)
     _, entries = read_by_hand(path.read_bytes())
     with CacheFile(path, header_for(layout)) as cache:
@@ -117,17 +117,17 @@ def test_an_empty_file_becomes_a_cache(cache_path: Path) -> None:
     assert read_by_hand(cache_path.read_bytes())[1] == []
 
 
-def test_a_block_survives_its_bytes(layout: PrefixLayout) -> None:
+def test_a_block_survives_its_bytes(layout: ContextLayout) -> None:
     for tokens in (0, 1, 6):
         block = made_up_block(layout, tokens, tokens)
         raw = block_bytes(block)
         kept = tokens_for(layout, tokens)
         assert raw == raw_block(block)
-        assert len(raw) == layout.bytes_of(kept.prefix, kept.suffix)
+        assert len(raw) == layout.bytes_of(kept.context, kept.suffix)
         assert same_block(parse_block(raw, layout, kept), block)
 
 
-def test_blocks_stand_side_by_side_with_zeros_on_the_right(layout: PrefixLayout) -> None:
+def test_blocks_stand_side_by_side_with_zeros_on_the_right(layout: ContextLayout) -> None:
     blocks = [made_up_block(layout, tokens, tokens) for tokens in (2, 0, 5)]
     for name, whole in side_by_side(blocks, layout).items():
         width = blocks[0][name].shape[3]
@@ -152,7 +152,7 @@ def test_what_enters_stands_side_by_side_with_zeros_on_the_right() -> None:
     np.testing.assert_array_equal(entering_states(blocks), expected)
 
 
-def test_rows_without_any_prefix_have_one_place_of_zeros(layout: PrefixLayout) -> None:
+def test_rows_without_any_context_have_one_place_of_zeros(layout: ContextLayout) -> None:
     for whole in side_by_side([parse_block(b"", layout, Tokens(0, 0))] * 2, layout).values():
         assert whole.shape[1:4] == (2, layout.key_heads, 1)
         assert not whole.whole().any()
@@ -160,7 +160,7 @@ def test_rows_without_any_prefix_have_one_place_of_zeros(layout: PrefixLayout) -
 
 @pytest.mark.parametrize("in_the_way", ["file", "folder"])
 def test_a_place_that_cannot_hold_a_cache_is_named(tmp_path: Path, in_the_way: str) -> None:
-    path = tmp_path / "cache" / "train.prefixes"
+    path = tmp_path / "cache" / "train.contexts"
     if in_the_way == "file":
         (tmp_path / "cache").write_text("mine")
     else:

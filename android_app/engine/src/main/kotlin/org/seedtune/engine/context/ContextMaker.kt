@@ -1,9 +1,9 @@
-package org.seedtune.engine.prefix
+package org.seedtune.engine.context
 
 import java.io.Closeable
 import java.nio.ByteBuffer
+import org.seedtune.engine.bundle.ContextLayout
 import org.seedtune.engine.bundle.LanguageModel
-import org.seedtune.engine.bundle.PrefixLayout
 import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Example
 import org.seedtune.engine.data.Work
@@ -13,40 +13,40 @@ import org.seedtune.engine.graph.Feeds
 import org.seedtune.engine.graph.Graph
 
 /** The places of the tokens that are not in the suffix, ascending. */
-internal fun prefixPlaces(example: Example): IntArray {
+internal fun contextPlaces(example: Example): IntArray {
     val suffix = example.suffix!!.toHashSet()
     return example.ids.indices.filterNot { it in suffix }.toIntArray()
 }
 
-/** Whether what is kept of a row follows from its prefix alone, so that rows that begin alike share it. */
-internal fun readsPrefixAlone(objective: LanguageModel): Boolean = objective.model.family == "causal" && objective.prefix?.entering == 0
+/** Whether what is kept of a row follows from its context alone, so that rows that begin alike share it. */
+internal fun readsContextAlone(objective: LanguageModel): Boolean = objective.model.family == "causal" && objective.context?.entering == 0
 
 /** Of how many tokens of [example] something is kept. */
-internal fun keptTokens(example: Example, layout: PrefixLayout) =
-    Tokens(prefixPlaces(example).size, if (layout.entering > 0) example.suffix!!.size else 0)
+internal fun keptTokens(example: Example, layout: ContextLayout) =
+    Tokens(contextPlaces(example).size, if (layout.entering > 0) example.suffix!!.size else 0)
 
-/** The tokens that the prefix graph reads for [example]: those before the suffix where the rest does not matter, else all. */
-internal fun readIds(example: Example, prefixAlone: Boolean): LongArray {
-    if (!prefixAlone) return example.ids
-    val kept = prefixPlaces(example)
+/** The tokens that the context graph reads for [example]: those before the suffix where the rest does not matter, else all. */
+internal fun readIds(example: Example, contextAlone: Boolean): LongArray {
+    if (!contextAlone) return example.ids
+    val kept = contextPlaces(example)
     return LongArray(kept.size) { example.ids[kept[it]] }
 }
 
 /**
- * Computes the blocks of examples with the prefix graph. A causal model reads the prefix alone, where nothing else of the row is
+ * Computes the blocks of examples with the context graph. A causal model reads the context alone, where nothing else of the row is
  * kept. A masked one reads the whole row, because its text sees the mask as well; the keys and values of the suffix are dropped.
  */
-internal class PrefixMaker(private val graph: Graph, objective: LanguageModel, tokensPerCall: Int?) : Closeable by graph {
-    private val layout: PrefixLayout = requireNotNull(objective.prefix) { "a bundle of scope \"all\" has no prefixes" }
+internal class ContextMaker(private val graph: Graph, objective: LanguageModel, tokensPerCall: Int?) : Closeable by graph {
+    private val layout: ContextLayout = requireNotNull(objective.context) { "a bundle of scope \"all\" has no contexts" }
     private val kinds = arrayKinds(layout)
-    private val prefixAlone = readsPrefixAlone(objective)
+    private val contextAlone = readsContextAlone(objective)
     private val paddingId = objective.model.paddingId
     private val limit = tokensPerCall ?: maxOf(1, minOf(TOKENS_PER_CALL, RETURNED_BYTES / (layout.bytesPerToken + layout.bytesPerSuffixToken)))
 
     /** Gives the place and the block of each example of which something is read to [use], those of similar length together. */
     fun make(examples: List<Example>, use: (Int, MemoryBlock) -> Unit) {
-        val kept = examples.map(::prefixPlaces)
-        val read = examples.map { readIds(it, prefixAlone) }
+        val kept = examples.map(::contextPlaces)
+        val read = examples.map { readIds(it, contextAlone) }
         val places = examples.indices.filter { read[it].isNotEmpty() }
         val batches = grouped(places.map { intArrayOf(read[it].size) }, intArrayOf(limit)).asSequence().map { group ->
             val (ids, mask) = padded(group.map { read[places[it]] }, paddingId)
@@ -69,7 +69,7 @@ internal class PrefixMaker(private val graph: Graph, objective: LanguageModel, t
     /** The kept places of one row of arrays [layers, rows, keyHeads, columns, width], and of what enters, [rows, columns, entering]. */
     private fun cut(arrays: List<ByteBuffer>, rows: Int, columns: Int, row: Int, kept: IntArray, example: Example): MemoryBlock {
         val tokens = keptTokens(example, layout)
-        val out = ByteArray(layout.bytesOf(tokens.prefix.toLong(), tokens.suffix.toLong()).toInt())
+        val out = ByteArray(layout.bytesOf(tokens.context.toLong(), tokens.suffix.toLong()).toInt())
         var place = 0
         kinds.forEachIndexed { index, kind ->
             val array = arrays[index]

@@ -1,8 +1,8 @@
 """Blocks: what is kept of one row as stored, apart and side by side in a batch.
 
-A block of P prefix and S suffix tokens is, in this order and without gaps, ``keys`` and ``values`` [layers, key heads,
+A block of P context and S suffix tokens is, in this order and without gaps, ``keys`` and ``values`` [layers, key heads,
 P, head size], for int8 ``key_scales`` and ``value_scales`` [layers, key heads, P, 1], and where lower layers carry no
-state ``entering`` [1, S, H]; see `bundle.objective.PrefixLayout`.
+state ``entering`` [1, S, H]; see `bundle.objective.ContextLayout`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout
+from seedtune.runtime.bundle.objective import CONTEXT_TYPES, ContextLayout
 
 ENTERING = "entering"
 ORDER = ("keys", "values", "key_scales", "value_scales", ENTERING)
@@ -46,7 +46,7 @@ LayeredBlock = Mapping[str, LayeredArray]
 class Tokens:
     """How many tokens of a row are before those where the state acts, and how many are such."""
 
-    prefix: int
+    context: int
     suffix: int
 
 
@@ -55,10 +55,10 @@ def tokens_of(block: LayeredBlock) -> Tokens:
     return Tokens(block["keys"].shape[2], block[ENTERING].shape[1] if ENTERING in block else 0)
 
 
-def block_shapes(layout: PrefixLayout, tokens: Tokens) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+def block_shapes(layout: ContextLayout, tokens: Tokens) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
     """Name -> (dtype, shape) of the arrays of a block, in their order."""
-    shape = (layout.layers, layout.key_heads, tokens.prefix)
-    whole = np.dtype(PREFIX_TYPES[layout.storage]), (*shape, layout.head_size)
+    shape = (layout.layers, layout.key_heads, tokens.context)
+    whole = np.dtype(CONTEXT_TYPES[layout.storage]), (*shape, layout.head_size)
     arrays: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {"keys": whole, "values": whole}
     if layout.storage == "int8":
         arrays |= dict.fromkeys(("key_scales", "value_scales"), (np.dtype("float16"), (*shape, 1)))
@@ -67,7 +67,7 @@ def block_shapes(layout: PrefixLayout, tokens: Tokens) -> dict[str, tuple[np.dty
     return arrays
 
 
-def parse_block(raw: memoryview | bytes, layout: PrefixLayout, tokens: Tokens) -> Block:
+def parse_block(raw: memoryview | bytes, layout: ContextLayout, tokens: Tokens) -> Block:
     """Views of the arrays of a block of ``tokens``; nothing is copied."""
     block, offset = {}, 0
     for name, (dtype, shape) in block_shapes(layout, tokens).items():
@@ -96,7 +96,7 @@ class SideBySide:
     Nothing is copied before it is asked for: a graph that runs layer by layer takes one layer at a time.
     """
 
-    def __init__(self, blocks: Sequence[LayeredBlock], layout: PrefixLayout, name: str) -> None:
+    def __init__(self, blocks: Sequence[LayeredBlock], layout: ContextLayout, name: str) -> None:
         self._arrays = [block[name] for block in blocks]
         longest = max(1, *(array.shape[2] for array in self._arrays))
         self.dtype, self._of_row = block_shapes(layout, Tokens(longest, 0))[name]
@@ -123,7 +123,7 @@ class SideBySide:
         return np.stack([self[layer] for layer in range(self.shape[0])])
 
 
-def side_by_side(blocks: Sequence[LayeredBlock], layout: PrefixLayout) -> dict[str, SideBySide]:
+def side_by_side(blocks: Sequence[LayeredBlock], layout: ContextLayout) -> dict[str, SideBySide]:
     """The keys and values of ``blocks`` as inputs of a graph, by name."""
     return {name: SideBySide(blocks, layout, name) for name in block_shapes(layout, Tokens(1, 1)) if name != ENTERING}
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prefix_lab import block_alone, encoded_rows, suffix_of, without_prefix
+from context_lab import block_alone, encoded_rows, suffix_of, without_context
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.context import suffix_rows
+from seedtune.runtime.context.contexts import Contexts
+from seedtune.runtime.context.suffix_rows import SuffixRows
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.evaluation import Evaluation, evaluate
 from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.noise import rademacher
-from seedtune.runtime.prefix import suffix_rows
-from seedtune.runtime.prefix.prefixes import Prefixes
-from seedtune.runtime.prefix.suffix_rows import SuffixRows
 from seedtune.runtime.task.example import Example
 
 # Of log-probabilities that spread over 1.5; measured on these rows: 1e-6 (fp32), 7e-4 (fp16) and 7e-3 (int8).
@@ -26,12 +26,12 @@ ALLOWED = {"fp32": 1e-4, "fp16": 5e-3, "int8": 4e-2}
 
 
 def mixed(rows: list[Example]) -> list[Example]:
-    """Rows of which some have no prefix, and some have a longer suffix than the others."""
+    """Rows of which some have no context, and some have a longer suffix than the others."""
     longer = [
         dataclasses.replace(row, suffix=np.union1d(suffix_of(row), np.arange(len(row.ids) // 2, len(row.ids))))
         for row in rows[2::5]
     ]
-    return [*rows, *map(without_prefix, rows[1::7]), *longer]
+    return [*rows, *map(without_context, rows[1::7]), *longer]
 
 
 def scored(bundle: Bundle, rows: list[Example], limit: int = 200, state: np.ndarray | None = None) -> Evaluation:
@@ -41,7 +41,7 @@ def scored(bundle: Bundle, rows: list[Example], limit: int = 200, state: np.ndar
 
 
 def feeder_of(bundle: Bundle, rows: list[Example]) -> SuffixRows:
-    return SuffixRows(rows, bundle.manifest.objective.model.padding_id, Prefixes(MappedGraphs(bundle, 1), rows))
+    return SuffixRows(rows, bundle.manifest.objective.model.padding_id, Contexts(MappedGraphs(bundle, 1), rows))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_where_a_row_is_split_does_not_matter_to_the_untouched_model(
     bundle = Bundle.open(bundle_of(family, "suffix"))
     rows = encoded_rows(bundle, texts[:12])
     generator = np.random.default_rng(3)
-    expected = scored(bundle, list(map(without_prefix, rows))).losses
+    expected = scored(bundle, list(map(without_context, rows))).losses
     for _ in range(3):
         moved = []
         for row in rows:
@@ -84,11 +84,11 @@ def test_where_a_row_is_split_does_not_matter_to_the_untouched_model(
 
 
 @pytest.mark.parametrize("limit", [1, 7, 60, 10_000])
-@pytest.mark.parametrize("prefix_bytes", [1, 4096, 1 << 26])
+@pytest.mark.parametrize("context_bytes", [1, 4096, 1 << 26])
 def test_every_row_comes_exactly_once_within_both_limits(
-    causal: Bundle, rows: list[Example], monkeypatch: pytest.MonkeyPatch, limit: int, prefix_bytes: int
+    causal: Bundle, rows: list[Example], monkeypatch: pytest.MonkeyPatch, limit: int, context_bytes: int
 ) -> None:
-    monkeypatch.setattr(suffix_rows, "PREFIX_BYTES_PER_CALL", prefix_bytes)
+    monkeypatch.setattr(suffix_rows, "CONTEXT_BYTES_PER_CALL", context_bytes)
     examples = mixed(rows)
     feeder = feeder_of(causal, examples)
     wanted = np.random.default_rng(1).integers(0, len(examples), 60)
@@ -97,8 +97,8 @@ def test_every_row_comes_exactly_once_within_both_limits(
         seen += batch.index.tolist()
         alone = len(batch.index) == 1
         assert batch.work.computed <= limit or alone
-        cached = len(batch.index) * int(batch.feeds["prefix_length"].max())
-        assert cached * feeder.prefixes.layout.bytes_per_token <= prefix_bytes or cached <= 1 or alone
+        cached = len(batch.index) * int(batch.feeds["context_length"].max())
+        assert cached * feeder.contexts.layout.bytes_per_token <= context_bytes or cached <= 1 or alone
     assert sorted(seen) == list(range(60))
 
 
@@ -110,7 +110,7 @@ def test_a_batch_is_what_plain_arrays_say(bundle_of: Callable[..., Path], texts:
     padding_id = bundle.manifest.objective.model.padding_id
     for batch in feeder_of(bundle, examples).batches(wanted, 40):
         feeds = batch.feeds
-        suffix_tokens, prefix_tokens = feeds["ids"].shape[1], feeds["keys"].shape[3]
+        suffix_tokens, context_tokens = feeds["ids"].shape[1], feeds["keys"].shape[3]
         spent = 0
         for place, index in enumerate(batch.index.tolist()):
             row = examples[wanted[index]]
@@ -120,23 +120,23 @@ def test_a_batch_is_what_plain_arrays_say(bundle_of: Callable[..., Path], texts:
             assert feeds["positions"][place].tolist() == row.suffix.tolist() + [0] * len(tail)
             assert row.suffix[feeds["position"][place]] == row.position
             assert feeds["label"][place] == row.label
-            prefix = len(row.ids) - len(row.suffix)
-            assert feeds["prefix_length"][place] == prefix
-            spent += prefix
-            block = block_alone(bundle, row) if prefix else {}
+            context = len(row.ids) - len(row.suffix)
+            assert feeds["context_length"][place] == context
+            spent += context
+            block = block_alone(bundle, row) if context else {}
             for name in ("keys", "values"):
-                assert not feeds[name][:, place, :, prefix:].any()
-                if prefix:
-                    np.testing.assert_allclose(feeds[name][:, place, :, :prefix], block[name], atol=1e-5, rtol=0)
+                assert not feeds[name][:, place, :, context:].any()
+                if context:
+                    np.testing.assert_allclose(feeds[name][:, place, :, :context], block[name], atol=1e-5, rtol=0)
         count = len(batch.index)
         assert (batch.work.computed, batch.work.padding) == (count * suffix_tokens, int((feeds["mask"] == 0).sum()))
-        assert batch.work.cached == count * prefix_tokens
-        assert batch.work.cached_padding == count * prefix_tokens - spent
+        assert batch.work.cached == count * context_tokens
+        assert batch.work.cached_padding == count * context_tokens - spent
 
 
 @pytest.mark.parametrize("family", ["causal", "masked"])
 def test_losses_do_not_depend_on_the_company(bundle_of: Callable[..., Path], texts: list[str], family: str) -> None:
-    """With a state that matters, rows alone and rows together; some without a prefix."""
+    """With a state that matters, rows alone and rows together; some without a context."""
     bundle = Bundle.open(bundle_of(family, "suffix"))
     examples = mixed(encoded_rows(bundle, texts[:20]))
     state = 0.05 * rademacher(4, bundle.manifest.state.parameters)
@@ -155,7 +155,7 @@ def test_a_state_acts_at_the_suffix_only(bundle_of: Callable[..., Path], texts: 
     state = 0.05 * rademacher(4, split.manifest.state.parameters)
     everywhere = scored(whole, rows, state=state).losses
     np.testing.assert_allclose(
-        scored(split, list(map(without_prefix, rows)), state=state).losses, everywhere, atol=1e-4, rtol=0
+        scored(split, list(map(without_context, rows)), state=state).losses, everywhere, atol=1e-4, rtol=0
     )
     assert abs(scored(split, rows, state=state).losses - everywhere).max() > 1e-2
 

@@ -1,4 +1,4 @@
-"""The file of a prefix cache, format version 2. All numbers little-endian; docs/reference/run-folder.md says the same.
+"""The file of a context cache, format version 2. All numbers little-endian; docs/reference/run-folder.md says the same.
 
     offset  size  what
     0       8     magic "SEEDPREF"
@@ -8,7 +8,7 @@
     16+h    4     CRC-32 of everything before it
     then entries, each at a multiple of 64 bytes:
     0       32    key: SHA-256 of the row, see maker.py
-    32      8     tokens P of the prefix (uint64)
+    32      8     tokens P of the context (uint64)
     40      8     tokens S of the suffix of which something is kept (uint64)
     48      4     CRC-32 of the block (uint32)
     52      4     CRC-32 of the 52 bytes before it (uint32)
@@ -29,10 +29,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 
-from seedtune.runtime.bundle.objective import PrefixLayout
-from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.prefix.blocks import Block, LayeredBlock, Tokens, parse_block, raw_arrays, tokens_of
-from seedtune.runtime.prefix.cache_header import (
+from seedtune.runtime.bundle.objective import ContextLayout
+from seedtune.runtime.context.blocks import Block, LayeredBlock, Tokens, parse_block, raw_arrays, tokens_of
+from seedtune.runtime.context.cache_header import (
     CHECKSUM,
     MAX_HEADER_BYTES,
     REMEDY,
@@ -41,7 +40,8 @@ from seedtune.runtime.prefix.cache_header import (
     encode_start,
     require_start,
 )
-from seedtune.runtime.prefix.stored_block import checksum_of, stored_block
+from seedtune.runtime.context.stored_block import checksum_of, stored_block
+from seedtune.runtime.errors import SeedTuneError
 
 ENTRY = struct.Struct("<32sQQI")
 ALIGNMENT = 64
@@ -125,7 +125,7 @@ class CacheFile:
             checksum = zlib.crc32(raw, checksum)
             # One copy at a time: a block is as large as a layer of weights.
             del raw
-        entry = ENTRY.pack(key, tokens.prefix, tokens.suffix, checksum)
+        entry = ENTRY.pack(key, tokens.context, tokens.suffix, checksum)
         head = (entry + CHECKSUM.pack(zlib.crc32(entry))).ljust(ALIGNMENT, b"\0")
         self._write(self._end, itertools.chain([head], raw_arrays(block)))
         self._places[key] = (self._end + ALIGNMENT, checksum)
@@ -142,7 +142,7 @@ class CacheFile:
         """
         offset, _ = self._places[key]
         tokens = self.tokens[key]
-        size = self.header.layout.bytes_of(tokens.prefix, tokens.suffix)
+        size = self.header.layout.bytes_of(tokens.context, tokens.suffix)
         if not self._mapped:
             self._verify(key, lambda: checksum_of(self._file.fileno(), offset, size))
             return stored_block(self._file.fileno(), offset, self.header.layout, tokens)
@@ -159,7 +159,7 @@ class CacheFile:
             return
         if (actual := found()) != checksum:
             raise SeedTuneError(
-                "a block of the prefix cache has been altered",
+                "a block of the context cache has been altered",
                 file=self.path,
                 value=f"CRC-32 {actual:08x} at offset {offset:,}",
                 rule=f"CRC-32 {checksum:08x}",
@@ -172,21 +172,21 @@ class CacheFile:
         while self._end + ALIGNMENT <= size:
             self._file.seek(self._end)
             head = self._file.read(ALIGNMENT)
-            key, prefix, suffix, checksum = ENTRY.unpack_from(head)
+            key, context, suffix, checksum = ENTRY.unpack_from(head)
             (of_head,) = CHECKSUM.unpack_from(head, ENTRY.size)
             if zlib.crc32(head[: ENTRY.size]) != of_head:
                 raise SeedTuneError(
-                    "the prefix cache has been altered",
+                    "the context cache has been altered",
                     file=self.path,
                     value=f"an entry's checksum at offset {self._end:,} does not match",
                     rule="entries as they were appended",
                     remedy=REMEDY,
                 )
-            after = self._end + ALIGNMENT + self.header.layout.bytes_of(prefix, suffix)
+            after = self._end + ALIGNMENT + self.header.layout.bytes_of(context, suffix)
             if after > size:
                 return
             self._places[key] = (self._end + ALIGNMENT, checksum)
-            self.tokens[key] = Tokens(prefix, suffix)
+            self.tokens[key] = Tokens(context, suffix)
             self._end = _padded(after)
 
     def _write(self, offset: int, parts: Iterable[bytes | memoryview]) -> None:
@@ -204,9 +204,9 @@ class CacheFile:
             raise _unusable(self.path, error) from error
 
 
-def entry_bytes(layout: PrefixLayout, tokens: Tokens) -> int:
+def entry_bytes(layout: ContextLayout, tokens: Tokens) -> int:
     """Bytes that an entry of ``tokens`` takes in a file."""
-    return _padded(ALIGNMENT + layout.bytes_of(tokens.prefix, tokens.suffix))
+    return _padded(ALIGNMENT + layout.bytes_of(tokens.context, tokens.suffix))
 
 
 def _padded(offset: int) -> int:
@@ -215,7 +215,7 @@ def _padded(offset: int) -> int:
 
 def _unusable(path: Path, error: OSError) -> SeedTuneError:
     return SeedTuneError(
-        f"the prefix cache cannot be written ({error.strerror or error})",
+        f"the context cache cannot be written ({error.strerror or error})",
         file=path,
         rule="a folder that can be written, with room for the cache",
         remedy="free space, choose another folder with --cache, or keep less with --cache-limit",

@@ -1,4 +1,4 @@
-"""The prefix graph: keys and values of the untouched model, nothing computed that nobody reads."""
+"""The context graph: keys and values of the untouched model, nothing computed that nobody reads."""
 
 from dataclasses import replace
 
@@ -13,9 +13,9 @@ from suffix_families import config_of
 from suffix_rows_lab import SplitGraphs
 from transformers import DynamicCache, RobertaForMaskedLM
 
+from seedtune.exporter.passes.context_storage import TYPES
 from seedtune.exporter.passes.finish import finish, used_parameters
-from seedtune.exporter.passes.prefix_storage import TYPES
-from seedtune.runtime.bundle.objective import PrefixStorage
+from seedtune.runtime.bundle.objective import ContextStorage
 
 pytestmark = pytest.mark.traced
 
@@ -34,22 +34,22 @@ def kind(suffix_graphs: SplitGraphs) -> str:
     return "llama" if suffix_graphs.export.family == "causal" else "roberta"
 
 
-def stored_as(graphs: SplitGraphs, storage: PrefixStorage) -> Export:
-    """The export of ``graphs`` with another storage of its prefixes."""
-    export, prefix = graphs.export, msgspec.structs.replace(graphs.prefix, storage=storage)
-    return replace(export, prefix=prefix)
+def stored_as(graphs: SplitGraphs, storage: ContextStorage) -> Export:
+    """The export of ``graphs`` with another storage of its contexts."""
+    export, context = graphs.export, msgspec.structs.replace(graphs.context, storage=storage)
+    return replace(export, context=context)
 
 
 def outputs(export: Export, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the prefix graph returns, by name."""
-    session = export.session("prefix")
+    """What the context graph returns, by name."""
+    session = export.session("context")
     names = [output.name for output in session.get_outputs()]
     feeds = {name: rows[name] for name in ("ids", "mask")}
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
 def test_nothing_behind_the_last_keys_and_values_is_left(suffix_graphs: SplitGraphs, kind: str) -> None:
-    parameters = used_parameters(finish(suffix_graphs.export.graph("prefix")))
+    parameters = used_parameters(finish(suffix_graphs.export.graph("context")))
     last = {name.removeprefix(LAST_NAME[kind]) for name in parameters if name.startswith(LAST_NAME[kind])}
     assert last == LAST_LAYER[kind]
     heads = ("lm_head", "model.norm")
@@ -57,26 +57,26 @@ def test_nothing_behind_the_last_keys_and_values_is_left(suffix_graphs: SplitGra
 
 
 def test_the_only_matrix_of_the_vocabulary_is_the_embedding(suffix_graphs: SplitGraphs, kind: str) -> None:
-    parameters = used_parameters(finish(suffix_graphs.export.graph("prefix")))
+    parameters = used_parameters(finish(suffix_graphs.export.graph("context")))
     assert [name for name, (_, shape) in parameters.items() if VOCABULARY in shape] == list(EMBEDDINGS[kind])
 
 
 def test_the_last_layer_attends_to_nothing(suffix_graphs: SplitGraphs) -> None:
-    graph = finish(suffix_graphs.export.graph("prefix")).graph
-    assert op_types(graph).count("Softmax") == suffix_graphs.prefix.layers - 1
+    graph = finish(suffix_graphs.export.graph("context")).graph
+    assert op_types(graph).count("Softmax") == suffix_graphs.context.layers - 1
 
 
 @pytest.mark.parametrize("storage", ["fp32", "fp16", "int8"])
-def test_names_types_and_shapes(suffix_graphs: SplitGraphs, storage: PrefixStorage) -> None:
+def test_names_types_and_shapes(suffix_graphs: SplitGraphs, storage: ContextStorage) -> None:
     export = stored_as(suffix_graphs, storage)
-    graph = export.graph("prefix").graph
+    graph = export.graph("context").graph
     assert [(value.name, sizes_of(value)) for value in graph.inputs] == [
         ("ids", ["batch", "tokens"]),
         ("mask", ["batch", "tokens"]),
     ]
-    prefix = suffix_graphs.prefix
-    cache: list[int | str] = [prefix.layers, "batch", prefix.key_heads, "tokens"]
-    expected = dict.fromkeys(("keys", "values"), (TYPES[storage], [*cache, prefix.head_size]))
+    context = suffix_graphs.context
+    cache: list[int | str] = [context.layers, "batch", context.key_heads, "tokens"]
+    expected = dict.fromkeys(("keys", "values"), (TYPES[storage], [*cache, context.head_size]))
     if storage == "int8":
         expected |= dict.fromkeys(("key_scales", "value_scales"), (DataType.FLOAT16, [*cache, 1]))
     assert {value.name: (value.dtype, sizes_of(value)) for value in graph.outputs} == expected
@@ -105,7 +105,7 @@ def plain_keys_and_values(graphs: SplitGraphs, ids: np.ndarray) -> tuple[np.ndar
         found = []
         for name in ("key", "value"):
             layers = [getattr(layer.attention.self, name)(x) for layer, x in zip(model.roberta.encoder.layer, hidden)]  # noqa: B905 - one state more
-            heads = torch.cat(layers).unflatten(-1, (graphs.prefix.key_heads, -1))
+            heads = torch.cat(layers).unflatten(-1, (graphs.context.key_heads, -1))
             found.append(heads.transpose(1, 2).numpy())
     return found[0], found[1]
 
@@ -145,10 +145,10 @@ def test_int8_is_the_rounding_that_its_definition_says(suffix_graphs: SplitGraph
 
 
 @pytest.mark.parametrize("storage", ["fp32", "int8"])
-def test_a_model_of_one_layer_has_a_prefix_too(storage: PrefixStorage) -> None:
+def test_a_model_of_one_layer_has_a_context_too(storage: ContextStorage) -> None:
     """Its keys are not put together from those of several layers."""
     family, config = config_of("llama", num_hidden_layers=1)
-    export = export_in_memory(random_model(config, family), family, prefix_storage=storage)
+    export = export_in_memory(random_model(config, family), family, context_storage=storage)
     found = outputs(export, random_rows(family, rows=2))
     assert found["keys"].shape == (1, 2, 2, 9, 8)
     assert len(found) == (4 if storage == "int8" else 2)

@@ -1,18 +1,18 @@
-"""How a prefix is stored, on values chosen for it: ties, zeros, extremes; and how it is read again."""
+"""How a context is stored, on values chosen for it: ties, zeros, extremes; and how it is read again."""
 
 import numpy as np
 import onnx_ir as ir
 import pytest
 from graph_lab import FLOAT, INT64, make_graph, make_value, op_types, run
 
+from seedtune.exporter.passes.context_storage import TYPES, load, store
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
-from seedtune.exporter.passes.prefix_storage import TYPES, load, store
-from seedtune.runtime.bundle.objective import PrefixLayout, PrefixStorage
+from seedtune.runtime.bundle.objective import ContextLayout, ContextStorage
 
 SHAPE: list[int | str] = [1, "batch", "heads", "tokens", 4]
 
 
-def storing(storage: PrefixStorage) -> ir.Model:
+def storing(storage: ContextStorage) -> ir.Model:
     """value -> kept and, for int8, scales."""
     value = make_value("value", FLOAT, SHAPE)
     model = make_graph([value], [], [ir.node("Identity", [value])], [])
@@ -27,7 +27,7 @@ def storing(storage: PrefixStorage) -> ir.Model:
     return model
 
 
-def stored(storage: PrefixStorage, *tokens: list[float]) -> list[np.ndarray]:
+def stored(storage: ContextStorage, *tokens: list[float]) -> list[np.ndarray]:
     """One row of tokens of one head each, [N, 4] -> [N, ...]."""
     value = np.array(tokens, np.float32)[None, None, None]
     return [array[0, 0, 0] for array in run(storing(storage), {"value": value})]
@@ -80,25 +80,25 @@ def test_each_token_and_head_has_a_scale_of_its_own() -> None:
     assert len(np.unique(scales)) > 20
 
 
-def reading(storage: PrefixStorage, readers: tuple[str, ...] = ("Gather", "Gather")) -> ir.Model:
+def reading(storage: ContextStorage, readers: tuple[str, ...] = ("Gather", "Gather")) -> ir.Model:
     """keys, values [2, B, 2, P, 4] as stored -> the second layer of each, and the number of tokens."""
-    shape: list[int | str] = [2, "batch", 2, "prefix", 4]
+    shape: list[int | str] = [2, "batch", 2, "context", 4]
     inputs = [make_value(name, FLOAT, shape) for name in ("keys", "values")]
     index = make_value("index", INT64, [])
     nodes = [ir.node(kind, [value, index] if kind == "Gather" else [value]) for kind, value in zip(readers, inputs)]  # noqa: B905
     nodes.append(ir.node("Shape", [inputs[0]], {"start": 3, "end": 4}))
     model = make_graph([*inputs, index], [], nodes, [])
-    layer: list[int | str] = ["batch", 2, "prefix", 4]
+    layer: list[int | str] = ["batch", 2, "context", 4]
     ends = [ir.node("Neg", [node.outputs[0]]) for node in nodes[:2]]
     model.graph.extend(ends)
     found = {f"y_{place}": (node.outputs[0], FLOAT, layer) for place, node in enumerate(ends)}
     set_outputs(model.graph, found | {"tokens": (nodes[-1].outputs[0], INT64, [1])})
-    load(model.graph, PrefixLayout(2, 2, 4, storage))
+    load(model.graph, ContextLayout(2, 2, 4, storage))
     return model
 
 
 @pytest.mark.parametrize("storage", ["fp32", "fp16", "int8"])
-def test_what_is_stored_is_read_again_layer_by_layer(storage: PrefixStorage) -> None:
+def test_what_is_stored_is_read_again_layer_by_layer(storage: ContextStorage) -> None:
     generator = np.random.default_rng(3)
     feeds: dict[str, np.ndarray] = {"index": np.array(1)}
     expected = []
@@ -120,7 +120,7 @@ def test_what_is_stored_is_read_again_layer_by_layer(storage: PrefixStorage) -> 
 
 
 def test_widening_stands_behind_the_choice_of_a_layer() -> None:
-    cases: list[tuple[PrefixStorage, list[str]]] = [
+    cases: list[tuple[ContextStorage, list[str]]] = [
         ("fp32", []),
         ("fp16", ["Cast"]),
         ("int8", ["Cast", "Gather", "Cast", "Mul"]),

@@ -1,4 +1,4 @@
-"""How keys and values of a prefix are stored between the graph that makes them and those that read them.
+"""How keys and values of a context are stored between the graph that makes them and those that read them.
 
 fp32   as they are
 fp16   rounded to half precision
@@ -15,9 +15,9 @@ import numpy as np
 import onnx_ir as ir
 
 from seedtune.exporter.passes.emitter import Emitter, add_input, input_named
-from seedtune.runtime.bundle.objective import PREFIX_TYPES, PrefixLayout
+from seedtune.runtime.bundle.objective import CONTEXT_TYPES, ContextLayout
 
-TYPES = {name: ir.DataType.from_numpy(np.dtype(dtype)) for name, dtype in PREFIX_TYPES.items()}
+TYPES = {name: ir.DataType.from_numpy(np.dtype(dtype)) for name, dtype in CONTEXT_TYPES.items()}
 LARGEST_CODE = 127.0
 # Keeps a token of zeros from dividing by zero; the smallest normal float16.
 SMALLEST_SCALE = 2.0**-14
@@ -39,7 +39,7 @@ def store(emit: Emitter, value: ir.Value, storage: str) -> tuple[ir.Value, ir.Va
     return emit.op("Cast", code, to=ir.DataType.INT8), half
 
 
-def load(graph: ir.Graph, layout: PrefixLayout) -> None:
+def load(graph: ir.Graph, layout: ContextLayout) -> None:
     """Turns the inputs ``keys`` and ``values`` (and their scales) of a suffix graph into what is stored."""
     for name in ("keys", "values"):
         value = input_named(graph, name)
@@ -48,7 +48,7 @@ def load(graph: ir.Graph, layout: PrefixLayout) -> None:
         value.type = ir.TensorType(TYPES[layout.storage])
         scales = None
         if layout.storage == "int8":
-            shape: list[int | str] = [layout.layers, "batch", layout.key_heads, "prefix", 1]
+            shape: list[int | str] = [layout.layers, "batch", layout.key_heads, "context", 1]
             scales = add_input(graph, name.removesuffix("s") + "_scales", ir.DataType.FLOAT16, shape)
         for use in list(value.uses()):
             if use.node.op_type in ("Gather", "Slice", "Split", "Squeeze"):
@@ -65,7 +65,7 @@ def _widen(graph: ir.Graph, reader: ir.Node, part: ir.Value, scales: ir.Value | 
     wide = emit.op("Cast", part, to=ir.DataType.FLOAT)
     if scales is not None:
         if reader.op_type != "Gather":
-            raise AssertionError(f"{reader.op_type} takes a layer out of an int8 prefix")
+            raise AssertionError(f"{reader.op_type} takes a layer out of an int8 context")
         axis = reader.attributes.get("axis")
         of_layer = emit.op("Gather", scales, reader.inputs[1], axis=0 if axis is None else axis.as_int())
         wide = emit.op("Mul", wide, emit.op("Cast", of_layer, to=ir.DataType.FLOAT))

@@ -1,4 +1,4 @@
-"""What the tests of prefixes share: made-up layouts and blocks, tokenised rows, and blocks as the prefix graph alone
+"""What the tests of contexts share: made-up layouts and blocks, tokenised rows, and blocks as the context graph alone
 gives them, one row at a time.
 """
 
@@ -12,22 +12,22 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from seedtune.runtime.bundle.objective import PrefixLayout, PrefixStorage
+from seedtune.runtime.bundle.objective import ContextLayout, ContextStorage
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.context.blocks import LayeredBlock, Tokens
+from seedtune.runtime.context.cache_header import CacheHeader
 from seedtune.runtime.graphs.session import open_session
-from seedtune.runtime.prefix.blocks import LayeredBlock, Tokens
-from seedtune.runtime.prefix.cache_header import CacheHeader
 from seedtune.runtime.task.example import Example
 
-STORAGES: tuple[PrefixStorage, ...] = ("fp32", "fp16", "int8")
-LAYOUTS = {str(storage): PrefixLayout(2, 3, 4, storage) for storage in STORAGES} | {
-    "upper layers": PrefixLayout(2, 3, 4, "fp16", entering=5)
+STORAGES: tuple[ContextStorage, ...] = ("fp32", "fp16", "int8")
+LAYOUTS = {str(storage): ContextLayout(2, 3, 4, storage) for storage in STORAGES} | {
+    "upper layers": ContextLayout(2, 3, 4, "fp16", entering=5)
 }
 TYPES = {"fp32": "<f4", "fp16": "<f2", "int8": "i1"}
 BUNDLE_SHA256 = "ab" * 32
 
 
-def header_for(layout: PrefixLayout, sha256: str = BUNDLE_SHA256) -> CacheHeader:
+def header_for(layout: ContextLayout, sha256: str = BUNDLE_SHA256) -> CacheHeader:
     return CacheHeader(sha256, layout)
 
 
@@ -36,12 +36,12 @@ def key_of(number: int) -> bytes:
     return bytes((number * 37 + place * 11) % 256 for place in range(32))
 
 
-def tokens_for(layout: PrefixLayout, prefix: int) -> Tokens:
-    """Of a made-up row whose prefix has ``prefix`` tokens."""
-    return Tokens(prefix, prefix % 3 + 1 if layout.entering else 0)
+def tokens_for(layout: ContextLayout, context: int) -> Tokens:
+    """Of a made-up row whose context has ``context`` tokens."""
+    return Tokens(context, context % 3 + 1 if layout.entering else 0)
 
 
-def made_up_block(layout: PrefixLayout, tokens: int, seed: int) -> dict[str, np.ndarray]:
+def made_up_block(layout: ContextLayout, tokens: int, seed: int) -> dict[str, np.ndarray]:
     """A block of random numbers of the stored type."""
     generator = np.random.default_rng(seed)
     shape = (layout.layers, layout.key_heads, tokens, layout.head_size)
@@ -118,7 +118,7 @@ def encoded_rows(bundle: Bundle, texts: Sequence[str]) -> list[Example]:
     return [Example(row.ids, row.position, place % 2, row.suffix) for place, row in enumerate(rows)]
 
 
-def without_prefix(example: Example) -> Example:
+def without_context(example: Example) -> Example:
     """The same row, all of it suffix."""
     return Example(example.ids, example.position, example.label, np.arange(len(example.ids), dtype=np.int64))
 
@@ -130,8 +130,8 @@ def suffix_of(example: Example) -> np.ndarray:
 
 
 def block_alone(bundle: Bundle, example: Example) -> dict[str, np.ndarray]:
-    """The block of one row from the prefix graph, given nothing but this row."""
-    session = open_session(bundle.graph_path("prefix"), 1)
+    """The block of one row from the context graph, given nothing but this row."""
+    session = open_session(bundle.graph_path("context"), 1)
     names = [output.name for output in session.get_outputs()]
     kept = [place for place in range(len(example.ids)) if place not in set(suffix_of(example).tolist())]
     alone = bundle.manifest.objective.model.family == "causal" and "entering" not in names

@@ -1,4 +1,4 @@
-package org.seedtune.engine.prefix
+package org.seedtune.engine.context
 
 import java.io.Closeable
 import java.io.EOFException
@@ -9,18 +9,18 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.util.zip.CRC32
 import org.seedtune.engine.SeedTuneException
-import org.seedtune.engine.bundle.PrefixLayout
+import org.seedtune.engine.bundle.ContextLayout
 import org.seedtune.engine.files.Crc32
 import org.seedtune.engine.files.hexadecimal
 import org.seedtune.engine.json.JsonText
 
 /**
- * The file of a prefix cache, format version 2; the same bytes as the Python runtime's (docs/reference/run-folder.md). Entries are only
+ * The file of a context cache, format version 2; the same bytes as the Python runtime's (docs/reference/run-folder.md). Entries are only
  * ever appended; a file that was cut short in the middle of one loses that one.
  *
  * @throws SeedTuneException it belongs to another bundle, is no cache file, has been altered, or cannot be read or made.
  */
-internal class CacheFile(private val path: File, bundleSha256: String, private val layout: PrefixLayout) : Closeable {
+internal class CacheFile(private val path: File, bundleSha256: String, private val layout: ContextLayout) : Closeable {
     private class Entry(val offset: Long, val tokens: Tokens, val checksum: Int) {
         var verified = false
     }
@@ -57,7 +57,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
     fun append(key: ByteArray, block: MemoryBlock) {
         val checksum = Crc32.of(block.bytes)
         val head = ByteBuffer.allocate(ALIGNMENT).order(ByteOrder.LITTLE_ENDIAN)
-        head.put(key).putLong(block.tokens.prefix.toLong()).putLong(block.tokens.suffix.toLong()).putInt(checksum)
+        head.put(key).putLong(block.tokens.context.toLong()).putLong(block.tokens.suffix.toLong()).putInt(checksum)
         head.putInt(Crc32.of(head.array(), 0, HEAD_BYTES))
         try {
             write(end, listOf(head.array(), block.bytes))
@@ -73,7 +73,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
         val entry = entries[hexadecimal(key)] ?: return null
         if (!entry.verified && checksumOf(entry) != entry.checksum) {
             throw SeedTuneException(
-                "a block of the prefix cache has been altered", path.path, "at offset ${entry.offset}", "CRC-32 %08x".format(entry.checksum), REMEDY,
+                "a block of the context cache has been altered", path.path, "at offset ${entry.offset}", "CRC-32 %08x".format(entry.checksum), REMEDY,
             )
         }
         entry.verified = true
@@ -100,7 +100,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
         return digest.value.toInt()
     }
 
-    private fun sizeOf(tokens: Tokens): Long = layout.bytesOf(tokens.prefix.toLong(), tokens.suffix.toLong())
+    private fun sizeOf(tokens: Tokens): Long = layout.bytesOf(tokens.context.toLong(), tokens.suffix.toLong())
 
     private fun readFully(offset: Long, into: ByteArray) {
         try {
@@ -119,11 +119,11 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
         try {
             file.readFully(found)
         } catch (_: EOFException) {
-            throw SeedTuneException("the header of the prefix cache is cut short", path.path, remedy = REMEDY)
+            throw SeedTuneException("the header of the context cache is cut short", path.path, remedy = REMEDY)
         }
         if (!found.contentEquals(start)) {
             throw SeedTuneException(
-                "this is no prefix cache of this bundle (model, task or tokenizer)", path.path, remedy = "choose another folder, or delete the file",
+                "this is no context cache of this bundle (model, task or tokenizer)", path.path, remedy = "choose another folder, or delete the file",
             )
         }
     }
@@ -136,17 +136,17 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
             file.readFully(head)
             val fields = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN)
             if (Crc32.of(head, 0, HEAD_BYTES) != fields.getInt(HEAD_BYTES)) {
-                throw SeedTuneException("the prefix cache has been altered", path.path, "an entry's checksum at offset $end", remedy = REMEDY)
+                throw SeedTuneException("the context cache has been altered", path.path, "an entry's checksum at offset $end", remedy = REMEDY)
             }
-            val prefix = fields.getLong(KEY_BYTES)
+            val context = fields.getLong(KEY_BYTES)
             val suffix = fields.getLong(KEY_BYTES + Long.SIZE_BYTES)
             val left = size - end - ALIGNMENT
             // Of uint64, so what is below 0 is more than any file holds; so is what would overflow.
-            if (prefix !in 0..left / layout.bytesPerToken || suffix !in 0..left / maxOf(1, layout.bytesPerSuffixToken)) return
-            val after = end + ALIGNMENT + layout.bytesOf(prefix, suffix)
+            if (context !in 0..left / layout.bytesPerToken || suffix !in 0..left / maxOf(1, layout.bytesPerSuffixToken)) return
+            val after = end + ALIGNMENT + layout.bytesOf(context, suffix)
             if (after > size) return
             val checksum = fields.getInt(KEY_BYTES + 2 * Long.SIZE_BYTES)
-            entries[hexadecimal(head.copyOf(KEY_BYTES))] = Entry(end + ALIGNMENT, Tokens(prefix.toInt(), suffix.toInt()), checksum)
+            entries[hexadecimal(head.copyOf(KEY_BYTES))] = Entry(end + ALIGNMENT, Tokens(context.toInt(), suffix.toInt()), checksum)
             end = padded(after)
         }
     }
@@ -158,7 +158,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
     }
 
     private fun unusable(error: IOException) = SeedTuneException(
-        "the prefix cache cannot be used (${error.message})", path.path, rule = "a folder that can be written, with room for it", remedy = "free storage", cause = error,
+        "the context cache cannot be used (${error.message})", path.path, rule = "a folder that can be written, with room for it", remedy = "free storage", cause = error,
     )
 
     companion object {
@@ -172,7 +172,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
 
         private fun padded(offset: Long): Long = (offset + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
 
-        private fun encodeStart(bundleSha256: String, layout: PrefixLayout): ByteArray {
+        private fun encodeStart(bundleSha256: String, layout: ContextLayout): ByteArray {
             val header = linkedMapOf(
                 "bundle_sha256" to bundleSha256,
                 "layout" to linkedMapOf(

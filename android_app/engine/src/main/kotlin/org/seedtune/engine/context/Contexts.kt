@@ -1,4 +1,4 @@
-package org.seedtune.engine.prefix
+package org.seedtune.engine.context
 
 import java.io.Closeable
 import java.io.File
@@ -11,16 +11,16 @@ import org.seedtune.engine.data.Example
 import org.seedtune.engine.graph.Graphs
 
 /**
- * The prefixes of some rows: from a cache file as far as there is one, computed anew otherwise. Both give the same bytes, as far
+ * The contexts of some rows: from a cache file as far as there is one, computed anew otherwise. Both give the same bytes, as far
  * as a product of matrices rounds the same way in another batch.
  *
- * @param cache the cache file, made if need be; null computes every prefix anew.
+ * @param cache the cache file, made if need be; null computes every context anew.
  * @throws SeedTuneException the cache file belongs to another bundle, or has been altered.
  */
-internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cache: File?, graphs: Graphs) : Closeable {
-    private val layout = requireNotNull(bundle.manifest.languageModel.prefix) { "a bundle of scope \"all\" has no prefixes" }
-    private val maker = lazy { PrefixMaker(graphs.open("prefix"), bundle.manifest.languageModel, graphs.tokensPerPrefixCall) }
-    private val prefixAlone = readsPrefixAlone(bundle.manifest.languageModel)
+internal class Contexts(bundle: Bundle, private val examples: List<Example>, cache: File?, graphs: Graphs) : Closeable {
+    private val layout = requireNotNull(bundle.manifest.languageModel.context) { "a bundle of scope \"all\" has no contexts" }
+    private val maker = lazy { ContextMaker(graphs.open("context"), bundle.manifest.languageModel, graphs.tokensPerContextCall) }
+    private val contextAlone = readsContextAlone(bundle.manifest.languageModel)
     private val file = cache?.let { CacheFile(it, bundle.sha256, layout) }
     private val folder = cache?.parentFile
 
@@ -36,7 +36,7 @@ internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cac
         for (place in examples.indices.reversed()) if (tokens[place] != Tokens.NONE) first[String(keys[place], Charsets.ISO_8859_1)] = place
         val missing = first.values.filterNot { keys[it] in cache }
         if (missing.isEmpty()) return
-        requireSpace(missing.sumOf { layout.bytesOf(tokens[it].prefix.toLong(), tokens[it].suffix.toLong()) })
+        requireSpace(missing.sumOf { layout.bytesOf(tokens[it].context.toLong(), tokens[it].suffix.toLong()) })
         var done = 0
         maker.value.make(missing.map { examples[it] }) { place, block ->
             cache.append(keys[missing[place]], block)
@@ -63,9 +63,9 @@ internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cac
 
     /** SHA-256 of all that the block of [example] depends on besides the bundle: tokens read, and places kept. */
     private fun key(example: Example): ByteArray {
-        val kept = prefixPlaces(example)
+        val kept = contextPlaces(example)
         val digest = MessageDigest.getInstance("SHA-256")
-        val read = readIds(example, prefixAlone)
+        val read = readIds(example, contextAlone)
         for (part in listOf(read, LongArray(kept.size) { kept[it].toLong() })) {
             val raw = ByteBuffer.allocate((part.size + 1) * Long.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
             raw.putLong(part.size.toLong())
@@ -79,7 +79,7 @@ internal class Prefixes(bundle: Bundle, private val examples: List<Example>, cac
         val free = folder!!.usableSpace
         if (free >= neededBytes + RESERVED_BYTES) return
         throw SeedTuneException(
-            "the storage has too little room for the prefix cache",
+            "the storage has too little room for the context cache",
             folder.path,
             "${free / 1_000_000} MB free",
             "${(neededBytes + RESERVED_BYTES) / 1_000_000} MB",

@@ -10,16 +10,16 @@ import numpy.typing as npt
 
 from seedtune.runtime.batches.token_rows import grouped, padded
 from seedtune.runtime.batches.types import Batch, Integers, Work
-from seedtune.runtime.prefix.blocks import ENTERING, entering_states, side_by_side
-from seedtune.runtime.prefix.prefixes import Prefixes
+from seedtune.runtime.context.blocks import ENTERING, entering_states, side_by_side
+from seedtune.runtime.context.contexts import Contexts
 from seedtune.runtime.task.example import Example
 
 # Keys and values of one call of a whole graph, which reads a copy of them all (docs/log/2026-11-23.md, "Memory").
-PREFIX_BYTES_PER_CALL = 32 << 20
+CONTEXT_BYTES_PER_CALL = 32 << 20
 
 
 class SuffixRows:
-    """:class:`~seedtune.runtime.data.batches.Feeder` for graphs that read the suffix and find the prefix in a cache."""
+    """:class:`~seedtune.runtime.data.batches.Feeder` for graphs that read the suffix and find the context kept."""
 
     unit = "tokens"
 
@@ -27,40 +27,42 @@ class SuffixRows:
         self,
         examples: Sequence[Example],
         padding_id: int,
-        prefixes: Prefixes,
-        prefix_tokens_per_call: int | None = None,
+        contexts: Contexts,
+        context_tokens_per_call: int | None = None,
     ) -> None:
         self.examples = examples
         self.padding_id = padding_id
-        self.prefixes = prefixes
-        self._prefix_limit = prefix_tokens_per_call or max(1, PREFIX_BYTES_PER_CALL // prefixes.layout.bytes_per_token)
+        self.contexts = contexts
+        self._context_limit = context_tokens_per_call or max(
+            1, CONTEXT_BYTES_PER_CALL // contexts.layout.bytes_per_token
+        )
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def batches(self, indices: Sequence[int] | Integers, limit: int) -> Iterator[Batch]:
-        """See :class:`~seedtune.runtime.data.batches.Feeder`; shortest prefix first."""
+        """See :class:`~seedtune.runtime.data.batches.Feeder`; shortest context first."""
         wanted = [int(index) for index in indices]
-        sizes = [(self.prefixes.tokens[index].prefix, len(_suffix(self.examples[index]))) for index in wanted]
-        for group in grouped(sizes, (self._prefix_limit, limit)):
+        sizes = [(self.contexts.tokens[index].context, len(_suffix(self.examples[index]))) for index in wanted]
+        for group in grouped(sizes, (self._context_limit, limit)):
             chosen = [wanted[place] for place in group]
             rows = [self.examples[index] for index in chosen]
             ids, mask = padded([row.ids[_suffix(row)] for row in rows], self.padding_id)
             positions, _ = padded([_suffix(row) for row in rows], 0)
-            blocks = self.prefixes.blocks(chosen)
-            cached = side_by_side(blocks, self.prefixes.layout)
-            lengths = np.array([self.prefixes.tokens[index].prefix for index in chosen], np.int64)
-            prefix_tokens = len(chosen) * cached["keys"].shape[3]
+            blocks = self.contexts.blocks(chosen)
+            cached = side_by_side(blocks, self.contexts.layout)
+            lengths = np.array([self.contexts.tokens[index].context for index in chosen], np.int64)
+            context_tokens = len(chosen) * cached["keys"].shape[3]
             arrays: dict[str, npt.NDArray[Any]] = {"ids": ids}
-            if self.prefixes.layout.entering:
+            if self.contexts.layout.entering:
                 arrays = {ENTERING: entering_states(blocks)}
             arrays |= {
                 "mask": mask,
                 "positions": positions,
                 **_what_is_right(rows),
-                "prefix_length": lengths,
+                "context_length": lengths,
             }
-            work = Work(int(ids.size), int(ids.size - mask.sum()), prefix_tokens, int(prefix_tokens - lengths.sum()))
+            work = Work(int(ids.size), int(ids.size - mask.sum()), context_tokens, int(context_tokens - lengths.sum()))
             yield Batch(arrays, group, work, cached)
             # Held here too, the last batch would still take its memory while the next one is made.
             del cached, blocks

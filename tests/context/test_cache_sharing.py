@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from context_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block, whole
 from filelock import FileLock
-from prefix_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand, same_block, whole
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.context.cache_file import CacheFile
+from seedtune.runtime.context.contexts import Contexts
 from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.prefix.cache_file import CacheFile
-from seedtune.runtime.prefix.prefixes import Prefixes
 from seedtune.runtime.task.example import Example
 
 LAYOUT = LAYOUTS["fp16"]
@@ -24,20 +24,20 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from prefix_lab import encoded_rows, without_prefix
+from context_lab import encoded_rows, without_context
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.prefix.prefixes import Prefixes
+from seedtune.runtime.context.contexts import Contexts
 
 bundle = Bundle.open(Path(sys.argv[2]))
 first, *others = encoded_rows(bundle, sys.stdin.read().split("|"))
-rows = [without_prefix(first), *others]
+rows = [without_context(first), *others]
 print("ready", flush=True)
 while not Path(sys.argv[4]).exists():
     time.sleep(0.001)
-prefixes = Prefixes(MappedGraphs(bundle, 1), rows, Path(sys.argv[3]))
-made = list(prefixes.build())
-prefixes.blocks(range(len(rows)))
+contexts = Contexts(MappedGraphs(bundle, 1), rows, Path(sys.argv[3]))
+made = list(contexts.build())
+contexts.blocks(range(len(rows)))
 print(len(made))
 """
 
@@ -75,9 +75,9 @@ def test_processes_that_build_the_same_cache_at_once_build_it_once(
         made.append(int(stdout))
     assert sorted(made) == [0, 0, 39]
     assert len(read_by_hand(cache_path.read_bytes())[1]) == 39
-    alone = Prefixes(MappedGraphs(causal, 1), rows, tmp_path / "alone")
+    alone = Contexts(MappedGraphs(causal, 1), rows, tmp_path / "alone")
     list(alone.build())
-    shared = Prefixes(MappedGraphs(causal), rows, cache_path)
+    shared = Contexts(MappedGraphs(causal), rows, cache_path)
     for one, other in zip(shared.blocks(range(40)), alone.blocks(range(40)), strict=True):
         assert same_block(one, other)
 
@@ -85,9 +85,9 @@ def test_processes_that_build_the_same_cache_at_once_build_it_once(
 def test_what_another_process_added_meanwhile_is_kept_and_not_computed_again(
     causal: Bundle, rows: list[Example], cache_path: Path
 ) -> None:
-    late = Prefixes(MappedGraphs(causal, 1), rows, cache_path)
+    late = Contexts(MappedGraphs(causal, 1), rows, cache_path)
     assert late.plan().missing_rows == 39
-    list(Prefixes(MappedGraphs(causal, 1), rows[:30], cache_path).build())
+    list(Contexts(MappedGraphs(causal, 1), rows[:30], cache_path).build())
     raw = cache_path.read_bytes()
     assert len(list(late.build())) == 10
     assert cache_path.read_bytes()[: len(raw)] == raw
@@ -95,16 +95,16 @@ def test_what_another_process_added_meanwhile_is_kept_and_not_computed_again(
 
 
 def test_a_reader_is_not_disturbed_by_what_is_appended(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
-    list(Prefixes(MappedGraphs(causal, 1), rows[:10], cache_path).build())
-    reader = Prefixes(MappedGraphs(causal), rows[:10], cache_path)
+    list(Contexts(MappedGraphs(causal, 1), rows[:10], cache_path).build())
+    reader = Contexts(MappedGraphs(causal), rows[:10], cache_path)
     before = [whole(block) for block in reader.blocks(range(5))]
-    list(Prefixes(MappedGraphs(causal, 1), rows, cache_path).build())
+    list(Contexts(MappedGraphs(causal, 1), rows, cache_path).build())
     assert all(same_block(one, other) for one, other in zip(reader.blocks(range(5)), before, strict=True))
     assert len(reader.blocks(range(10))) == 10
 
 
 def test_the_lock_is_free_again_after_a_build(causal: Bundle, rows: list[Example], cache_path: Path) -> None:
-    list(Prefixes(MappedGraphs(causal, 1), rows[:3], cache_path).build())
+    list(Contexts(MappedGraphs(causal, 1), rows[:3], cache_path).build())
     with FileLock(f"{cache_path}.lock", timeout=0):
         pass
 
@@ -113,12 +113,12 @@ def test_a_file_that_another_process_makes_at_the_same_moment_is_shared(
     filled: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other process makes the file after this one saw that there is none."""
-    exists, cache_path = Path.exists, filled(LAYOUT, ()).with_name("new.prefixes")
+    exists, cache_path = Path.exists, filled(LAYOUT, ()).with_name("new.contexts")
 
     def late(path: Path, **options: bool) -> bool:
         found = exists(path, **options)
         if path == cache_path and not found:
-            path.write_bytes((path.parent / "train.prefixes").read_bytes())
+            path.write_bytes((path.parent / "train.contexts").read_bytes())
         return found
 
     monkeypatch.setattr(Path, "exists", late)
@@ -129,7 +129,7 @@ def test_entries_of_a_process_that_made_the_file_at_the_same_moment_are_kept(
     filled: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other process writes header and an entry after this one found the file empty; both then go on."""
-    shared = filled(LAYOUT, ()).with_name("new.prefixes")
+    shared = filled(LAYOUT, ()).with_name("new.contexts")
     shared.touch()
     write = CacheFile._write
     others: list[CacheFile] = []

@@ -1,4 +1,4 @@
-"""python scripts/bench prefix_storage [--seeds 64] [--rows 32]: what fewer bits for cached keys and values do.
+"""python scripts/bench context_storage [--seeds 64] [--rows 32]: what fewer bits for cached keys and values do.
 
 For fp32, fp16 and int8: bytes a token; log-probabilities of the untouched model against fp32 storage; projected
 gradients against fp32 storage (correlation over seeds, at the default epsilon); accuracy on the validation rows.
@@ -12,7 +12,7 @@ import numpy as np
 import seedtune
 from lab import smollm2
 from lab.report import command_line, report
-from seedtune.runtime.bundle.objective import PrefixStorage
+from seedtune.runtime.bundle.objective import ContextStorage
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.feeders import open_feeder
@@ -22,7 +22,7 @@ BAR = {
     "correlation with projected gradients of fp32": ">= 0.999",
 }
 
-STORAGES: tuple[PrefixStorage, ...] = ("fp32", "fp16", "int8")
+STORAGES: tuple[ContextStorage, ...] = ("fp32", "fp16", "int8")
 TOKENS_PER_CALL = 512
 
 
@@ -48,13 +48,13 @@ def main() -> None:
             "correlation": correlation,
             "accuracy": accuracy,
         }
-    title = f"Storage of prefixes: SmolLM2-135M, {options.seeds} directions, {options.rows} reviews a probe"
+    title = f"Storage of contexts: SmolLM2-135M, {options.seeds} directions, {options.rows} reviews a probe"
     report(title, rows, result)
 
 
-def measure(storage: PrefixStorage, seeds: int, count: int) -> tuple[int, np.ndarray, np.ndarray, float]:
+def measure(storage: ContextStorage, seeds: int, count: int) -> tuple[int, np.ndarray, np.ndarray, float]:
     """Bytes a token, log-probabilities of the validation rows, projected gradients, accuracy of the validation rows."""
-    with seedtune.open(smollm2.exported(scope="suffix", prefix_storage=storage)) as model:
+    with seedtune.open(smollm2.exported(scope="suffix", context_storage=storage)) as model:
         bundle, state = model.bundle, model.state.values
         result = model.evaluate(smollm2.data()["validation"], rows_per_call=TOKENS_PER_CALL)
     graphs = MappedGraphs(bundle)
@@ -62,7 +62,7 @@ def measure(storage: PrefixStorage, seeds: int, count: int) -> tuple[int, np.nda
     batches = list(feeder.batches(range(count), TOKENS_PER_CALL))
     estimator = TwoSidedSettings().build(graphs)
     gradients = [estimator.measure(state, [seed], batches).projected_gradient.item() for seed in range(seeds)]
-    layout = bundle.manifest.objective.prefix
+    layout = bundle.manifest.objective.context
     assert layout is not None
     assert result.probabilities is not None
     return layout.bytes_per_token, np.log(result.probabilities), np.array(gradients), result.accuracy
