@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from seedtune.runtime.estimators.gradient import GradientSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.kinds import kind_of
 
-EstimatorSettings = TwoSidedSettings
-ESTIMATORS: tuple[type[EstimatorSettings], ...] = (TwoSidedSettings,)
+EstimatorSettings = TwoSidedSettings | GradientSettings
+ESTIMATORS: tuple[type[EstimatorSettings], ...] = (TwoSidedSettings, GradientSettings)
 
 
 def estimator_of(settings: Mapping[str, Any]) -> EstimatorSettings:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -32,6 +32,11 @@ class TwoSidedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     def probes(self) -> int:
         """K, the seeds of a step."""
         return TwoSided.probes
+
+    @property
+    def record(self) -> Literal["probe"]:
+        """What the journal records of a step."""
+        return "probe"
 
     def build(self, graphs: Graphs) -> TwoSided:
         """The estimator over the probe graph."""

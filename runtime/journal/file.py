@@ -11,7 +11,8 @@ from types import TracebackType
 from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
-from seedtune.runtime.journal.format import RESTORE, Header, Journal, Record, decode, encode_header, encode_record
+from seedtune.runtime.journal.format import RESTORE, Header, Journal, decode, encode_header
+from seedtune.runtime.journal.records import GradientRecord, Record, encode_record
 
 
 def read_journal(path: Path) -> Journal:
@@ -65,7 +66,7 @@ class JournalWriter:
             raise SeedTuneError(f"the journal cannot be appended to ({error.strerror})", file=path) from error
         return cls(path, descriptor, journal.checksum, len(journal.records), journal.whole_bytes)
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[Record] | Sequence[GradientRecord]) -> None:
         """Puts the ``records`` of a step on the disk; on return they survive a power cut.
 
         Raises:

@@ -6,16 +6,19 @@
     12      4     length h of the header (uint32)
     16      h     header, UTF-8 JSON, see :class:`Header`
     16+h    4     CRC-32 of everything before it
-    then records of 12 G + 4 bytes, K a step: coefficient [G], loss_plus [G], loss_minus [G] (float32 each), checksum
-    (uint32)
+    then records, K a step, of what the header's ``record`` says:
+      "probe"     12 G + 4 bytes: coefficient [G], loss_plus [G], loss_minus [G] (float32 each), checksum (uint32)
+      "gradient"  44 bytes: loss, learning_rate (float32 each), SHA-256 of the state after the step, checksum (uint32)
 
 A record's checksum is the CRC-32 of what stands before it in the record, started from the checksum before it (the
-first one from the header's), so a record cannot be changed, dropped or moved unnoticed. The seed of record r is not
+first one from the header's), so a record cannot be changed, dropped or moved unnoticed. The seed of probe r is not
 stored: it is ``derive_seed(run_seed, "probe", r)``. A step of which records are missing at the end does not count.
+Probes replay the state; records of gradients only prove it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
 from dataclasses import dataclass
@@ -26,12 +29,12 @@ import numpy.typing as npt
 
 from seedtune.runtime.decoding import decoded
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.journal.records import CHECKSUM, Kind, record_type
 from seedtune.runtime.noise import derive_seed
 
 MAGIC = b"SEEDTUNE"
 VERSION = 2
 PREFIX = struct.Struct("<8sII")
-CHECKSUM = struct.Struct("<I")
 MAX_HEADER_BYTES = 1 << 20
 MAX_GROUPS = 1 << 20
 MAX_RECORDS_PER_STEP = 1 << 16
@@ -44,10 +47,8 @@ MOST = {
 }
 RESTORE = "restore the journal from a copy, or start a new run"
 
-Floats = npt.NDArray[np.float32]
 
-
-class Header(msgspec.Struct, frozen=True):
+class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a journal needs to be replayed, and the settings it came from (names and values as in run.json).
 
     Attributes:
@@ -57,6 +58,7 @@ class Header(msgspec.Struct, frozen=True):
         records_per_step: K.
         bundle_sha256: of the manifest.
         settings: of the run, flat.
+        record: what a record holds; left out of the file where it is a probe.
     """
 
     run_seed: int
@@ -65,15 +67,7 @@ class Header(msgspec.Struct, frozen=True):
     records_per_step: int
     bundle_sha256: str
     settings: dict[str, int | float | str | None]
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """One probe of a step: float32 arrays over the G groups."""
-
-    coefficient: Floats
-    loss_plus: Floats
-    loss_minus: Floats
+    record: Kind = "probe"
 
 
 @dataclass(frozen=True)
@@ -83,16 +77,28 @@ class Journal:
     Attributes:
         header: its header.
         records: [R] of `record_type`, R a multiple of K.
-        checksum: of the last record, or of the header.
+        start_checksum: of the header.
         whole_bytes: length of the file up to the last whole step.
         torn_bytes: bytes of a step that a kill cut short.
     """
 
     header: Header
     records: npt.NDArray[np.void]
-    checksum: int
+    start_checksum: int
     whole_bytes: int
     torn_bytes: int
+
+    @property
+    def checksum(self) -> int:
+        """Of the last record, or of the header."""
+        return int(self.records["checksum"][-1]) if len(self.records) else self.start_checksum
+
+    def until(self, steps: int) -> Journal:
+        """As it was after ``steps`` steps; what came behind them counts as torn."""
+        count = steps * self.header.records_per_step
+        dropped = self.records[count:].nbytes
+        whole, torn = self.whole_bytes - dropped, self.torn_bytes + dropped
+        return dataclasses.replace(self, records=self.records[:count], whole_bytes=whole, torn_bytes=torn)
 
     @property
     def steps(self) -> int:
@@ -109,12 +115,6 @@ class Journal:
         return self.records[first : first + self.header.records_per_step]
 
 
-def record_type(groups: int) -> np.dtype[np.void]:
-    """The type of a record of ``groups`` groups."""
-    numbers = [(name, "<f4", (groups,)) for name in ("coefficient", "loss_plus", "loss_minus")]
-    return np.dtype([*numbers, ("checksum", "<u4")])
-
-
 def probe_seed(run_seed: int, record: int) -> int:
     """The noise seed of record ``record`` (0-based, over all steps)."""
     return derive_seed(run_seed, "probe", record)
@@ -125,13 +125,6 @@ def encode_header(header: Header) -> bytes:
     text = msgspec.json.encode(header)
     body = PREFIX.pack(MAGIC, VERSION, len(text)) + text
     return body + CHECKSUM.pack(zlib.crc32(body))
-
-
-def encode_record(record: Record, previous: int) -> tuple[bytes, int]:
-    """The bytes of ``record`` and their checksum, chained to ``previous``."""
-    payload = np.concatenate([record.coefficient, record.loss_plus, record.loss_minus]).astype("<f4").tobytes()
-    checksum = zlib.crc32(payload, previous)
-    return payload + CHECKSUM.pack(checksum), checksum
 
 
 def decode(raw: bytes, path: str) -> Journal:
@@ -189,9 +182,10 @@ def decode(raw: bytes, path: str) -> Journal:
 
 
 def _records(raw: bytes, start: int, checksum: int, header: Header, path: str) -> Journal:
-    kind = record_type(header.groups)
+    kind = record_type(header.groups, header.record)
     count = (len(raw) - start) // (kind.itemsize * header.records_per_step) * header.records_per_step
     records = np.frombuffer(raw, kind, count, start)
+    of_header = checksum
     for index, stored in enumerate(records["checksum"].tolist()):
         offset = start + index * kind.itemsize
         checksum = zlib.crc32(raw[offset : offset + kind.itemsize - CHECKSUM.size], checksum)
@@ -204,4 +198,4 @@ def _records(raw: bytes, start: int, checksum: int, header: Header, path: str) -
                 remedy="restore the journal from a copy; the records before it are intact",
             )
     whole = start + count * kind.itemsize
-    return Journal(header, records, checksum, whole, len(raw) - whole)
+    return Journal(header, records, of_header, whole, len(raw) - whole)

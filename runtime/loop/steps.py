@@ -6,50 +6,32 @@ step. K is the number of probes a step, G the number of groups: one state for al
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.batches.types import Batch, Feeder, Work
-from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.estimators.protocol import Estimate, Estimator, Floats
 from seedtune.runtime.graphs.state import State
-from seedtune.runtime.journal.format import Record, probe_seed
+from seedtune.runtime.journal.format import probe_seed
+from seedtune.runtime.journal.records import Record
+from seedtune.runtime.loop.taken import Clock, Counted, DivergedError, StepTaken
 from seedtune.runtime.optimizers.protocol import Optimizer
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What one step did.
+@dataclass(frozen=True, kw_only=True)
+class Taken(StepTaken):
+    """What one step along noise did.
 
     Attributes:
-        step: from 1.
         estimate: of K probes in G groups.
         coefficients: [K, G] float32.
-        learning_rate: the scheduled one.
-        work: what was computed for one side.
-        encode_ms: making batches.
-        probe_ms: running the graph.
-        journal_ms: recording.
-        update_ms: moving the state.
     """
 
-    step: int
     estimate: Estimate
     coefficients: Floats
-    learning_rate: float
-    work: Work
-    encode_ms: float
-    probe_ms: float
-    journal_ms: float
-    update_ms: float
-
-
-class DivergedError(SeedTuneError):
-    """The loss of a step is not finite. The state and the journal end with the step before."""
 
 
 def tune(
@@ -86,8 +68,8 @@ def tune(
         DivergedError: a loss is not finite.
     """
     for step in range(first_step, steps):
-        clock = _Clock()
-        batches = _Counted(feeder.batches(rows_of(step), limit))
+        clock = Clock()
+        batches = Counted(feeder.batches(rows_of(step), limit))
         seeds = [probe_seed(run_seed, step * estimator.probes + k) for k in range(estimator.probes)]
         estimate = estimator.measure(state.values, seeds, batches)
         probe_ms = clock.lap() - batches.encode_ms
@@ -121,35 +103,3 @@ def _require_finite(estimate: Estimate, step: int, rate: float) -> None:
         rule="both losses of a step are finite",
         remedy="start a new run with a smaller --learning-rate (a tenth, say); the state before this step is kept",
     )
-
-
-class _Clock:
-    """Milliseconds since the last lap."""
-
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-
-    def lap(self) -> float:
-        now = time.perf_counter()
-        passed, self._last = now - self._last, now
-        return passed * 1e3
-
-
-class _Counted:
-    """Passes batches on one at a time, as memory wants it, and counts their work and the time they took to make."""
-
-    def __init__(self, batches: Iterator[Batch]) -> None:
-        self._batches = batches
-        self.work = Work()
-        self.encode_ms = 0.0
-
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            clock = _Clock()
-            batch = next(self._batches, None)
-            self.encode_ms += clock.lap()
-            if batch is None:
-                return
-            self.work += batch.work
-            yield batch
-            del batch

@@ -14,6 +14,7 @@ from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.journal.format import Header, Journal
+from seedtune.runtime.model.kept_states import KeptStates
 from seedtune.runtime.optimizers.settings import optimizer_of
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
@@ -28,16 +29,26 @@ from seedtune.runtime.telemetry.steplog import read_json_lines
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a folder stands for: ``journal`` up to ``step`` over ``bundle``; no journal and 0 for a bare bundle."""
+    """What a folder stands for: ``journal`` of ``run`` up to ``step`` over ``bundle``; a bare bundle has neither."""
 
     bundle: Bundle
     journal: Journal | None = None
     step: int = 0
+    run: Path | None = None
 
     @functools.cached_property
     def state(self) -> State:
-        """The state, replayed when it is first asked for."""
-        return new_state(self.bundle) if self.journal is None else replayed(self.bundle, self.journal, self.step)
+        """The state, replayed when it is first asked for, or read where a journal cannot be replayed."""
+        if self.journal is None:
+            return new_state(self.bundle)
+        if self.journal.header.record == "probe":
+            return replayed(self.bundle, self.journal, self.step)
+        state = new_state(self.bundle)
+        if not self.step:
+            return state
+        assert self.run is not None
+        state.values[:], *_ = KeptStates(self.run, len(state.values)).read(self.step, self.journal)
+        return state
 
 
 def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = None) -> Tuned:
@@ -71,7 +82,10 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
     description = read_description(path)
     opened = _bundle_of(path, description, bundle)
     journal = journal_of(path, description, opened)
-    chosen = best_step(path, journal.steps) if step is None else step
+    last = journal.steps
+    if journal.header.record == "gradient":
+        last = max((kept for kept in KeptStates(path, 0).steps() if kept <= last), default=0)
+    chosen = best_step(path, last) if step is None else step
     if not 0 <= chosen <= journal.steps:
         raise SeedTuneError(
             "the run has no such step",
@@ -80,7 +94,7 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
             rule=f"0 to {journal.steps}",
             remedy="choose another",
         )
-    return Tuned(opened, journal, chosen)
+    return Tuned(opened, journal, chosen, path)
 
 
 def _bundle_of(path: Path, description: RunDescription, moved_to: Path | None) -> Bundle:
@@ -136,13 +150,15 @@ def header_of(settings: dict[str, int | float | str], bundle: Bundle) -> Header:
         raise SeedTuneError(
             "the settings have no seed", value=seed, rule="a whole number", remedy="restore the file from a copy"
         )
+    estimator = estimator_of(settings)
     return Header(
         run_seed=seed,
         state_parameters=bundle.manifest.state.parameters,
         groups=1,
-        records_per_step=estimator_of(settings).probes,
+        records_per_step=estimator.probes,
         bundle_sha256=bundle.sha256,
         settings=dict(settings),
+        record=estimator.record,
     )
 
 

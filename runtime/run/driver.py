@@ -8,18 +8,16 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.estimators.protocol import Estimator
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.journal.file import JournalWriter
-from seedtune.runtime.loop.sampler import Sampler
-from seedtune.runtime.loop.steps import DivergedError, Taken, tune
-from seedtune.runtime.optimizers.protocol import Optimizer
+from seedtune.runtime.loop.taken import DivergedError
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.held_out import HeldOut
-from seedtune.runtime.run.listeners.outcome import Outcome
+from seedtune.runtime.run.listeners.outcome import Outcome, best_of
 from seedtune.runtime.run.listeners.slow_storage import SlowStorage
 from seedtune.runtime.run.listeners.step_log import StepLog
+from seedtune.runtime.run.methods.protocol import Method
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.step_record import step_record
 from seedtune.runtime.telemetry.events import Event, Finished, Listener, Notice, Step
@@ -40,8 +38,7 @@ class Run:
     settings: Settings
     feeder: Feeder
     held_out: HeldOut | None
-    estimator: Estimator
-    optimizer: Optimizer
+    method: Method
     state: State
     journal: JournalWriter
     first_step: int
@@ -69,7 +66,7 @@ class Run:
             done, interrupted = self.first_step, True
             try:
                 yield from self._evaluation(done)
-                for taken in self._steps():
+                for taken in self.method.steps(self.settings, self.feeder, self.journal, self.first_step):
                     done = taken.step
                     event = Step(step_record(taken, self._seconds, self.peak.peak))
                     for listener in listeners:
@@ -88,22 +85,15 @@ class Run:
             result = self._conclude(done, interrupted)
         yield Finished(result)
 
-    def _steps(self) -> Iterator[Taken]:
-        return tune(
-            estimator=self.estimator,
-            optimizer=self.optimizer,
-            rows_of=Sampler(self.settings.seed, len(self.feeder), self.settings.batch_size).indices,
-            feeder=self.feeder,
-            state=self.state,
-            record=self.journal.append,
-            run_seed=self.settings.seed,
-            first_step=self.first_step,
-            steps=self.settings.steps,
-            limit=self.settings.tokens_per_call,
-        )
-
     def _evaluation(self, step: int) -> Iterator[Event]:
+        if step % self.settings.eval_every == 0:
+            # Before it is evaluated: whoever reads the evaluation finds the state.
+            self._keep(step)
         return self.held_out.at_step(step, self.state) if self.held_out else iter(())
+
+    def _keep(self, step: int) -> None:
+        best = best_of(self.held_out.records) if self.held_out else None
+        self.method.keep(step, best.step if best else None)
 
     @property
     def _seconds(self) -> float:
@@ -111,6 +101,7 @@ class Run:
         return self.outcome.seconds_before + time.monotonic() - self.started
 
     def _conclude(self, done: int, interrupted: bool) -> RunResult:
+        self._keep(done)
         result = self.outcome.result(
             steps=done,
             evaluations=self.held_out.records if self.held_out else (),

@@ -162,7 +162,7 @@ def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:
     for part in (name for name in PARTS if hasattr(settings, name)):
         before = getattr(settings, part)
         kind = _kind(part, given.pop(part, word_of(type(before))))
-        kept = {name: getattr(before, name) for name in kind.__struct_fields__ if hasattr(before, name)}
+        kept = {name: value for name, value in _unlike_default(before).items() if name in kind.__struct_fields__}
         fields = {name: given.pop(name) for name in kind.__struct_fields__ if name in given}
         changes[part] = kind(**(kept | fields))
     for name in given:
@@ -176,6 +176,13 @@ def chosen(settings: Struct, options: Mapping[str, Any]) -> Struct:
                 remedy=f"add --{part} {known[name].of[0].replace('_', '-')}, or leave {known[name].flag} out",
             )
     return msgspec.structs.replace(settings, **changes, **given)
+
+
+def _unlike_default(part: msgspec.Struct) -> dict[str, Any]:
+    """What another kind takes over: a learning rate that nobody chose is no learning rate of another optimizer."""
+    default = type(part)()
+    values = {name: getattr(part, name) for name in part.__struct_fields__}
+    return {name: value for name, value in values.items() if value != getattr(default, name)}
 
 
 def check_each(settings: msgspec.Struct, options: Mapping[str, Any]) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.estimators.protocol import Estimator
-from seedtune.runtime.graphs.state import State
+from seedtune.runtime.files import write_durably
 from seedtune.runtime.journal.file import JournalWriter
-from seedtune.runtime.journal.format import Journal
 from seedtune.runtime.model.splits import Split
 from seedtune.runtime.model.tuned import journal_of
-from seedtune.runtime.optimizers.protocol import Optimizer, OtherStepError
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.listeners.outcome import Outcome
+from seedtune.runtime.run.methods.protocol import Method
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.records import RunDescription, StepRecord
 from seedtune.runtime.telemetry.steplog import read_json_lines
@@ -48,39 +48,18 @@ def require_same_run(
 
 
 def resume_journal(
-    folder: RunFolder,
-    description: RunDescription,
-    bundle: Bundle,
-    estimator: Estimator,
-    optimizer: Optimizer,
-    state: State,
+    folder: RunFolder, description: RunDescription, bundle: Bundle, method: Method
 ) -> tuple[JournalWriter, int, Outcome]:
-    """The journal to append to, the steps already made, and what they came to; ``state`` then holds them.
+    """The journal to append to, the steps already made, and what they came to; the state of ``method`` has them.
 
     Raises:
         SeedTuneError: the journal is damaged, belongs to another run, or was not written by these settings.
     """
-    journal = journal_of(folder.path, description, bundle)
-    _catch_up(optimizer, estimator, journal, folder.path)
-    optimizer.move(state, journal.seeds(), journal.records["coefficient"])
+    journal = method.catch_up(journal_of(folder.path, description, bundle), folder.path)
     # The step log is telemetry: a run can be resumed without it.
     logged = read_json_lines(folder.steps, StepRecord) if folder.steps.exists() else []
-    outcome = Outcome([record for record in logged if record.step <= journal.steps])
-    return JournalWriter.resume(folder.journal, journal), journal.steps, outcome
-
-
-def _catch_up(optimizer: Optimizer, estimator: Estimator, journal: Journal, folder: Path) -> None:
-    """Shows ``optimizer`` the recorded steps; it checks that it would take them again."""
-    for step in range(journal.steps):
-        records = journal.of_step(step)
-        estimate = estimator.estimate_from(records["loss_plus"], records["loss_minus"])
-        try:
-            optimizer.see(step, estimate, records["coefficient"])
-        except OtherStepError as error:
-            raise SeedTuneError(
-                f"step {step + 1} of the journal was not taken by these settings",
-                file=folder,
-                value=error.found.tolist(),
-                rule=f"coefficient {error.expected.tolist()}",
-                remedy="resume with the version of seedtune that began the run, or start a new run",
-            ) from error
+    made = [record for record in logged if record.step <= journal.steps]
+    if len(made) < len(logged):
+        # These steps will be made again.
+        write_durably(folder.steps, b"".join(msgspec.json.encode(record) + b"\n" for record in made))
+    return JournalWriter.resume(folder.journal, journal), journal.steps, Outcome(made)

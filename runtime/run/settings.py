@@ -14,17 +14,24 @@ import msgspec
 from msgspec import Meta
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.estimators.gradient import GradientSettings
 from seedtune.runtime.estimators.settings import EstimatorSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.kinds import part_of
 from seedtune.runtime.model.model import ROWS_PER_CALL
+from seedtune.runtime.optimizers.adamw import AdamWSettings
 from seedtune.runtime.optimizers.normalised import NormalisedSettings
-from seedtune.runtime.optimizers.settings import OptimizerSettings
-from seedtune.runtime.run.options import PARTS, check, chosen
+from seedtune.runtime.optimizers.settings import OF_PROBES, OptimizerSettings
+from seedtune.runtime.run.options import PARTS, check, chosen, plain_name, word_of
 
 MAX_SEED = 2**32 - 1
 # Examples a step with scope "all", where each costs so much time that more do not pay.
 BATCH_SIZE_OF_WHOLE_ROWS = 32
+# Estimator -> the optimizers that its measurements are for, the default first.
+FITTING: dict[type[EstimatorSettings], tuple[type[OptimizerSettings], ...]] = {
+    TwoSidedSettings: OF_PROBES,
+    GradientSettings: (AdamWSettings,),
+}
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +59,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def check(self) -> None:
         """Raises SeedTuneError for a value that no run can have."""
         check(self)
+        fitting = FITTING[type(self.estimator)]
+        if not isinstance(self.optimizer, fitting):
+            raise SeedTuneError(
+                "this optimizer does not go with this estimator",
+                value=f"--estimator {word_of(type(self.estimator))} --optimizer {word_of(type(self.optimizer))}",
+                rule=f"--optimizer {' or '.join(map(word_of, fitting))}",
+                remedy="leave --optimizer out",
+            )
 
     def changed(self, options: Mapping[str, Any]) -> Settings:
         """These settings, and ``options`` instead of some of them.
@@ -63,9 +78,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             SeedTuneError: an option that there is not, that another kind of optimizer or estimator has, or that is out
                 of range.
         """
-        settings = chosen(self, options)
+        settings = chosen(self, self._with_fitting_optimizer(options))
         settings.check()
         return settings
+
+    def _with_fitting_optimizer(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Whoever names an estimator alone gets an optimizer that goes with it."""
+        named = {plain_name(name): value for name, value in options.items()}
+        if "estimator" not in named or "optimizer" in named:
+            return options
+        kind = type(chosen(self, {"estimator": named["estimator"]}).estimator)
+        if isinstance(self.optimizer, FITTING[kind]):
+            return options
+        return {**options, "optimizer": word_of(FITTING[kind][0])}
 
     def as_dict(self) -> dict[str, int | float | str]:
         """Name -> value, flat, as in run.json and the journal's header: ``steps``, ``optimizer.kind``, ..."""

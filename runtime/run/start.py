@@ -18,13 +18,14 @@ from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions, opening_feede
 from seedtune.runtime.model.limit import limit_memory
 from seedtune.runtime.model.splits import Split, notices_of
 from seedtune.runtime.model.tuned import header_of, new_state
-from seedtune.runtime.run.choose_batch import MANY, batch_size_of
+from seedtune.runtime.run.choose_batch import MANY
 from seedtune.runtime.run.data import load_data
 from seedtune.runtime.run.description import describe_run
 from seedtune.runtime.run.driver import Run
 from seedtune.runtime.run.folder import RunFolder, recorded_settings
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.listeners.outcome import Outcome
+from seedtune.runtime.run.methods.choice import method_of
 from seedtune.runtime.run.resume import require_same_run, resume_journal
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
 from seedtune.runtime.telemetry.events import Event, Notice, Prepared
@@ -97,12 +98,12 @@ def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: 
     if held_out:
         held_out_feeder = yield from opening_feeder(graphs, held_out.examples, name="eval", cache=cache)
         kept = HeldOut(folder, graphs, held_out, held_out_feeder, settings)
-    estimator, optimizer = settings.estimator.build(graphs), settings.optimizer.build(settings.steps)
     state = new_state(request.bundle)
+    method = method_of(settings, graphs, state, folder.path)
     if description:
-        journal, first_step, outcome = resume_journal(folder, description, request.bundle, estimator, optimizer, state)
+        journal, first_step, outcome = resume_journal(folder, description, request.bundle, method)
     else:
-        size = yield from batch_size_of(settings, request.bundle.manifest, estimator, feeder)
+        size = yield from method.batch_size(settings, feeder)
         settings = msgspec.structs.replace(settings, batch_size=size)
         folder.write_description(describe_run(request.bundle, settings, train, held_out))
         journal = JournalWriter.create(folder.journal, header_of(settings.as_dict(), request.bundle))
@@ -113,8 +114,7 @@ def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: 
         settings=settings,
         feeder=feeder,
         held_out=kept,
-        estimator=estimator,
-        optimizer=optimizer,
+        method=method,
         state=state,
         journal=journal,
         first_step=first_step,

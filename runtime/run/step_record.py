@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from seedtune.runtime.loop.descent import Descended
 from seedtune.runtime.loop.steps import Taken
+from seedtune.runtime.loop.taken import StepTaken
 from seedtune.runtime.telemetry.memory import MemorySample, read_memory
 from seedtune.runtime.telemetry.records import StepRecord
 
 
-def step_record(taken: Taken, elapsed_seconds: float, peak: MemorySample) -> StepRecord:
+def step_record(taken: StepTaken, elapsed_seconds: float, peak: MemorySample) -> StepRecord:
     """The record of ``taken``; what is many numbers in a step of several probes or groups stands as their mean.
 
     Args:
@@ -17,20 +19,13 @@ def step_record(taken: Taken, elapsed_seconds: float, peak: MemorySample) -> Ste
         elapsed_seconds: since the run began.
         peak: the most that the process has held.
     """
-    memory, estimate, work = read_memory(), taken.estimate, taken.work
-    plus, minus, gradient, coefficient = (
-        float(np.mean(values))
-        for values in (estimate.loss_plus, estimate.loss_minus, estimate.projected_gradient, taken.coefficients)
-    )
+    memory, work = read_memory(), taken.work
+    sides = 2 if isinstance(taken, Taken) else 1
     return StepRecord(
         step=taken.step,
-        loss=estimate.loss,
-        loss_plus=plus,
-        loss_minus=minus,
-        projected_gradient=gradient,
-        coefficient=coefficient,
+        **_measured(taken),
         learning_rate=taken.learning_rate,
-        rows=2 * work.computed,
+        rows=sides * work.computed,
         tokens=work.computed - work.padding,
         padding_tokens=work.padding,
         encode_ms=taken.encode_ms,
@@ -47,3 +42,21 @@ def step_record(taken: Taken, elapsed_seconds: float, peak: MemorySample) -> Ste
         vm_hwm_bytes=memory.vm_hwm_bytes,
         rss_anon_peak_bytes=peak.rss_anon_bytes,
     )
+
+
+def _measured(taken: StepTaken) -> dict[str, float]:
+    """What the step found, named as in a record."""
+    match taken:
+        case Taken():
+            estimate = taken.estimate
+            return {
+                "loss": estimate.loss,
+                "loss_plus": float(np.mean(estimate.loss_plus)),
+                "loss_minus": float(np.mean(estimate.loss_minus)),
+                "projected_gradient": float(np.mean(estimate.projected_gradient)),
+                "coefficient": float(np.mean(taken.coefficients)),
+            }
+        case Descended():
+            return {"loss": taken.loss, "gradient_norm": taken.gradient_norm}
+        case _:
+            raise TypeError(f"no kind of step: {taken!r}")

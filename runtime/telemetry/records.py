@@ -34,9 +34,10 @@ RESULT_FILE = "result.json"
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One step: a probe, an update, a journal entry.
+    """One step: a probe or a gradient, an update, a journal entry.
 
-    ``loss`` is the mean of both sides in nats; ``rows`` counts token rows, both sides and padding included
+    ``loss`` is in nats, of a probe the mean of both sides; ``loss_plus`` to ``coefficient`` are of a probe,
+    ``gradient_norm`` of a gradient; ``rows`` counts token rows, both sides and padding included
     (what decides time and memory); ``tokens`` the tokens of the examples, ``padding_tokens`` what fills up the
     shorter ones, one side each; ``context_tokens`` are those whose keys and values came from a cache instead, without
     the ``context_padding_tokens`` beside them; ``elapsed_seconds`` runs since the run began.
@@ -44,10 +45,6 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     step: int
     loss: float | None
-    loss_plus: float | None
-    loss_minus: float | None
-    projected_gradient: float | None
-    coefficient: float | None
     learning_rate: float
     rows: int
     tokens: int
@@ -58,6 +55,11 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     journal_ms: float
     total_ms: float
     elapsed_seconds: float
+    loss_plus: float | None = None
+    loss_minus: float | None = None
+    projected_gradient: float | None = None
+    coefficient: float | None = None
+    gradient_norm: float | None = None
     context_tokens: int = 0
     context_padding_tokens: int = 0
     vm_rss_bytes: int | None = None

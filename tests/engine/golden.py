@@ -20,7 +20,8 @@ from seedtune.runtime.bundle.manifest import StateLayout, Target
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import JournalWriter, read_journal
-from seedtune.runtime.journal.format import Header, Record
+from seedtune.runtime.journal.format import Header
+from seedtune.runtime.journal.records import Record
 from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.noise import derive_seed, noise_words, permutation, rademacher
 from seedtune.runtime.run.settings import Settings

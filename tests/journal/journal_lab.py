@@ -8,7 +8,8 @@ import zlib
 
 import numpy as np
 
-from seedtune.runtime.journal.format import Header, Record
+from seedtune.runtime.journal.format import Header
+from seedtune.runtime.journal.records import Record
 
 HEADER = Header(7, 64, 1, 1, "ab" * 32, {"steps": 5, "optimizer.learning_rate": 0.02, "optimizer.kind": "normalised"})
 

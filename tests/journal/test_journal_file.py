@@ -70,7 +70,7 @@ import resource, signal, sys
 from pathlib import Path
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import JournalWriter, read_journal
-from seedtune.runtime.journal.format import Record
+from seedtune.runtime.journal.records import Record
 import numpy as np
 def a(coefficient, loss_plus, loss_minus):
     return [Record(*(np.array([value], np.float32) for value in (coefficient, loss_plus, loss_minus)))]
@@ -106,7 +106,7 @@ import resource, signal
 from pathlib import Path
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import JournalWriter, read_journal
-from seedtune.runtime.journal.format import Record
+from seedtune.runtime.journal.records import Record
 import numpy as np
 def a(coefficient, loss_plus, loss_minus):
     return [Record(*(np.array([value], np.float32) for value in (coefficient, loss_plus, loss_minus)))]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from seedtune.runtime.batches.types import Batch, Work
 from seedtune.runtime.estimators.protocol import Estimate
 from seedtune.runtime.graphs.state import State
-from seedtune.runtime.journal.format import Record
+from seedtune.runtime.journal.records import Record
 from seedtune.runtime.loop.steps import Taken, tune
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.optimizers.normalised import Normalised

@@ -10,8 +10,8 @@ from loop_lab import PARAMETERS, RUN_SEED, NumpyState, Parabola, begun, bits, lo
 
 from seedtune.runtime.batches.types import Batch
 from seedtune.runtime.estimators.protocol import Estimate
-from seedtune.runtime.journal.format import Record
-from seedtune.runtime.loop.steps import DivergedError
+from seedtune.runtime.journal.records import Record
+from seedtune.runtime.loop.taken import DivergedError
 from seedtune.runtime.noise import derive_seed, rademacher
 
 

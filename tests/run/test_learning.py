@@ -13,7 +13,7 @@ from run_lab import Tune, journal_bytes, losses_and_accuracy
 
 from seedtune.runtime.estimators.protocol import Estimate
 from seedtune.runtime.journal.file import read_journal
-from seedtune.runtime.loop.steps import DivergedError
+from seedtune.runtime.loop.taken import DivergedError
 from seedtune.runtime.model.tuned import open_tuned
 
 

@@ -81,7 +81,7 @@ def test_a_journal_with_the_steps_of_another_optimizer_is_not_gone_on_with(
 ) -> None:
     """Settings and header say momentum, in agreement, and the steps were taken without."""
     from seedtune.runtime.journal.file import JournalWriter
-    from seedtune.runtime.journal.format import Record
+    from seedtune.runtime.journal.records import Record
 
     tune_tiny(tmp_path / "plain", stop=stop_when(3))
     tune_tiny(tmp_path / "run", stop=stop_when(3), **MOMENTUM)

@@ -12,7 +12,7 @@ from run_lab import Killed, Tune, journal_bytes, lines
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import read_journal
-from seedtune.runtime.journal.format import Record
+from seedtune.runtime.journal.records import Record
 
 
 @pytest.mark.parametrize("done", [1, 3, 7])

@@ -17,7 +17,7 @@ from fuzz.target import ODD, Files, Target, WrongError, plain_json, require_equa
 from fuzz.trees import mutated_tree
 from fuzz.values import RAW_JSON, encoded, to_json
 from seedtune.runtime.journal.file import JournalWriter, read_journal
-from seedtune.runtime.journal.format import Record
+from seedtune.runtime.journal.records import Record
 
 FILE = "journal.bin"
 SETTINGS = {

@@ -1,0 +1,1 @@
+"""How a run finds its steps: along noise, or along exact gradients."""

@@ -1,0 +1,53 @@
+"""What a run asks of the way it finds its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from seedtune.runtime.batches.types import Feeder
+from seedtune.runtime.journal.file import JournalWriter
+from seedtune.runtime.journal.format import Journal
+from seedtune.runtime.loop.taken import StepTaken
+from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.telemetry.events import ChoosingBatchSize, Notice
+
+
+class Method(Protocol):
+    """Makes steps that move one state."""
+
+    def batch_size(self, settings: Settings, feeder: Feeder) -> Generator[ChoosingBatchSize | Notice, None, int]:
+        """The rows of a step where ``settings`` leave them open."""
+        ...
+
+    def catch_up(self, journal: Journal, run: Path) -> Journal:
+        """Brings the state to where a run stopped that is to go on.
+
+        Args:
+            journal: of the run.
+            run: its folder.
+
+        Returns:
+            ``journal`` as far as the state has it.
+
+        Raises:
+            SeedTuneError: the recorded steps are not those that these settings make, or the state was not kept.
+        """
+        ...
+
+    def steps(self, settings: Settings, feeder: Feeder, journal: JournalWriter, first_step: int) -> Iterator[StepTaken]:
+        """Makes and records the steps from ``first_step`` (0-based) to the last of ``settings``, one per iteration.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        ...
+
+    def keep(self, step: int, best: int | None) -> None:
+        """Keeps the state after ``step`` steps, and that of the step ``best``, if the journal is not enough.
+
+        Raises:
+            SeedTuneError: a file cannot be written.
+        """
+        ...

@@ -1,0 +1,81 @@
+"""Named float32 vectors in a safetensors file (github.com/huggingface/safetensors, "Format"), for states of a run.
+
+Written and read here rather than by the library of that name, which the runtime does without; any reader of the format
+opens them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from seedtune.runtime.decoding import decoded, read_plain_file
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.files import write_durably
+
+Floats = npt.NDArray[np.float32]
+ALIGNMENT = 8
+RESTORE = "restore the file from a copy"
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    dtype: str
+    shape: list[int]
+    data_offsets: list[int]
+
+
+def write_vectors(path: Path, vectors: Mapping[str, Floats]) -> None:
+    """Puts ``vectors``, one-dimensional float32 each, durably into the file ``path``.
+
+    Raises:
+        SeedTuneError: the file cannot be written.
+    """
+    header: dict[str, object] = {}
+    data = b""
+    for name, values in vectors.items():
+        raw = values.astype("<f4").tobytes()
+        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    write_durably(path, len(text).to_bytes(8, "little") + text + data)
+
+
+def read_vectors(path: Path, names: Sequence[str], length: int) -> dict[str, Floats]:
+    """The vectors ``names`` of the file ``path``, [length] float32 each.
+
+    Raises:
+        SeedTuneError: the file is missing or damaged, or holds others.
+    """
+    what = "the vectors of a state"
+    raw = read_plain_file(path, what, RESTORE)
+    start = 8 + int.from_bytes(raw[:8], "little")
+    rule = f"a safetensors file with {', '.join(names)}, {length:,} float32 numbers each"
+    if not 8 < start <= len(raw):
+        raise _damaged(path, f"a header of {start - 8:,} bytes in {len(raw):,}", rule)
+    header = decoded(raw[8:start], dict[str, _Entry], path, f"{what} cannot be read", rule, RESTORE)
+    found: dict[str, Floats] = {}
+    for name in names:
+        entry = header.get(name)
+        if entry is None or entry.dtype != "F32" or entry.shape != [length] or len(entry.data_offsets) != 2:
+            raise _damaged(path, f"{name}: {entry and (entry.dtype, entry.shape)}", rule)
+        first, last = (start + offset for offset in entry.data_offsets)
+        if last - first != 4 * length or not start <= first <= last <= len(raw):
+            raise _damaged(path, f"{name} at {entry.data_offsets}", rule)
+        found[name] = np.frombuffer(raw, "<f4", length, first).astype(np.float32)
+    return found
+
+
+def sha256_of_vector(values: Floats) -> bytes:
+    """SHA-256 of the little-endian float32 bytes, 32 bytes."""
+    return hashlib.sha256(values.astype("<f4", copy=False).tobytes()).digest()
+
+
+def _damaged(path: Path, value: object, rule: str) -> SeedTuneError:
+    return SeedTuneError("the file does not hold what it should", file=path, value=value, rule=rule, remedy=RESTORE)
