@@ -37,7 +37,7 @@ from seedtune.runtime.bundle.manifest import (
     describe,
     encode_manifest,
 )
-from seedtune.runtime.bundle.objective import CONTEXT_GRAPH, GRAPHS, ContextStorage, LanguageModel
+from seedtune.runtime.bundle.objective import CONTEXT_GRAPH, GRADIENT_GRAPH, GRAPHS, ContextStorage, LanguageModel
 from seedtune.runtime.bundle.stage_plan import STAGES, encode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
@@ -47,7 +47,7 @@ from seedtune.runtime.task.structure import Scope
 from seedtune.runtime.task.template import has_fixed_end
 
 Phase = Callable[[str], None]
-FILES = GRAPHS | CONTEXT_GRAPH
+FILES = GRAPHS | CONTEXT_GRAPH | GRADIENT_GRAPH
 
 
 def export_bundle(
@@ -84,7 +84,7 @@ def export_bundle(
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
-        notice: told why a scope of None became "all", and of tokens that the embedding lacks.
+        notice: told why a scope of None became "all", why there is no gradient, and of tokens that the embedding lacks.
 
     Raises:
         SeedTuneError: anything the user can put right; ``out`` is then as it was.
@@ -98,7 +98,7 @@ def export_bundle(
     phase("tracing the model")
     model = trace_model(opened.checkpoint, opened.task, reach, context_storage, targets, rank, adapter_seed, notice)
     phase("building the graphs")
-    built = build_graphs(model, opened.task.label_word_ids, storage)
+    built = build_graphs(model, opened.task.label_word_ids, storage, notice)
     with staged(place) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, folder / WEIGHTS]):
         phase("writing the weights")
         manifest = store_bundle(folder, opened, model, built, storage)

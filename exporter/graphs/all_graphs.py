@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,16 +10,18 @@ import onnx_ir as ir
 
 from seedtune.exporter.graphs.context import build_context
 from seedtune.exporter.graphs.evaluate import build_eval
+from seedtune.exporter.graphs.gradient import build_gradient
 from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.scope import pair_shape
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
+from seedtune.exporter.passes.gradient.backward import NoRule
 from seedtune.exporter.passes.storage import store
 from seedtune.exporter.stages.build import build_stages
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.trace.traced_model import TracedModel, head_parameters
 from seedtune.runtime.bundle.manifest import Storage
-from seedtune.runtime.bundle.stage_plan import StagePlan
+from seedtune.runtime.bundle.stage_plan import UNSTAGED, StagePlan
 from seedtune.runtime.errors import SeedTuneError
 
 # Buffers up to this size stay inside the graph file; larger ones go to the weights file.
@@ -46,13 +49,16 @@ class Built:
     buffers: dict[str, np.ndarray]
 
 
-def build_graphs(model: TracedModel, words: tuple[int, ...], storage: Storage) -> Built:
+def build_graphs(
+    model: TracedModel, words: tuple[int, ...], storage: Storage, notice: Callable[[str], None] = lambda _text: None
+) -> Built:
     """Builds every graph of the bundle.
 
     Args:
         model: as traced.
         words: the token ids of the label words, [L]; none for a completion task.
         storage: how matrices are stored.
+        notice: told which operator is in the way where there can be no gradient graph.
 
     Raises:
         SeedTuneError: the head is of a kind that cannot be cut to label words, or ONNX Runtime cannot run a graph.
@@ -61,23 +67,29 @@ def build_graphs(model: TracedModel, words: tuple[int, ...], storage: Storage) -
     graphs = {"probe": build_probe(traced, layout, words), "eval": build_eval(traced, layout, words)}
     if traced.context is not None:
         graphs["context"] = build_context(traced)
+        try:
+            graphs["gradient"] = build_gradient(traced, layout, words)
+        except NoRule as error:
+            notice(f"no gradient graph: {error} between the state and the loss cannot be differentiated")
     buffers = _lift_large_buffers(graphs)
     # Every A stays float32: it is small, and what a state means must not depend on the storage.
     # Buffers stay as they are too: a rotary table is no weight.
     keep = {target.lora_a for target in layout.targets} | buffers.keys()
     pairs = {"probe": pair_shape(graphs["probe"].graph, traced)}
     encodings = store(
-        ((graph.graph, pairs.get(name)) for name, graph in graphs.items()),
+        ((graph.graph, pairs.get(name)) for name, graph in graphs.items() if name != "gradient"),
         storage,
         keep,
         head_parameters(model.skeleton),
+        [graphs["gradient"].graph] if "gradient" in graphs else (),
     )
     graphs["update"] = build_update(layout)
     needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
     for graph in graphs.values():
         needed |= used_parameters(finish(graph))
     try:
-        plan, stage_graphs = build_stages(graphs, model.facts.max_positions)
+        staged = {name: graph for name, graph in graphs.items() if name not in UNSTAGED}
+        plan, stage_graphs = build_stages(staged, model.facts.max_positions)
     except SeedTuneError as error:
         raise error.at(model.facts.architecture) from error
     return Built(graphs, stage_graphs, plan, encodings, needed, buffers)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from seedtune.exporter.passes.backward_int8 import is_backward, multiply_back_int8
 from seedtune.exporter.passes.emitter import Emitter, parameter, static_shape
 from seedtune.exporter.storage.encodings import INT8_MAXIMUM, SCALE, Encoding
 
@@ -41,7 +42,7 @@ def read_int8(graph: ir.Graph, value: ir.Value, encoding: Encoding, pairs: ir.Va
     Args:
         graph: changed in place; imports the domain of ONNX Runtime's contributed operators afterwards.
         value: read by Gemm as its second input, or by Gather along its first axis.
-        encoding: of kind "int8".
+        encoding: of kind "int8", which says how a layer reads the matrix; a backward product reads it the other way.
         pairs: for a graph of both sides, [3] int64: [a, 2, b] into which the rows of every linear can be reshaped so
             that the second axis tells the sides apart.
     """
@@ -56,6 +57,8 @@ def read_int8(graph: ir.Graph, value: ir.Value, encoding: Encoding, pairs: ir.Va
     for use in list(value.uses()):
         if use.node.op_type == "Gather":
             _widen_after(graph, use.node, scales)
+        elif is_backward(use.node, encoding):
+            multiply_back_int8(graph, use.node, value, scales)
         else:
             _multiply(graph, use.node, value, scales, pairs)
     graph.opset_imports[CONTRIBUTED] = 1

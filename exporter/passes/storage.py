@@ -20,6 +20,7 @@ def store(
     storage: Storage,
     keep: Collection[str] = (),
     at_least_half: Collection[str] = (),
+    gradients: Collection[ir.Graph] = (),
 ) -> dict[str, Encoding]:
     """Encodes the matrices of ``graphs``: 2-D float32 parameters that only Gemm, MatMul or Gather read.
 
@@ -33,6 +34,8 @@ def store(
         keep: names of parameters that stay float32.
         at_least_half: names of parameters whose layers multiply other rows than those of all tokens, which
             `pairs` says nothing about.
+        gradients: graphs that read the same matrices, also in backward products, and have no say in how they are
+            stored; changed in place as well.
 
     Returns:
         Parameter -> its encoding.
@@ -57,6 +60,10 @@ def store(
         for name, value in list(graph.initializers.items()):
             if name in encodings and _is_matrix(value):
                 _read(graph, value, encodings[name], pairs)
+    for graph in gradients:
+        for name, value in list(graph.initializers.items()):
+            if name in encodings and _is_matrix(value):
+                _read(graph, value, encodings[name], None)
     return encodings
 
 

@@ -33,21 +33,26 @@ class SuffixTunedModel(torch.nn.Module):
         model: transformers' model that was exported.
         family: "causal" or "masked".
         layout: of the state, from the bundle's manifest.
-        state: [n] float32, such as ``open_tuned(run).state.values``.
+        state: [n] float32, such as ``open_tuned(run).state.values``; a tensor may ask for its gradient.
     """
 
     def __init__(
-        self, model: torch.nn.Module, family: str, layout: StateLayout, state: npt.NDArray[np.float32]
+        self,
+        model: torch.nn.Module,
+        family: str,
+        layout: StateLayout,
+        state: npt.NDArray[np.float32] | torch.Tensor,
     ) -> None:
         super().__init__()
         self.model = model
         self.family = family
         lora_a = lora_a_values(layout)
+        whole = state if isinstance(state, torch.Tensor) else torch.tensor(state)
         self._low_rank: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         for target in layout.targets:
             size = target.out_features * target.rank
-            b = state[target.offset : target.offset + size].reshape(target.out_features, target.rank)
-            self._low_rank[target.name] = (torch.from_numpy(lora_a[target.lora_a]), torch.from_numpy(b.copy()))
+            b = whole[target.offset : target.offset + size].reshape(target.out_features, target.rank)
+            self._low_rank[target.name] = (torch.from_numpy(lora_a[target.lora_a]), b)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, suffix_mask: torch.Tensor) -> torch.Tensor:
         """Logits [B, T, V] of rows padded on the right.

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from seedtune.runtime.bundle.objective import Objective, check_objective, require_known_objective
+from seedtune.runtime.bundle.objective import GRADIENT_GRAPH, Objective, check_objective, require_known_objective
 from seedtune.runtime.decoding import decoded
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
@@ -85,8 +85,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def graphs(self) -> dict[str, str]:
-        """Graph -> its file."""
-        return self.objective.graphs
+        """Graph -> its file; "gradient" only where the manifest lists its file, which it may with a context."""
+        graphs = self.objective.graphs
+        if self.objective.context is not None and self.files.keys() >= set(GRADIENT_GRAPH.values()):
+            return graphs | GRADIENT_GRAPH
+        return graphs
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

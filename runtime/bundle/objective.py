@@ -17,6 +17,8 @@ MAX_PARAMETERS = 2**63 - 1
 # How keys and values of a context are stored.
 ContextStorage = Literal["fp32", "fp16", "int8"]
 CONTEXT_GRAPH = {"context": "context.onnx"}
+# Where there is a context, unless a node of the model cannot be differentiated.
+GRADIENT_GRAPH = {"gradient": "gradient.onnx"}
 # -> their dtype in numpy.
 CONTEXT_TYPES: dict[ContextStorage, str] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 
@@ -87,7 +89,7 @@ class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
 
     @property
     def graphs(self) -> dict[str, str]:
-        """Graph -> its file."""
+        """Graph -> its file, of those that every bundle of this kind has."""
         return GRAPHS if self.context is None else GRAPHS | CONTEXT_GRAPH
 
 

@@ -83,7 +83,7 @@ class Bundle:
         return self.path / WEIGHTS
 
     def graph_path(self, name: str) -> Path:
-        """The file of the graph "probe", "eval", "update", or "context" in a bundle with scope "suffix"."""
+        """The file of a graph: "probe", "eval", "update"; with a context "context", and "gradient" if it has one."""
         return self.path / self.manifest.graphs[name]
 
     def tokenizer(self) -> Tokenizer:

@@ -21,8 +21,8 @@ from seedtune.runtime.errors import SeedTuneError
 STAGES = "stages.json"
 # The inputs of a suffix graph that have the layers of the model as their first axis.
 LAYERED = ("keys", "values", "key_scales", "value_scales")
-# What update.onnx does is no work for stages: it reads no weights.
-UNSTAGED = "update"
+# What update.onnx does is no work for stages: it reads no weights. The gradient has none so far.
+UNSTAGED = {"update", "gradient"}
 REMEDY = "export the bundle again"
 
 Role = Literal["streamed", "mapped", "resident"]
@@ -153,7 +153,7 @@ def decode_plan(raw: bytes, path: Path) -> StagePlan:
 
 def require_fitting(plan: StagePlan, graphs: Iterable[str], layers: int, path: Path) -> None:
     """Raises SeedTuneError unless ``plan`` is one of a bundle of ``graphs`` whose contexts have ``layers`` layers."""
-    wanted = set(graphs) - {UNSTAGED}
+    wanted = set(graphs) - UNSTAGED
     strange = sorted(plan.graphs.keys() ^ wanted)
     for stages in plan.graphs.values():
         strange += [f"{name} {layer}" for stage in stages for name, layer in stage.layers.values() if layer >= layers]

@@ -16,7 +16,7 @@ import org.seedtune.engine.tokenizer.Tokenizer
  * @property sha256 of its manifest, which lists the hash of every other file: it identifies the bundle.
  */
 class Bundle private constructor(val folder: File, val manifest: Manifest, val sha256: String) {
-    /** The file of the graph "probe", "eval", "update", or "context" where the scope is not "all". */
+    /** The file of the graph "probe", "eval", "update", or where the scope is not "all" "context", and "gradient" if there is one. */
     internal fun graph(name: String) = File(folder, "$name.onnx")
 
     /**
@@ -75,7 +75,8 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, StagePlan.FILE) +
                 (if (manifest.languageModel.context == null) emptySet() else setOf("context.onnx"))
             val listed = manifest.files.keys
-            val strange = (required - listed) + (listed - required).filterNot { STAGE_GRAPH.matches(it) }
+            val optional = if (manifest.languageModel.context == null) emptySet() else setOf("gradient.onnx")
+            val strange = (required - listed) + (listed - required - optional).filterNot { STAGE_GRAPH.matches(it) }
             if (strange.isNotEmpty()) {
                 throw SeedTuneException("the manifest lists other files than a bundle has", file.path, strange.sorted(), required.sorted().toString(), REMEDY)
             }
