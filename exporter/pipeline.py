@@ -122,9 +122,11 @@ class Opened:
 
 def open_source(source: str, task_name: str, scope: Scope | None, notice: Phase) -> Opened:
     """Opens the checkpoint and holds the task against it; arguments as of :func:`export_bundle`."""
+    # First what is quickly known to be wrong.
+    named = load_task(task_name)
     checkpoint = open_checkpoint(source)
     _tell_tokens_beyond(checkpoint, notice)
-    task = load_task(task_name).for_family(checkpoint.family)
+    task = named.for_family(checkpoint.family)
     splits = task.kind == "completion" or has_fixed_end(task.template)
     compiled = CompiledTask(
         task,
