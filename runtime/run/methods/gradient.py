@@ -62,7 +62,8 @@ class ByGradient:
 
     def keep(self, step: int, best: int | None) -> None:
         """See `Method`."""
-        if step not in self._kept.steps():
+        # Where nothing was done yet there is nothing to keep.
+        if step and step not in self._kept.steps():
             zero = np.zeros_like(self._state.values)
             first, second = self._optimizer.first_moment, self._optimizer.second_moment
             self._kept.write(

@@ -160,6 +160,18 @@ class JournalTest {
     private fun decoded(header: Header) = JournalFormat.decode(JournalFormat.encodeHeader(header), "journal.bin").header
 
     @Test
+    fun `a journal of gradients is refused by name`() {
+        val text = """{"run_seed":1,"state_parameters":32,"groups":1,"records_per_step":1,"bundle_sha256":"ab","settings":{},"record":"gradient"}"""
+        val body = ByteBuffer.allocate(16 + text.length).order(ByteOrder.LITTLE_ENDIAN)
+        body.put("SEEDTUNE".toByteArray()).putInt(2).putInt(text.length).put(text.toByteArray())
+        val checksum = CRC32().apply { update(body.array()) }.value.toInt()
+        val file = File(temporary.newFolder(), "journal.bin")
+        file.writeBytes(body.array() + ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt(checksum).array())
+        val error = assertThrows(SeedTuneException::class.java) { readJournal(file) }
+        assertTrue(error.what, "not one of probes" in error.what)
+    }
+
+    @Test
     fun `a header that says something else is refused`() {
         val whole = """{"run_seed":7,"state_parameters":64,"groups":1,"records_per_step":1,"bundle_sha256":"ab","settings":{}}"""
         assertEquals(0, JournalFormat.decode(headed(whole), "journal.bin").steps)

@@ -3,6 +3,7 @@ package org.seedtune.engine.journal
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import kotlinx.serialization.SerializationException
+import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.jsonObject
@@ -137,6 +138,7 @@ internal object JournalFormat {
     private fun parseHeader(text: ByteArray, path: String): Header {
         val header = reading(path, "the journal's header cannot be read", RESTORE) {
             val fields = parsed(utf8(text)).jsonObject
+            requireProbes(fields["record"], path)
             Header(
                 fields.value("run_seed").whole,
                 Math.toIntExact(fields.value("state_parameters").whole),
@@ -151,6 +153,17 @@ internal object JournalFormat {
         requireWithin("groups", header.groups, 1, MAX_GROUPS, path)
         requireWithin("records_per_step", header.recordsPerStep, 1, MAX_RECORDS_PER_STEP, path)
         return header
+    }
+
+    private fun requireProbes(record: JsonElement?, path: String) {
+        if (record == null) return
+        throw SeedTuneException(
+            "the journal is not one of probes, and this engine replays no other",
+            path,
+            record,
+            "no record in the header: a run with --estimator two-sided",
+            "use the run where seedtune runs in Python",
+        )
     }
 
     private fun requireWithin(name: String, value: Number, least: Long, most: Long, path: String) {
