@@ -112,13 +112,17 @@ def with_context(context: dict | None, scope: str) -> Callable[[dict], None]:
 
 
 def test_scope_and_files_must_agree(suffix_bundle: Path, tiny_bundle: Path, tmp_path: Path) -> None:
-    """A context layout without the graph, and the graph without a layout."""
+    """A context layout without the graph, and graphs that need a layout without one."""
     layout = json.loads((suffix_bundle / "manifest.json").read_text())["objective"]["context"]
-    for bundle, context, scope in ((tiny_bundle, layout, "last"), (suffix_bundle, None, "all")):
+    needing = ["context.onnx", "gradient.onnx"]
+    for bundle, context, scope, strange in (
+        (tiny_bundle, layout, "last", needing[:1]),
+        (suffix_bundle, None, "all", needing),
+    ):
         spoilt = edited(bundle, tmp_path / bundle.parent.name, with_context(context, scope))
         with pytest.raises(SeedTuneError, match="lists other files") as caught:
             Bundle.open(spoilt)
-        assert caught.value.value == ["context.onnx"]
+        assert caught.value.value == strange
 
 
 @pytest.mark.parametrize("scope", ["all", "everywhere"])

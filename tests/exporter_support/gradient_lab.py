@@ -76,17 +76,31 @@ def export(
     task: Path | None = None,
     scope: Scope = "suffix",
     layers: int | None = None,
-    storage: Storage = "fp32",
-) -> Exported:
-    """A bundle of the model folder ``source`` in the new folder ``out``: contexts in fp32, every linear a target."""
+    storages: Sequence[Storage] = ("fp32",),
+) -> dict[Storage, Exported]:
+    """A bundle of the model folder ``source`` per storage, traced once: contexts in fp32, every linear a target.
+
+    Args:
+        source: the model folder.
+        out: a folder; the bundles are new folders in it.
+        task: its file; None for the one in the model folder.
+        scope: of the state.
+        layers: likewise.
+        storages: of the matrices.
+    """
     notices: list[str] = []
     opened = open_source(str(source), str(task or source / "task.toml"), scope, notices.append)
-    reach = Reach(scope, layers)
-    model = trace_model(opened.checkpoint, opened.task, reach, "fp32", "all", RANK, 7, notices.append)
-    built = build_graphs(model, opened.task.label_word_ids, storage, notices.append)
-    out.mkdir()
-    store_bundle(out, opened, model, built, storage)
-    return Exported(Bundle.open(out), source, built.encodings, notices)
+    model = trace_model(
+        opened.checkpoint, opened.task, Reach(scope, layers), "fp32", "all", RANK, 7, notices.append
+    )
+    made: dict[Storage, Exported] = {}
+    for storage in storages:
+        built = build_graphs(model, opened.task.label_word_ids, storage, notices.append)
+        folder = out / storage
+        folder.mkdir()
+        store_bundle(folder, opened, model, built, storage)
+        made[storage] = Exported(Bundle.open(folder), source, built.encodings, notices)
+    return made
 
 
 def autograd(
