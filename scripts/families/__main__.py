@@ -64,6 +64,7 @@ def main() -> int:
     for number, outcome in enumerate(sweep(left, scopes, storages, options.processes), 1):
         append(options.outcomes, outcome)
         figures = " ".join(f"{trial}={value:.1e}" for trial, value in outcome.differences.items())
+        figures += "".join(f" gradient={value:.1e}" for value in outcome.gradients.values())
         reason = outcome.reason.splitlines()[-1] if outcome.reason else ""
         print(f"{number}/{len(left)} {outcome.key}: {outcome.verdict} {figures} {reason}", flush=True)
     found = read(options.outcomes)

@@ -37,7 +37,21 @@ def scores(
     return np.stack([torch.log_softmax(row.float(), dim=-1).numpy() for row in found])
 
 
-def _logits(model: torch.nn.Module, manifest: Manifest, example: Example, state: np.ndarray | None) -> torch.Tensor:
+def gradient(folder: Path, name: str, manifest: Manifest, examples: Sequence[Example], state: np.ndarray) -> np.ndarray:
+    """Sum over the rows of d loss / d state by autograd, [n]; arguments as of :func:`scores`, scope not "all"."""
+    model = getattr(transformers, name).from_pretrained(str(folder), dtype=torch.float32).eval().requires_grad_(False)
+    words = list(manifest.objective.label_word_ids)
+    trained = torch.tensor(state, requires_grad=True)
+    for example in examples:
+        scored = _logits(model, manifest, example, trained)[example.position, words].double()
+        (-torch.log_softmax(scored, dim=-1)[example.label]).backward()
+    assert trained.grad is not None
+    return trained.grad.numpy()
+
+
+def _logits(
+    model: torch.nn.Module, manifest: Manifest, example: Example, state: np.ndarray | torch.Tensor | None
+) -> torch.Tensor:
     """[T, V]."""
     ids = torch.from_numpy(example.ids)[None]
     mask = torch.ones_like(ids)

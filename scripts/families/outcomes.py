@@ -27,6 +27,8 @@ class Outcome:
         scopes: that were tried.
         differences: trial ("suffix fp32") -> the largest difference from transformers, in nats.
         refusals: scope -> why.
+        gradients: trial -> how far the gradient is from autograd's, relative.
+        notices: scope -> what the exports said, such as why there is no gradient.
         seconds: that it took.
     """
 
@@ -37,6 +39,8 @@ class Outcome:
     scopes: list[str] = field(default_factory=list)
     differences: dict[str, float] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
+    gradients: dict[str, float] = field(default_factory=dict)
+    notices: dict[str, list[str]] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -66,6 +70,8 @@ def joined(earlier: Outcome, later: Outcome) -> Outcome:
         [*kept, *later.scopes],
         differences | later.differences,
         {scope: why for scope, why in earlier.refusals.items() if scope in kept} | later.refusals,
+        {trial: value for trial, value in earlier.gradients.items() if trial.split()[0] in kept} | later.gradients,
+        {scope: said for scope, said in earlier.notices.items() if scope in kept} | later.notices,
         earlier.seconds + later.seconds,
     )
 

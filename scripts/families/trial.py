@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +19,22 @@ from families.tiny import tiny_config
 from seedtune.exporter.checkpoint.family import family_of
 from seedtune.exporter.graphs.all_graphs import build_graphs
 from seedtune.exporter.pipeline import check_stored, open_source, store_bundle
+from seedtune.exporter.reference.check import STATE_SCALE, random_rows
 from seedtune.exporter.storage.destination import destination, put, staged
 from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.traced_model import trace_model
 from seedtune.runtime.bundle.manifest import Manifest, Storage
+from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.model.single_call import outputs_of, single_batch
 from seedtune.runtime.task.structure import Scope
 
 # A sliding window in tokens: scope "all" takes one that is shorter than some rows, scope "suffix" does not.
 WINDOW: dict[Scope, int] = {"suffix": 2 * MAX_TOKENS, "all": MAX_TOKENS // 2}
 # In nats. int8 rounds the inputs of layers as well, and its oracle does not.
 ALLOWED: dict[Storage, float] = {"fp32": 1e-3, "int8": 0.5}
+# Of the gradient in fp32, relative, in the 2-norm.
+ALLOWED_OF_GRADIENT = 1e-4
 STEPS, RANK = 2, 4
 
 
@@ -69,7 +74,8 @@ def _try(
         family_of(config, architecture.model_type)
         checkpoint = save(architecture, config, folder / f"checkpoint-{scope}")
         try:
-            for storage, manifest in exported(checkpoint, folder / scope, scope, storages):
+            notices = outcome.notices.setdefault(scope, [])
+            for storage, manifest in exported(checkpoint, folder / scope, scope, storages, notices.append):
                 bundle = folder / scope / storage
                 try:
                     difference = _tuned_and_compared(bundle, checkpoint, architecture, manifest)
@@ -78,6 +84,11 @@ def _try(
                 outcome.differences[f"{scope} {storage}"] = difference
                 if not difference <= ALLOWED[storage]:
                     raise Wrong(f"scope {scope}, {storage}: {difference:.3g} nats from transformers alone")
+                if storage == "fp32" and "gradient" in manifest.graphs:
+                    error = _gradient_error(bundle, checkpoint, architecture, manifest)
+                    outcome.gradients[f"{scope} {storage}"] = error
+                    if not error <= ALLOWED_OF_GRADIENT:
+                        raise Wrong(f"scope {scope}, {storage}: the gradient is {error:.3g} from autograd's")
         except SeedTuneError as error:
             outcome.refusals[scope], last = _reason(error), error
     if last is not None and not outcome.differences:
@@ -85,14 +96,18 @@ def _try(
 
 
 def exported(
-    checkpoint: Path, folder: Path, scope: Scope, storages: Sequence[Storage]
+    checkpoint: Path,
+    folder: Path,
+    scope: Scope,
+    storages: Sequence[Storage],
+    notice: Callable[[str], None] = lambda _text: None,
 ) -> Iterator[tuple[Storage, Manifest]]:
     """A bundle in each storage, traced once; otherwise as `export_bundle` does it."""
     folder.mkdir()
     opened = open_source(str(checkpoint), str(checkpoint / "task.toml"), scope, lambda _text: None)
     model = trace_model(opened.checkpoint, opened.task, Reach(scope), "fp32", "all", RANK, 0, lambda _text: None)
     for storage in storages:
-        built = build_graphs(model, opened.task.label_word_ids, storage)
+        built = build_graphs(model, opened.task.label_word_ids, storage, notice)
         place = destination(folder / storage, False)
         with staged(place) as inside:
             manifest = store_bundle(inside, opened, model, built, storage)
@@ -119,6 +134,18 @@ def _tuned_and_compared(bundle: Path, checkpoint: Path, architecture: Architectu
             differences.append(np.abs(np.log(found.astype(np.float64)) - expected).max())
     worst = float(max(differences))
     return worst if np.isfinite(differences).all() else float("inf")
+
+
+def _gradient_error(bundle: Path, checkpoint: Path, architecture: Architecture, manifest: Manifest) -> float:
+    """How far the gradient at a random state is from autograd's, relative."""
+    opened = Bundle.open(bundle)
+    examples = random_rows(manifest)
+    state = (STATE_SCALE * np.random.default_rng(RANK).standard_normal(manifest.state.parameters)).astype(np.float32)
+    batch = single_batch(opened, examples, MAX_TOKENS * len(examples))
+    (found,) = outputs_of(opened, "gradient", ["gradient"], batch, {"state": state})
+    expected = oracle.gradient(checkpoint, architecture.name, manifest, examples, state)
+    error = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+    return error if np.isfinite(error) else float("inf")
 
 
 def _reason(error: SeedTuneError) -> str:

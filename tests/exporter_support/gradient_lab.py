@@ -90,9 +90,7 @@ def export(
     """
     notices: list[str] = []
     opened = open_source(str(source), str(task or source / "task.toml"), scope, notices.append)
-    model = trace_model(
-        opened.checkpoint, opened.task, Reach(scope, layers), "fp32", "all", RANK, 7, notices.append
-    )
+    model = trace_model(opened.checkpoint, opened.task, Reach(scope, layers), "fp32", "all", RANK, 7, notices.append)
     made: dict[Storage, Exported] = {}
     for storage in storages:
         built = build_graphs(model, opened.task.label_word_ids, storage, notices.append)
