@@ -22,6 +22,7 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerF
 from seedtune.exporter.checkpoint.skeleton import build_skeleton
 from seedtune.exporter.graphs.context import build_context
 from seedtune.exporter.graphs.evaluate import build_eval
+from seedtune.exporter.graphs.gradient import build_gradient
 from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.linear_layout import normalise_linears
@@ -65,10 +66,10 @@ class Export:
     whole: ir.Model | None = None
 
     def graph(self, name: str) -> ir.Model:
-        """The graph "probe", "eval" or "update", not yet finished."""
+        """The graph "probe", "eval", "gradient" or "update", not yet finished."""
         if name == "update":
             return build_update(self.layout)
-        build = build_probe if name == "probe" else build_eval
+        build = {"probe": build_probe, "gradient": build_gradient}.get(name, build_eval)
         traced = Traced(self.trunk, self.family, self.context, self.whole)
         model = build_context(traced) if name == "context" else build(traced, self.layout, self.words)
         if self.storage != "fp32":
@@ -166,8 +167,8 @@ def reference(
         logits = export.model(
             input_ids=torch.from_numpy(rows["ids"]), attention_mask=torch.from_numpy(rows["mask"])
         ).logits
-    at_label = logits[torch.arange(len(rows["position"])), torch.from_numpy(rows["position"])]
-    scores = torch.log_softmax(at_label[:, list(export.words)].float(), dim=-1).numpy()
+    at_label = logits[torch.arange(len(rows["position"])), torch.from_numpy(rows["position"])][:, list(export.words)]
+    scores = torch.log_softmax(at_label.float(), dim=-1).numpy()
     return scores, -np.take_along_axis(scores, rows["label"][:, None], 1)[:, 0]
 
 
@@ -203,8 +204,6 @@ def check_against_transformers(export: Export, allowed: float, *, padding: int =
         assert largest_difference(moved, plain) > 5 * allowed
         assert largest_difference(*expected) > 5 * allowed
 
-
-# ------------------------------------------------------------------------------------------------------ model folders
 
 TASK = """
 name = "tiny"

@@ -130,7 +130,7 @@ class SplitGraphs:
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
 
     def session(self, name: str) -> onnxruntime.InferenceSession:
-        """A session over "context", "eval" or "probe"."""
+        """A session over "context", "eval", "gradient" or "probe"."""
         if name not in self._sessions:
             self._sessions[name] = self.export.session(name)
         return self._sessions[name]
@@ -147,3 +147,12 @@ class SplitGraphs:
         """Both sides' losses by the probe graph, [2, B]."""
         step = {"state": state, "seed": np.array([seed], np.int64), "epsilon": np.array([epsilon], np.float32)}
         return np.stack(self.session("probe").run(["loss_plus", "loss_minus"], feeds | step))
+
+    def gradient(self, feeds: dict[str, np.ndarray], state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Losses [B] and the gradient of their sum [n] by the gradient graph."""
+        session = self.session("gradient")
+        read = {value.name for value in session.get_inputs()}
+        losses, gradient = session.run(
+            ["loss", "gradient"], {name: value for name, value in (feeds | {"state": state}).items() if name in read}
+        )
+        return losses, gradient

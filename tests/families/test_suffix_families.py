@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from export_lab import export_in_memory, largest_difference, random_model, random_state
+from gradient_lab import autograd, relative_error
 from suffix_families import CASES, config_of
 from suffix_oracle import plain_scores, suffix_losses, suffix_scores
 from suffix_rows_lab import PADDING, SplitGraphs, SplitRow, split_rows
 
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.noise import rademacher
+from seedtune.runtime.task.example import Example
 
 pytestmark = pytest.mark.traced
 
@@ -89,3 +91,24 @@ def test_a_row_alone_gives_what_it_gives_in_a_batch(
     together = graphs.probe(graphs.feeds(rows), state, SEED, EPSILON)
     apart = [graphs.probe(graphs.feeds([row]), state, SEED, EPSILON)[:, 0] for row in rows]
     assert largest_difference(np.stack(apart, axis=1), together) < 1e-5
+
+
+def test_the_gradient_is_that_of_autograd(graphs: SplitGraphs, rows: list[SplitRow], state: np.ndarray) -> None:
+    export = graphs.export
+    losses, gradient = graphs.gradient(graphs.feeds(rows), state)
+    examples = [Example(row.ids, row.position, row.label, row.suffix) for row in rows]
+    expected_losses, expected = autograd(
+        export.model.requires_grad_(False), export.family, export.layout, examples, state, export.words
+    )
+    assert largest_difference(losses, expected_losses) < ALLOWED
+    assert relative_error(gradient, expected) < ALLOWED
+    assert np.linalg.norm(expected) > 0.1
+
+
+def test_padding_of_contexts_and_suffixes_does_not_reach_the_gradient(
+    graphs: SplitGraphs, rows: list[SplitRow], state: np.ndarray
+) -> None:
+    _, expected = graphs.gradient(graphs.feeds(rows), state)
+    filler = np.random.default_rng(4)
+    _, padded = graphs.gradient(graphs.feeds(rows, context_padding=3, suffix_padding=2, filler=filler), state)
+    assert relative_error(padded, expected) < 1e-5
