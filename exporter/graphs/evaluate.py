@@ -10,7 +10,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from seedtune.exporter.graphs.scope import one_side
-from seedtune.exporter.graphs.scoring import Described, score
+from seedtune.exporter.graphs.scoring import Described, Scores, score
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import attach_targets
@@ -21,6 +21,11 @@ from seedtune.runtime.bundle.manifest import StateLayout
 
 def build_eval(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> ir.Model:
     """The eval graph over a clone of the trunk; ``words`` are the token ids of the label words, [L], or none."""
+    return evaluated(traced, layout, words)[0]
+
+
+def evaluated(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> tuple[ir.Model, Scores]:
+    """The eval graph, and where its losses come from; arguments as of :func:`build_eval`."""
     model = traced.model.clone()
     graph = model.graph
     hidden = next(value for value in graph.outputs if value.name == "hidden")
@@ -40,4 +45,4 @@ def build_eval(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> i
         emit.append()
     set_outputs(graph, outputs)
     graph.name = "eval"
-    return model
+    return model, scores

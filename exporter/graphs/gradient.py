@@ -10,9 +10,10 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from seedtune.exporter.graphs.evaluate import build_eval
+from seedtune.exporter.graphs.evaluate import evaluated
 from seedtune.exporter.passes.emitter import Emitter, input_named, set_outputs
 from seedtune.exporter.passes.gradient.differentiate import differentiate
+from seedtune.exporter.passes.gradient.vocabulary import cotangent_of_rows
 from seedtune.exporter.trace.traced import Traced
 from seedtune.runtime.bundle.manifest import StateLayout
 
@@ -23,18 +24,21 @@ def build_gradient(traced: Traced, layout: StateLayout, words: tuple[int, ...]) 
     Raises:
         NoRule: a node between the state and the loss cannot be differentiated.
     """
-    model = build_eval(traced, layout, words)
-    graph = model.graph
-    loss = next(value for value in graph.outputs if value.name == "loss")
+    model, scores = evaluated(traced, layout, words)
+    graph, loss = model.graph, scores.losses
     for value in graph.outputs:
-        value.name = None if value is not loss else value.name
-    graph.outputs[:] = [loss]
-    common.RemoveUnusedNodesPass()(model)
+        value.name = None
     common.TopologicalSortPass()(model)
+    forward = list(graph)
+    if scores.completion is None:
+        emit = Emitter(graph)
+        one = ir.tensor([1.0], dtype=ir.DataType.FLOAT)
+        seeds = {loss: emit.op("ConstantOfShape", emit.op("Shape", loss), value=one)}
+        emit.append()
+    else:
+        seeds = {scores.completion.rows: cotangent_of_rows(graph, scores.completion)}
     emit = Emitter(graph)
-    one = ir.tensor([1.0], dtype=ir.DataType.FLOAT)
-    seed = emit.op("ConstantOfShape", emit.op("Shape", loss), value=one)
-    gradient = differentiate(emit, list(graph), {loss: seed}, input_named(graph, "state"))
+    gradient = differentiate(emit, forward, seeds, input_named(graph, "state"))
     emit.append()
     set_outputs(
         graph,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from seedtune.exporter.graphs.scope import by_side
-from seedtune.exporter.passes.completion_loss import add_completion_loss
+from seedtune.exporter.passes.completion_loss import CompletionLoss, add_completion_loss
 from seedtune.exporter.passes.emitter import Emitter, add_input, input_named
 from seedtune.exporter.passes.label_loss import add_label_loss
 from seedtune.exporter.passes.label_rows import keep_label_rows
@@ -20,10 +20,14 @@ Described = tuple[ir.Value, ir.DataType, list[int | str]]
 
 @dataclass(frozen=True)
 class Scores:
-    """``losses`` [sides * B] float32, the plus side first, and what else an evaluation gives out."""
+    """``losses`` [sides * B] float32, the plus side first, and what else an evaluation gives out.
+
+    ``completion`` is what the losses of a completion task are made of.
+    """
 
     losses: ir.Value
     more: dict[str, Described] = field(default_factory=dict)
+    completion: CompletionLoss | None = None
 
 
 def score(graph: ir.Graph, traced: Traced, linears: Sequence[Linear], words: tuple[int, ...], sides: int) -> Scores:
@@ -42,7 +46,8 @@ def score(graph: ir.Graph, traced: Traced, linears: Sequence[Linear], words: tup
         target = add_input(graph, "target", ir.DataType.INT64, ["batch", "tokens"])
         mask = input_named(graph, "mask")
         loss = add_completion_loss(graph, linears, target, mask, sides)
-        return Scores(loss.losses, {"token_accuracy": (loss.token_accuracy, ir.DataType.FLOAT, ["batch"])})
+        accuracy: Described = (loss.token_accuracy, ir.DataType.FLOAT, ["batch"])
+        return Scores(loss.losses, {"token_accuracy": accuracy}, loss)
     label = add_input(graph, "label", ir.DataType.INT64, ["batch"])
     scores = by_side(graph, traced, keep_label_rows(graph, linears, words), len(words))
     emit = Emitter(graph)

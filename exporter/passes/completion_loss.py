@@ -30,10 +30,29 @@ LAYOUT_ONLY = {"Reshape", "Squeeze", "Identity"}
 
 @dataclass(frozen=True)
 class CompletionLoss:
-    """``losses`` and ``token_accuracy`` (share of tokens that are the most likely one), [sides * B] float32 each."""
+    """The loss of a completion task, and what its gradient is made of.
+
+    Attributes:
+        losses: [sides * B] float32.
+        token_accuracy: share of tokens that are the most likely one, likewise.
+        head: of the model.
+        rows: h, what the head reads, [R, H] with R = B * sides * S.
+        wanted: t, [R, 1] int64.
+        log_total: log sum_v exp(w_v h), [R, 1] float32.
+        weight: 1 for a token of a response, else 0, [B, 1, S] float32.
+        count: tokens of each response, [B, 1] float32.
+        chunk: words of the vocabulary at a time.
+    """
 
     losses: ir.Value
     token_accuracy: ir.Value
+    head: Head
+    rows: ir.Value
+    wanted: ir.Value
+    log_total: ir.Value
+    weight: ir.Value
+    count: ir.Value
+    chunk: int
 
 
 def add_completion_loss(
@@ -58,7 +77,7 @@ def add_completion_loss(
     assert rows is not None
     both = target if sides == 1 else emit.op("Concat", *[target] * sides, axis=1)
     wanted = emit.op("Reshape", both, emit.integers(-1, 1))
-    loss, correct = _over_vocabulary(emit, head, rows, wanted, chunk)
+    log_total, picked, correct = _over_vocabulary(emit, head, rows, wanted, chunk)
     # [B * sides * S, 1] -> [sides, B, S]: the mean of each example and side.
     batch_and_tokens = emit.op("Shape", target)
     parts = emit.op(
@@ -71,25 +90,25 @@ def add_completion_loss(
     weight = emit.op("Unsqueeze", emit.op("Cast", mask, to=ir.DataType.FLOAT), emit.integers(1))
     count = emit.op("ReduceSum", weight, emit.integers(2), keepdims=0)
     means = []
-    for value in (loss, correct):
+    for value in (emit.op("Sub", log_total, picked), correct):
         weighted = emit.op("Mul", emit.op("Reshape", value, parts), weight)
         mean = emit.op("Div", emit.op("ReduceSum", weighted, emit.integers(2), keepdims=0), count)
         means.append(emit.op("Reshape", emit.op("Transpose", mean, perm=[1, 0]), emit.integers(-1)))
     emit.append()
-    return CompletionLoss(*means)
+    return CompletionLoss(means[0], means[1], head, rows, wanted, log_total, weight, count, chunk)
 
 
 def _over_vocabulary(
     emit: Emitter, head: Head, rows: ir.Value, wanted: ir.Value, chunk: int
-) -> tuple[ir.Value, ir.Value]:
-    """Loss and whether the target is the most likely word, [R, 1] float32 each, for targets ``wanted`` [R, 1]."""
+) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """Log of the sum, the target's score, and whether it is the highest, [R, 1] float32 each, for ``wanted`` [R, 1]."""
     vocabulary = head.linear.out_features
     largest = total = best = picked = None
     for start in range(0, vocabulary, chunk):
         size = min(chunk, vocabulary - start)
         # Tied to the chunk before: ONNX Runtime would otherwise be free to take all parts of the weight at once.
         zero = zero_at_run_time(emit, rows if largest is None else largest)
-        scores = _scores(emit, head, rows, emit.op("Add", zero, _places(emit, start, size)))
+        scores = scores_of(emit, head, rows, emit.op("Add", zero, places(emit, start, size)))
         top = emit.op("ReduceMax", scores, emit.integers(1), keepdims=1)
         place = emit.op("Sub", wanted, emit.integers(start))
         inside = emit.op("Clip", place, emit.constant(np.array(0)), emit.constant(np.array(size - 1)))
@@ -107,11 +126,12 @@ def _over_vocabulary(
         largest = greater
     assert largest is not None
     assert total is not None
-    loss = emit.op("Sub", emit.op("Add", largest, emit.op("Log", total)), picked)
-    return loss, emit.op("Cast", emit.op("Equal", best, wanted), to=ir.DataType.FLOAT)
+    assert picked is not None
+    correct = emit.op("Cast", emit.op("Equal", best, wanted), to=ir.DataType.FLOAT)
+    return emit.op("Add", largest, emit.op("Log", total)), picked, correct
 
 
-def _scores(emit: Emitter, head: Head, rows: ir.Value, words: ir.Value) -> ir.Value:
+def scores_of(emit: Emitter, head: Head, rows: ir.Value, words: ir.Value) -> ir.Value:
     """The scores of ``words`` for ``rows`` [R, H], with what the model does to its logits."""
     weight = head.gemm.inputs[1]
     assert weight is not None
@@ -141,7 +161,7 @@ def _is_scalar(value: ir.Value) -> bool:
     return value.const_value is not None and int(np.prod(static_shape(value), dtype=np.int64)) == 1
 
 
-def _places(emit: Emitter, start: int, size: int) -> ir.Value:
+def places(emit: Emitter, start: int, size: int) -> ir.Value:
     """start .. start + size - 1, int64, made when the graph runs rather than stored."""
     first, last, one = (emit.constant(np.array(number, np.int64)) for number in (start, start + size, 1))
     return emit.op("Range", first, last, one)

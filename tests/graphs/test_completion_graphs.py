@@ -9,7 +9,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 import torch
-from export_lab import Export, export_in_memory, largest_difference, random_model, random_state
+from export_lab import VOCABULARY, Export, export_in_memory, largest_difference, random_model, random_state
+from gradient_lab import autograd, relative_error
 from graph_lab import input_names, session_of
 from suffix_families import config_of
 from suffix_rows_lab import SplitRow, split_rows, suffix_feeds
@@ -21,6 +22,7 @@ from seedtune.exporter.passes.linear_layout import Linear
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import rademacher
+from seedtune.runtime.task.example import Example
 
 pytestmark = pytest.mark.traced
 
@@ -148,3 +150,32 @@ def test_a_head_that_cannot_be_computed_in_parts_is_refused(export: Export) -> N
         patch.setattr(completion_loss, "find_head", find)
         with pytest.raises(SeedTuneError, match="in parts"):
             export.graph("eval")
+
+
+def test_the_gradient_is_that_of_autograd(export: Export, rows: list[SplitRow], targets: list[np.ndarray]) -> None:
+    state, feeds = random_state(export.layout, 5e-2), feeds_of(export, rows, targets)
+    session = session_of(export.graph("gradient"), export.tensors())
+    losses, gradient = session.run(["loss", "gradient"], feeds | {"state": state})
+    examples = [
+        Example(row.ids, row.position, 0, row.suffix, target) for row, target in zip(rows, targets, strict=True)
+    ]
+    model = export.model.requires_grad_(False)
+    expected_losses, expected = autograd(model, "causal", export.layout, examples, state, ())
+    assert largest_difference(losses, expected_losses) < 1e-4
+    assert relative_error(gradient, expected) < 1e-4
+
+
+def test_no_two_parts_of_the_vocabulary_wait_for_each_other(export: Export) -> None:
+    """A part's scores are computed again on the way back: what the loss made of them is read by the loss alone."""
+    model = finish(export.graph("gradient"))
+    order = {node: place for place, node in enumerate(model.graph)}
+    of_head = [
+        node
+        for node in model.graph
+        if node.op_type == "Gather" and any(use.node.op_type == "Gemm" for use in node.outputs[0].uses())
+    ]
+    parts = -(-VOCABULARY // CHUNK)
+    assert len(of_head) == 2 * parts
+    for gather in of_head[:parts]:
+        (product,) = [use.node for use in gather.outputs[0].uses()]
+        assert max(order[use.node] for use in product.outputs[0].uses()) < order[of_head[parts]]
