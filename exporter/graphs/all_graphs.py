@@ -20,6 +20,7 @@ from seedtune.exporter.passes.storage import store
 from seedtune.exporter.stages.build import build_stages
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.trace.traced_model import TracedModel, head_parameters
+from seedtune.runtime.bundle.host_files import CONTEXT
 from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.bundle.stage_plan import UNSTAGED, StagePlan
 from seedtune.runtime.errors import SeedTuneError
@@ -38,6 +39,7 @@ class Built:
         plan: of the stages.
         encodings: parameter -> how it is stored.
         needed: parameter -> type and shape, of all that a graph reads.
+        context_only: those of them that no graph but that of contexts reads.
         buffers: constants that go to the weights file.
     """
 
@@ -46,6 +48,7 @@ class Built:
     plan: StagePlan
     encodings: dict[str, Encoding]
     needed: dict[str, tuple[ir.DataType, tuple[int, ...]]]
+    context_only: frozenset[str]
     buffers: dict[str, np.ndarray]
 
 
@@ -84,15 +87,15 @@ def build_graphs(
         [graphs["gradient"].graph] if "gradient" in graphs else (),
     )
     graphs["update"] = build_update(layout)
-    needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
-    for graph in graphs.values():
-        needed |= used_parameters(finish(graph))
+    read = {name: used_parameters(finish(graph)) for name, graph in graphs.items()}
+    needed = {name: kind for of_graph in read.values() for name, kind in of_graph.items()}
+    elsewhere = {name for graph, of_graph in read.items() if graph != CONTEXT for name in of_graph}
     try:
         staged = {name: graph for name, graph in graphs.items() if name not in UNSTAGED}
         plan, stage_graphs = build_stages(staged, model.facts.max_positions)
     except SeedTuneError as error:
         raise error.at(model.facts.architecture) from error
-    return Built(graphs, stage_graphs, plan, encodings, needed, buffers)
+    return Built(graphs, stage_graphs, plan, encodings, needed, frozenset(needed.keys() - elsewhere), buffers)
 
 
 def _lift_large_buffers(graphs: dict[str, ir.Model]) -> dict[str, np.ndarray]:
