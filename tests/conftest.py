@@ -10,7 +10,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -161,7 +161,7 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_of(
     tracing: None, request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Path]:
-    """``bundle_of(family, scope, context_storage, storage, layers, on_host)``: a tiny bundle, exported once a session."""
+    """``bundle_of(family, scope, context_storage, storage, layers, on_host)``: a tiny bundle, exported once."""
     made: dict[tuple[object, ...], Path] = {}
 
     def give(
@@ -243,10 +243,8 @@ def seedtune(entry_point: list[str]) -> Callable[..., subprocess.CompletedProces
     """Runs ``seedtune`` in a process of its own and returns what it did."""
 
     def call(*arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb"}
-        command: Sequence[str] = [*entry_point, *map(str, arguments)]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, env=environment, check=False, **options
-        )
+        command = [*entry_point, *map(str, arguments)]
+        options |= {"env": os.environ | {"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb"}, "timeout": timeout}
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
     return call

@@ -116,7 +116,7 @@ class StagesTest {
         val raw = path.readBytes()
         for (platform in listOf(DesktopPlatform, Buffered)) {
             for (kept in listOf(emptySet(), plan.streamed.take(3).toSet())) {
-                StreamedWeights(path, tensors, plan.roles, room, kept, platform).use { weights ->
+                StreamedWeights(tensors, plan.roles, room, kept, platform).use { weights ->
                     repeat(2) {
                         weights.pass(stages) { number, bytes ->
                             assertEquals(stages[number], bytes.keys)
@@ -138,7 +138,7 @@ class StagesTest {
         File(Golden.read("runs/${Golden.read("runs.json").items[0].text}/info.json").field("bundle").text).copyRecursively(folder)
         val path = File(folder, Bundle.WEIGHTS)
         val plan = StagePlan.read(File(folder, StagePlan.FILE))
-        StreamedWeights(path, Tensors.read(path), plan.roles, 1 shl 22, emptySet(), DesktopPlatform).use { weights ->
+        StreamedWeights(Tensors.read(path), plan.roles, 1 shl 22, emptySet(), DesktopPlatform).use { weights ->
             val stages = plan.graphs.getValue("probe").map { it.weights.values.toSet() }
             weights.pass(stages) { _, _ -> }
             RandomAccessFile(path, "rw").use { it.setLength(path.length() - 1) }
