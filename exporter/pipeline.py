@@ -18,6 +18,7 @@ import torch
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.all_graphs import Built, build_graphs
 from seedtune.exporter.passes.finish import bind
+from seedtune.exporter.passes.own_label_rows import with_label_rows
 from seedtune.exporter.reference.check import check_bundle
 from seedtune.exporter.storage.destination import destination, put, require_space, staged
 from seedtune.exporter.storage.encodings import Encoding
@@ -101,7 +102,7 @@ def export_bundle(
     phase("tracing the model")
     model = trace_model(opened.checkpoint, opened.task, reach, context_storage, targets, rank, adapter_seed, notice)
     phase("building the graphs")
-    built = build_graphs(model, opened.task.label_word_ids, storage, notice)
+    built = build_graphs(model, opened.task.label_word_ids, storage, notice, context_on_host)
     if context_on_host and not built.context_only:
         raise reach.nothing_to_leave()
     with staged(place) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, *_places(folder).values()]):
@@ -171,7 +172,8 @@ def store_bundle(
     """
     weights = _weights_files(folder, built, context_on_host)
     require_space(folder, sum(file.total_bytes for file in weights))
-    write_weights(weights, _all_tensors(opened.checkpoint, model.layout, built.buffers))
+    tensors = _all_tensors(opened.checkpoint, model.layout, built.buffers)
+    write_weights(weights, with_label_rows(tensors, opened.task.label_word_ids, built.needed))
     external = {name: tensor for file in weights for name, tensor in file.external_tensors().items()}
     for name, graph in built.graphs.items():
         bind(graph, external)

@@ -16,6 +16,7 @@ from seedtune.exporter.graphs.scope import pair_shape
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.gradient.backward import NoRule
+from seedtune.exporter.passes.own_label_rows import own_label_rows
 from seedtune.exporter.passes.storage import store
 from seedtune.exporter.stages.build import build_stages
 from seedtune.exporter.storage.encodings import Encoding
@@ -53,7 +54,11 @@ class Built:
 
 
 def build_graphs(
-    model: TracedModel, words: tuple[int, ...], storage: Storage, notice: Callable[[str], None] = lambda _text: None
+    model: TracedModel,
+    words: tuple[int, ...],
+    storage: Storage,
+    notice: Callable[[str], None] = lambda _text: None,
+    context_on_host: bool = False,
 ) -> Built:
     """Builds every graph of the bundle.
 
@@ -62,6 +67,7 @@ def build_graphs(
         words: the token ids of the label words, [L]; none for a completion task.
         storage: how matrices are stored.
         notice: told which operator is in the way where there can be no gradient graph.
+        context_on_host: whether other graphs than that of contexts are to read no more than they must.
 
     Raises:
         SeedTuneError: the head is of a kind that cannot be cut to label words, or ONNX Runtime cannot run a graph.
@@ -86,6 +92,10 @@ def build_graphs(
         head_parameters(model.skeleton),
         [graphs["gradient"].graph] if "gradient" in graphs else (),
     )
+    if context_on_host and words:
+        for name, graph in graphs.items():
+            if name != CONTEXT:
+                encodings |= own_label_rows(graph.graph, words, encodings)
     graphs["update"] = build_update(layout)
     read = {name: used_parameters(finish(graph)) for name, graph in graphs.items()}
     needed = {name: kind for of_graph in read.values() for name, kind in of_graph.items()}
