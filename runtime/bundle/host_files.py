@@ -45,7 +45,7 @@ def absent_host_files(manifest: Manifest, manifest_path: Path) -> frozenset[str]
     if absent and absent != named:
         raise SeedTuneError(
             "some of the bundle's host files are missing, and some are here",
-            file=manifest_path.parent,
+            file=manifest_path.parent / min(absent),
             value=f"missing: {', '.join(sorted(absent))}",
             rule=f"all of them or none: {', '.join(sorted(named))}",
             remedy="copy the missing ones too, or delete the others, where contexts are made at the desk",

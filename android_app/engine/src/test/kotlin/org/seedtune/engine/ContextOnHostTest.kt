@@ -111,7 +111,7 @@ class ContextOnHostTest {
         for (name in listOf("probe.onnx", "tokenizer.json")) {
             manifest.writeText(File(desk, "manifest.json").readText().replace(Regex("\"host_files\": \\["), "\"host_files\": [\"$name\", "))
             File(forged, name).delete()
-            assertEquals("the manifest leaves files to the desk that every device needs", refused { SeedTune.open(forged) }.what)
+            assertEquals("the manifest's host files are not those that only the computing of contexts reads", refused { SeedTune.open(forged) }.what)
         }
     }
 

@@ -14,17 +14,17 @@ internal object HostFiles {
     /**
      * The host files of [manifest] that are not in [folder]: none, or all of them.
      *
-     * @throws SeedTuneException some are here and some are not, or the manifest names others than can be host files.
+     * @throws SeedTuneException some are here and some are not, or the manifest names others than those.
      */
     fun absent(manifest: Manifest, folder: File): Set<String> {
         val named = manifest.hostFiles.toSet()
-        val possible = named.all { NAMES.matches(it) && it in manifest.files } && (named.isEmpty() || named.containsAll(GRAPH_AND_WEIGHTS))
-        if (!possible) {
+        val expected = manifest.files.keys.filterTo(HashSet()) { NAMES.matches(it) }
+        if (named.isNotEmpty() && (named != expected || named.size != manifest.hostFiles.size || !named.containsAll(GRAPH_AND_WEIGHTS))) {
             throw SeedTuneException(
-                "the manifest leaves files to the desk that every device needs",
+                "the manifest's host files are not those that only the computing of contexts reads",
                 File(folder, Manifest.FILE).path,
-                named.sorted(),
-                "host_files that only the computing of contexts reads",
+                manifest.hostFiles.sorted(),
+                expected.sorted().joinToString(),
                 "export the bundle again",
             )
         }
@@ -33,7 +33,7 @@ internal object HostFiles {
         if (absent.isNotEmpty() && absent != named) {
             throw SeedTuneException(
                 "some of the bundle's host files are missing, and some are here",
-                folder.path,
+                File(folder, absent.min()).path,
                 "missing: ${absent.sorted().joinToString()}",
                 "all of them or none: ${named.sorted().joinToString()}",
                 "copy the missing ones too, or delete the others, where contexts are made at the desk",
