@@ -20,6 +20,7 @@ Entries are only ever appended. A file that was cut short in the middle of one l
 
 from __future__ import annotations
 
+import io
 import itertools
 import mmap
 import os
@@ -76,9 +77,9 @@ class CacheFile:
         try:
             if writable:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            flags, mode = (os.O_RDWR | os.O_CREAT, "r+b") if writable else (os.O_RDONLY, "rb")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY, 0o666)
             # Unbuffered: what a full disk did not take must not be written later, where another entry may stand.
-            self._file = os.fdopen(os.open(path, flags, 0o666), mode, buffering=0)
+            self._file = io.FileIO(descriptor, "r+b" if writable else "rb")
         except OSError as error:
             raise _unusable(path, error) from error
         try:

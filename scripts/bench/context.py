@@ -16,6 +16,7 @@ import numpy as np
 
 from lab import smollm2
 from lab.report import command_line, report
+from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.context.maker import TOKENS_PER_CALL, ContextMaker, context_places
 from seedtune.runtime.generators import result_of
@@ -31,7 +32,7 @@ ROWS = 64
 LAYERS_TIMED = 10
 # Of thirty: all of them leave nothing to the desk.
 LAYERS = (30, 20, 10, 5)
-STORAGE = "fp16"
+STORAGE: Storage = "fp16"
 
 
 @dataclass(frozen=True)

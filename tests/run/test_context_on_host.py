@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from run_lab import Tune, journal_bytes
@@ -155,7 +156,7 @@ def test_a_memory_limit_holds_for_caches_and_for_runs_without_host_files(
     results = []
     for place, bundle in (("desk", desk), ("phone", phone)):
         with seedtune.open(bundle, threads=1, memory_limit="4G") as model:
-            options = {"steps": 4, "batch_size": 8, "rows_per_call": 64}
+            options: dict[str, Any] = {"steps": 4, "batch_size": 8, "rows_per_call": 64}
             tuning = model.tune(tiny_data.train, tiny_data.eval, out=tmp_path / place, cache=contexts, **options)
             for _event in tuning:
                 pass
