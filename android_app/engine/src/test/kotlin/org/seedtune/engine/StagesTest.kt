@@ -49,7 +49,9 @@ class StagesTest {
                 val sizes = List(5) { part[it].jsonPrimitive.int }
                 Shape(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], part[5].jsonPrimitive.long, part[6].jsonPrimitive.boolean)
             }
-            val limit = MemoryLimit(StagePlan.read(File(folder, StagePlan.FILE)), Tensors.read(File(folder, Bundle.WEIGHTS)), shape, HELD)
+            val weights = listOf(Bundle.WEIGHTS, Bundle.CONTEXT_WEIGHTS).map { File(folder, it) }.filter { it.exists() }
+            val tensors = weights.map(Tensors::read).reduce { found, more -> found + more }
+            val limit = MemoryLimit(StagePlan.read(File(folder, StagePlan.FILE)), tensors, shape, HELD)
             val tokens = case.field("tokens").takeUnless { it is JsonNull }?.jsonPrimitive?.int
             val expected = case.field("choice")
             if (expected is JsonNull) {
