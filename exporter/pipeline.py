@@ -18,14 +18,16 @@ import torch
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.all_graphs import Built, build_graphs
 from seedtune.exporter.passes.finish import bind
+from seedtune.exporter.passes.own_label_rows import with_label_rows
 from seedtune.exporter.reference.check import check_bundle
 from seedtune.exporter.storage.destination import destination, put, require_space, staged
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.storage.mapped_pages import mapped_pages_limited
-from seedtune.exporter.storage.weights import WeightsFile
+from seedtune.exporter.storage.weights import WeightsFile, write_weights
 from seedtune.exporter.targets import lora_a_values
 from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.traced_model import TracedModel, trace_model
+from seedtune.runtime.bundle.host_files import CONTEXT_WEIGHTS, host_files
 from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
     MANIFEST,
@@ -62,6 +64,7 @@ def export_bundle(
     scope: Scope | None = None,
     layers: int | None = None,
     context_storage: ContextStorage = "fp16",
+    context_on_host: bool = False,
     check: bool = True,
     overwrite: bool = False,
     phase: Phase = lambda _name: None,
@@ -81,6 +84,7 @@ def export_bundle(
             token whose output is scored; "all": at every token. None for "suffix" where task and model allow it.
         layers: the state acts in this many layers from the top, and what enters them is kept as well; None for all.
         context_storage: how keys and values of a context are stored.
+        context_on_host: keep what only contexts are computed with in files of their own, which a phone may lack.
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
@@ -91,17 +95,19 @@ def export_bundle(
     """
     if rank < 1:
         raise SeedTuneError("the rank is too small", value=rank, rule="rank >= 1", remedy="use --rank 4 to 16")
-    reach = Reach(scope, layers)
+    reach = Reach(scope, layers, context_on_host)
     place = destination(out, overwrite)
     phase("opening the checkpoint")
     opened = open_source(source, task_name, scope, notice)
     phase("tracing the model")
     model = trace_model(opened.checkpoint, opened.task, reach, context_storage, targets, rank, adapter_seed, notice)
     phase("building the graphs")
-    built = build_graphs(model, opened.task.label_word_ids, storage, notice)
-    with staged(place) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, folder / WEIGHTS]):
+    built = build_graphs(model, opened.task.label_word_ids, storage, notice, context_on_host)
+    if context_on_host and not built.context_only:
+        raise reach.nothing_to_leave()
+    with staged(place) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, *_places(folder).values()]):
         phase("writing the weights")
-        manifest = store_bundle(folder, opened, model, built, storage)
+        manifest = store_bundle(folder, opened, model, built, storage, context_on_host)
         if check:
             # The skeleton and the graphs would take memory that the comparison needs.
             encodings = built.encodings
@@ -156,16 +162,19 @@ def _tell_tokens_beyond(checkpoint: Checkpoint, notice: Phase) -> None:
         )
 
 
-def store_bundle(folder: Path, opened: Opened, model: TracedModel, built: Built, storage: Storage) -> Manifest:
+def store_bundle(
+    folder: Path, opened: Opened, model: TracedModel, built: Built, storage: Storage, context_on_host: bool = False
+) -> Manifest:
     """Writes everything into ``folder``, the manifest last.
 
     Raises:
         SeedTuneError: the disk of ``folder`` has too little room.
     """
-    weights = WeightsFile(folder / WEIGHTS, built.needed, built.encodings, built.plan.streamed)
-    require_space(folder, weights.total_bytes)
-    weights.write(_all_tensors(opened.checkpoint, model.layout, built.buffers))
-    external = weights.external_tensors()
+    weights = _weights_files(folder, built, context_on_host)
+    require_space(folder, sum(file.total_bytes for file in weights))
+    tensors = _all_tensors(opened.checkpoint, model.layout, built.buffers)
+    write_weights(weights, with_label_rows(tensors, opened.task.label_word_ids, built.needed))
+    external = {name: tensor for file in weights for name, tensor in file.external_tensors().items()}
     for name, graph in built.graphs.items():
         bind(graph, external)
         ir.save(graph, folder / FILES[name])
@@ -183,9 +192,28 @@ def store_bundle(folder: Path, opened: Opened, model: TracedModel, built: Built,
         storage=storage,
         state=model.layout,
         files={file.name: describe(file) for file in sorted(folder.iterdir())},
+        host_files=host_files(built.plan) if context_on_host else (),
     )
     write_durably(folder / MANIFEST, encode_manifest(manifest))
     return manifest
+
+
+def _places(folder: Path) -> dict[str, Path]:
+    """The files of weights that a bundle can have."""
+    return {name: folder / name for name in (WEIGHTS, CONTEXT_WEIGHTS)}
+
+
+def _weights_files(folder: Path, built: Built, context_on_host: bool) -> list[WeightsFile]:
+    """One file of all tensors, or what only contexts are computed with in a second one."""
+    apart = built.context_only if context_on_host else frozenset()
+    shares = {WEIGHTS: built.needed.keys() - apart, CONTEXT_WEIGHTS: apart}
+    return [
+        WeightsFile(
+            path, {key: built.needed[key] for key in sorted(shares[name])}, built.encodings, built.plan.streamed
+        )
+        for name, path in _places(folder).items()
+        if shares[name]
+    ]
 
 
 def check_stored(

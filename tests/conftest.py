@@ -10,7 +10,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -161,7 +161,7 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_of(
     tracing: None, request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Path]:
-    """``bundle_of(family, scope, context_storage, storage, layers)``: a tiny bundle, exported when first asked for."""
+    """``bundle_of(family, scope, context_storage, storage, layers, on_host)``: a tiny bundle, exported once."""
     made: dict[tuple[object, ...], Path] = {}
 
     def give(
@@ -170,10 +170,11 @@ def bundle_of(
         context_storage: ContextStorage = "fp32",
         storage: Storage = "fp32",
         layers: int | None = None,
+        on_host: bool = False,
     ) -> Path:
         from seedtune.exporter.pipeline import export_bundle
 
-        case = (family, scope, context_storage, storage, layers)
+        case = (family, scope, context_storage, storage, layers, on_host)
         if case not in made:
             source = request.getfixturevalue("tiny_checkpoint" if family == "causal" else "tiny_masked_checkpoint")
             out = tmp_path_factory.mktemp("-".join(map(str, case))) / "bundle"
@@ -187,6 +188,7 @@ def bundle_of(
                 layers=layers,
                 context_storage=context_storage,
                 storage=storage,
+                context_on_host=on_host,
                 check=False,
             )
             made[case] = out
@@ -241,10 +243,8 @@ def seedtune(entry_point: list[str]) -> Callable[..., subprocess.CompletedProces
     """Runs ``seedtune`` in a process of its own and returns what it did."""
 
     def call(*arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb"}
-        command: Sequence[str] = [*entry_point, *map(str, arguments)]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, env=environment, check=False, **options
-        )
+        command = [*entry_point, *map(str, arguments)]
+        options |= {"env": os.environ | {"NO_COLOR": "1", "COLUMNS": "120", "TERM": "dumb"}, "timeout": timeout}
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
     return call

@@ -16,10 +16,12 @@ from seedtune.exporter.graphs.scope import pair_shape
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.gradient.backward import NoRule
+from seedtune.exporter.passes.own_label_rows import own_label_rows
 from seedtune.exporter.passes.storage import store
 from seedtune.exporter.stages.build import build_stages
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.trace.traced_model import TracedModel, head_parameters
+from seedtune.runtime.bundle.host_files import CONTEXT
 from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.bundle.stage_plan import UNSTAGED, StagePlan
 from seedtune.runtime.errors import SeedTuneError
@@ -38,6 +40,7 @@ class Built:
         plan: of the stages.
         encodings: parameter -> how it is stored.
         needed: parameter -> type and shape, of all that a graph reads.
+        context_only: those of them that no graph but that of contexts reads.
         buffers: constants that go to the weights file.
     """
 
@@ -46,11 +49,16 @@ class Built:
     plan: StagePlan
     encodings: dict[str, Encoding]
     needed: dict[str, tuple[ir.DataType, tuple[int, ...]]]
+    context_only: frozenset[str]
     buffers: dict[str, np.ndarray]
 
 
 def build_graphs(
-    model: TracedModel, words: tuple[int, ...], storage: Storage, notice: Callable[[str], None] = lambda _text: None
+    model: TracedModel,
+    words: tuple[int, ...],
+    storage: Storage,
+    notice: Callable[[str], None] = lambda _text: None,
+    context_on_host: bool = False,
 ) -> Built:
     """Builds every graph of the bundle.
 
@@ -59,6 +67,7 @@ def build_graphs(
         words: the token ids of the label words, [L]; none for a completion task.
         storage: how matrices are stored.
         notice: told which operator is in the way where there can be no gradient graph.
+        context_on_host: whether other graphs than that of contexts are to read no more than they must.
 
     Raises:
         SeedTuneError: the head is of a kind that cannot be cut to label words, or ONNX Runtime cannot run a graph.
@@ -83,16 +92,20 @@ def build_graphs(
         head_parameters(model.skeleton),
         [graphs["gradient"].graph] if "gradient" in graphs else (),
     )
+    if context_on_host and words:
+        for name, graph in graphs.items():
+            if name != CONTEXT:
+                encodings |= own_label_rows(graph.graph, words, encodings)
     graphs["update"] = build_update(layout)
-    needed: dict[str, tuple[ir.DataType, tuple[int, ...]]] = {}
-    for graph in graphs.values():
-        needed |= used_parameters(finish(graph))
+    read = {name: used_parameters(finish(graph)) for name, graph in graphs.items()}
+    needed = {name: kind for of_graph in read.values() for name, kind in of_graph.items()}
+    elsewhere = {name for graph, of_graph in read.items() if graph != CONTEXT for name in of_graph}
     try:
         staged = {name: graph for name, graph in graphs.items() if name not in UNSTAGED}
         plan, stage_graphs = build_stages(staged, model.facts.max_positions)
     except SeedTuneError as error:
         raise error.at(model.facts.architecture) from error
-    return Built(graphs, stage_graphs, plan, encodings, needed, buffers)
+    return Built(graphs, stage_graphs, plan, encodings, needed, frozenset(needed.keys() - elsewhere), buffers)
 
 
 def _lift_large_buffers(graphs: dict[str, ir.Model]) -> dict[str, np.ndarray]:

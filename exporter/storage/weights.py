@@ -1,11 +1,13 @@
-"""Streams tensors into the one weights file: a safetensors file whose tensors ONNX graphs point into.
+"""Streams tensors into weights files: safetensors files whose tensors ONNX graphs point into.
 
+A bundle has one of them, and a second one for what only contexts are computed with, if that is to stay at the desk.
 The header is written first, from names, types and shapes alone, so tensors may arrive in any order, one at a time. It
 is padded with spaces (which the safetensors format allows) so that the data starts on a page of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +62,8 @@ class WeightsFile:
         self.path = path
         self.encodings = dict(encodings or {})
         # Of the first ones, those that fill whole pages start on a page and lie in the order in which they are read.
-        paged = [name for name in dict.fromkeys(first) if Placed(*needed[name], 0).size_bytes % PAGE_BYTES == 0]
+        streamed = [name for name in dict.fromkeys(first) if name in needed]
+        paged = [name for name in streamed if Placed(*needed[name], 0).size_bytes % PAGE_BYTES == 0]
         # Then wide types first, so that every tensor starts at a multiple of its own item size.
         names = paged + sorted(needed.keys() - set(paged), key=lambda name: (-needed[name][0].itemsize, name))
         header: dict[str, object] = {"__metadata__": {"format": "pt"}}
@@ -99,37 +102,12 @@ class WeightsFile:
             for name, place in self.placed.items()
         }
 
-    def write(self, tensors: Iterable[tuple[str, torch.Tensor | np.ndarray]]) -> int:
-        """Writes every planned tensor found in ``tensors`` and ignores the others; returns the parameters written.
+    def parts(self, name: str, tensor: torch.Tensor | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """What is stored of ``tensor``: the name of each part, and its values.
 
         Raises:
-            SeedTuneError: a tensor is missing, has another shape, or holds values that its storage type cannot.
+            SeedTuneError: it has another shape than planned, or holds values that its storage type cannot.
         """
-        missing = set(self.placed)
-        count = 0
-        with self.path.open("wb") as file:
-            file.write(self.header)
-            file.truncate(self.total_bytes)
-            for name, tensor in tensors:
-                if name not in missing:
-                    continue
-                count += tensor.numel() if isinstance(tensor, torch.Tensor) else tensor.size
-                for part, array in self._parts(name, tensor):
-                    file.seek(self.placed[part].offset)
-                    file.write(array.data)
-                    missing.discard(part)
-            file.flush()
-            os.fsync(file.fileno())
-        if missing:
-            raise SeedTuneError(
-                f"the checkpoint lacks {len(missing)} of the tensors that the model reads",
-                value=", ".join(sorted(missing)[:5]),
-                rule="every parameter of the architecture has values in the checkpoint",
-                remedy="take a complete checkpoint with its language-model head",
-            )
-        return count
-
-    def _parts(self, name: str, tensor: torch.Tensor | np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         encoding = self.encodings.get(name)
         if encoding is None:
             yield name, _stored(name, tensor, self.placed[name])
@@ -138,6 +116,44 @@ class WeightsFile:
         _require_shape(name, tensor, (second, first) if encoding.transposed else (first, second))
         for suffix, array in encoding.encode(name, tensor):
             yield name + suffix, array
+
+
+def write_weights(files: Sequence[WeightsFile], tensors: Iterable[tuple[str, torch.Tensor | np.ndarray]]) -> int:
+    """Writes every planned tensor found in ``tensors``, which are read once for all ``files``; ignores the others.
+
+    Returns:
+        The parameters written.
+
+    Raises:
+        SeedTuneError: a tensor is missing, has another shape, or holds values that its storage type cannot.
+    """
+    missing = {name for weights in files for name in weights.placed}
+    count = 0
+    with contextlib.ExitStack() as stack:
+        opened = [(weights, stack.enter_context(weights.path.open("wb"))) for weights in files]
+        for weights, file in opened:
+            file.write(weights.header)
+            file.truncate(weights.total_bytes)
+        for name, tensor in tensors:
+            if name not in missing:
+                continue
+            count += tensor.numel() if isinstance(tensor, torch.Tensor) else tensor.size
+            for weights, file in opened:
+                for part, array in weights.parts(name, tensor) if name in weights.placed else ():
+                    file.seek(weights.placed[part].offset)
+                    file.write(array.data)
+                    missing.discard(part)
+        for _, file in opened:
+            file.flush()
+            os.fsync(file.fileno())
+    if missing:
+        raise SeedTuneError(
+            f"the checkpoint lacks {len(missing)} of the tensors that the model reads",
+            value=", ".join(sorted(missing)[:5]),
+            rule="every parameter of the architecture has values in the checkpoint",
+            remedy="take a complete checkpoint with its language-model head",
+        )
+    return count
 
 
 def _require_shape(name: str, tensor: torch.Tensor | np.ndarray, shape: tuple[int, ...]) -> None:

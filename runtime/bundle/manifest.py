@@ -73,7 +73,7 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole manifest, as stored."""
+    """The whole manifest, as stored; ``host_files`` are those of ``files`` that a phone with a cache may lack."""
 
     format_version: int
     seedtune_version: str
@@ -81,7 +81,18 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage: Storage
     state: StateLayout
     files: dict[str, FileEntry]
+    host_files: tuple[str, ...] = ()
     check: CheckResult | None = None
+
+    @property
+    def host_bytes(self) -> int:
+        """Bytes of the host files."""
+        return sum(self.files[name].size_bytes for name in self.host_files)
+
+    @property
+    def phone_bytes(self) -> int:
+        """Bytes of the files that every device needs."""
+        return sum(entry.size_bytes for entry in self.files.values()) - self.host_bytes
 
     @property
     def graphs(self) -> dict[str, str]:

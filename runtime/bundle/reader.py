@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from seedtune.runtime.bundle.host_files import CONTEXT, CONTEXT_WEIGHTS, absent_host_files, require_host_files
 from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
 from seedtune.runtime.bundle.stage_plan import STAGES, StagePlan, decode_plan, require_fitting
 from seedtune.runtime.decoding import read_plain_file
@@ -31,14 +32,19 @@ class Bundle:
         path: the folder.
         manifest: its manifest.
         sha256: the SHA-256 of ``manifest.json``, which identifies the bundle.
-        plan: the stages of its graphs, for runs within a memory limit.
+        plan: the stages of the graphs that are here, for runs within a memory limit.
+        computes_contexts: whether all files are here; False where the host files were left at the desk, so that what is
+            kept of rows can only be read from a cache.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, sha256: str, plan: StagePlan) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest, sha256: str, plan: StagePlan, computes_contexts: bool = True
+    ) -> None:
         self.path = path
         self.manifest = manifest
         self.sha256 = sha256
         self.plan = plan
+        self.computes_contexts = computes_contexts
 
     @classmethod
     def open(cls, path: Path, *, verify_weights: bool = True) -> Bundle:
@@ -49,7 +55,8 @@ class Bundle:
             verify_weights: also hash the weights file (its size is always compared).
 
         Raises:
-            SeedTuneError: a file is missing, truncated or altered, or the manifest is not acceptable.
+            SeedTuneError: a file is missing, truncated or altered, or the manifest is not acceptable. All host files
+                may be missing.
         """
         require_utf8(path.absolute())
         manifest_path = path / MANIFEST
@@ -68,23 +75,51 @@ class Bundle:
         raw = read_plain_file(manifest_path, "the manifest", REMEDY)
         manifest = decode_manifest(raw, manifest_path)
         required = {*manifest.graphs.values(), WEIGHTS, TOKENIZER, STAGES}
+        required |= {CONTEXT_WEIGHTS} if manifest.host_files else set()
         _require_files(manifest, required, manifest_path, allowed=STAGE_GRAPH)
+        absent = absent_host_files(manifest, manifest_path)
         for name, entry in manifest.files.items():
-            _verify(path / name, entry.size_bytes, entry.sha256 if verify_weights or name != WEIGHTS else None)
+            if name not in absent:
+                hashed = verify_weights or name not in (WEIGHTS, CONTEXT_WEIGHTS)
+                _verify(path / name, entry.size_bytes, entry.sha256 if hashed else None)
         plan = decode_plan(read_plain_file(path / STAGES, "the stages", REMEDY), path / STAGES)
         context = manifest.objective.context
         require_fitting(plan, manifest.graphs.keys(), context.layers if context else 0, path / STAGES)
         _require_files(manifest, required | set(plan.files), manifest_path)
-        return cls(path, manifest, hashlib.sha256(raw).hexdigest(), plan)
+        require_host_files(manifest, plan, manifest_path)
+        here = plan.without(CONTEXT) if absent else plan
+        return cls(path, manifest, hashlib.sha256(raw).hexdigest(), here, not absent)
 
     @property
     def weights_path(self) -> Path:
-        """The file of all weights."""
+        """The file of the weights that every device needs."""
         return self.path / WEIGHTS
 
+    @property
+    def weights_paths(self) -> list[Path]:
+        """All files of weights that are here."""
+        apart = self.manifest.host_files and self.computes_contexts
+        return [self.weights_path, *([self.path / CONTEXT_WEIGHTS] if apart else [])]
+
     def graph_path(self, name: str) -> Path:
-        """The file of a graph: "probe", "eval", "update"; with a context "context", and "gradient" if it has one."""
+        """The file of a graph: "probe", "eval", "update"; with a context "context", and "gradient" if it has one.
+
+        Raises:
+            SeedTuneError: as :meth:`require_graph`.
+        """
+        self.require_graph(name)
         return self.path / self.manifest.graphs[name]
+
+    def require_graph(self, name: str) -> None:
+        """Raises SeedTuneError where the graph ``name`` is among the host files, and these are not here."""
+        if name == CONTEXT and not self.computes_contexts:
+            raise SeedTuneError(
+                "contexts cannot be computed here: the bundle's host files are at the desk",
+                file=self.path,
+                value=", ".join(self.manifest.host_files),
+                rule="a cache with the contexts of all rows, or all files of the bundle",
+                remedy="make the cache at the desk with: seedtune cache BUNDLE --data ROWS --out CACHE",
+            )
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the bundle.

@@ -109,6 +109,24 @@ class StagePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The tensors that stay in memory."""
         return self._with_role("resident")
 
+    def without(self, graph: str) -> StagePlan:
+        """The plan of the other graphs, and of the tensors that they read."""
+        return self._of(name for name in self.graphs if name != graph)
+
+    def only(self, graph: str) -> StagePlan:
+        """The plan of ``graph``, and of the tensors that it reads."""
+        return self._of([graph])
+
+    def _of(self, chosen: Iterable[str]) -> StagePlan:
+        graphs = {name: self.graphs[name] for name in chosen}
+        read = {name for stages in graphs.values() for stage in stages for name in stage.weights.values()}
+        return StagePlan(
+            graphs,
+            {name: role for name, role in self.roles.items() if name in read},
+            {name: self.memory[name] for name in graphs},
+            tuple(name for name in self.packed if name in read),
+        )
+
     def _with_role(self, role: Role) -> tuple[str, ...]:
         names = (name for stages in self.graphs.values() for stage in stages for name in stage.weights.values())
         return tuple(name for name in dict.fromkeys(names) if self.roles[name] == role)

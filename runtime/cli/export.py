@@ -46,6 +46,14 @@ def export_command(
     context_storage: Annotated[
         ContextStorage, typer.Option(help="How cached keys and values are stored (scope suffix).")
     ] = "fp16",
+    context_on_host: Annotated[
+        bool,
+        typer.Option(
+            "--context-on-host",
+            help="Keep what only contexts are computed with in files of their own: a phone that is given a cache "
+            "(`seedtune cache`) needs none of them.",
+        ),
+    ] = False,
     check: Annotated[
         bool,
         typer.Option("--check/--no-check", help="Compare with transformers before the bundle is put in place."),
@@ -64,6 +72,8 @@ def export_command(
         seedtune export ./roberta-large --task my-task.toml --out bundle --storage fp16 --targets attention --rank 4
 
         seedtune export model.gguf --task sentiment --out bundle --targets "*.layers.1?.mlp.down_proj,query"
+
+        seedtune export smollm2-135m-instruct --task sentiment --out bundle --scope last --layers 10 --context-on-host
     """
     started = time.monotonic()
     console = Console(stderr=True)
@@ -85,6 +95,7 @@ def export_command(
             scope=scope,
             layers=layers,
             context_storage=context_storage,
+            context_on_host=context_on_host,
             check=check,
             overwrite=overwrite,
             phase=phase,
@@ -100,6 +111,13 @@ def export_command(
         highlight=False,
         soft_wrap=True,
     )
+    if manifest.host_files:
+        console.print(
+            f"a phone must hold {manifest.phone_bytes / 1e6:,.0f} MB; {manifest.host_bytes / 1e6:,.0f} MB are for the "
+            f"desk only: {', '.join(manifest.host_files)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     if manifest.check:
         console.print(
             f"agrees with transformers: log-probabilities within {manifest.check.log_probability_error:.1e}, "
@@ -120,6 +138,8 @@ def export_command(
                 "layers": objective.context.layers if objective.context else None,
                 "context_bytes_per_token": objective.context.bytes_per_token if objective.context else None,
                 "size_bytes": total_bytes,
+                "phone_bytes": manifest.phone_bytes,
+                "host_bytes": manifest.host_bytes,
                 "seconds": seconds,
                 "checked": result is not None,
                 "log_probability_error": result.log_probability_error if result else None,

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from seedtune.runtime.cli.cache import cache_command
 from seedtune.runtime.cli.doctor import doctor
 from seedtune.runtime.cli.evaluate import evaluate_command
 from seedtune.runtime.cli.export import export_command
@@ -48,6 +49,7 @@ def main(
 
 
 app.command("export")(export_command)
+app.command("cache")(cache_command)
 app.command("run")(run_command)
 app.command("eval")(evaluate_command)
 app.command("report")(report_command)

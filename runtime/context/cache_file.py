@@ -20,6 +20,7 @@ Entries are only ever appended. A file that was cut short in the middle of one l
 
 from __future__ import annotations
 
+import io
 import itertools
 import mmap
 import os
@@ -55,6 +56,7 @@ class CacheFile:
         header: what it must belong to.
         mapped: whether blocks are views of a mapping. Else they are read layer by layer when they are used, and under a
             memory limit nothing but that layer is held.
+        writable: whether entries may be appended; else the file is there already, and is only read.
 
     Attributes:
         tokens: key -> tokens of which something is kept, of every whole entry.
@@ -63,7 +65,7 @@ class CacheFile:
         SeedTuneError: it belongs to another bundle, is no cache file, has been altered, or cannot be read or made.
     """
 
-    def __init__(self, path: Path, header: CacheHeader, mapped: bool = True) -> None:
+    def __init__(self, path: Path, header: CacheHeader, mapped: bool = True, writable: bool = True) -> None:
         self.path = path
         self._mapped = mapped
         self.header = header
@@ -73,13 +75,15 @@ class CacheFile:
         self._map: mmap.mmap | None = None
         start = encode_start(header)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if writable:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY, 0o666)
             # Unbuffered: what a full disk did not take must not be written later, where another entry may stand.
-            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
+            self._file = io.FileIO(descriptor, "r+b" if writable else "rb")
         except OSError as error:
             raise _unusable(path, error) from error
         try:
-            if os.fstat(self._file.fileno()).st_size == 0:
+            if writable and os.fstat(self._file.fileno()).st_size == 0:
                 self._write(0, [start])
             self._file.seek(0)
             found = self._file.read(MAX_HEADER_BYTES + START.size + CHECKSUM.size)

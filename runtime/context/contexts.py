@@ -58,6 +58,7 @@ class Contexts:
         examples: the rows of the split.
         cache: the cache file, made if need be; None computes every context anew.
         limit_bytes: of the cache; rows beyond it are computed anew whenever they are needed. None for all.
+        read: further cache files, of which nothing but contexts is wanted.
 
     Raises:
         SeedTuneError: the cache file belongs to another bundle, or has been altered.
@@ -69,6 +70,7 @@ class Contexts:
         examples: Sequence[Example],
         cache: Path | None = None,
         limit_bytes: int | None = None,
+        read: Sequence[Path] = (),
     ) -> None:
         bundle = graphs.bundle
         layout = bundle.manifest.objective.context
@@ -78,7 +80,9 @@ class Contexts:
         self._graphs = graphs
         self._examples = examples
         self._header = CacheHeader(bundle.sha256, layout)
-        self._file = CacheFile(cache, self._header, graphs.choice is None) if cache is not None else None
+        self._mapped = graphs.choice is None
+        self._file = CacheFile(cache, self._header, self._mapped) if cache is not None else None
+        self._read = [CacheFile(path, self._header, self._mapped, writable=False) for path in read]
         alone = reads_context_alone(bundle.manifest.objective)
         self._keys = [context_key(example, alone) for example in examples]
         self.tokens = [kept_tokens(example, layout) for example in examples]
@@ -87,10 +91,10 @@ class Contexts:
         self._maker: ContextMaker | None = None
 
     def close(self) -> None:
-        """Closes the cache file and the session."""
+        """Closes the cache files and the session."""
         self._maker = None
-        if self._file is not None:
-            self._file.close()
+        for file in self._files:
+            file.close()
 
     def plan(self) -> CachePlan:
         """What the cache comes to, and what of it is missing."""
@@ -105,6 +109,12 @@ class Contexts:
             missing_rows=len(missing),
             missing_bytes=sum(sizes[self._keys[place]] for place in missing),
         )
+
+    def absent(self) -> list[int]:
+        """The places of rows whose context is in no cache and cannot be computed, ascending."""
+        if self._graphs.bundle.computes_contexts:
+            return []
+        return [place for place, key in enumerate(self._keys) if self.tokens[place] != NONE and not self._has(key)]
 
     def build(self) -> Iterator[int]:
         """Computes what is missing and appends it; stopped at any time, it goes on from there.
@@ -121,7 +131,7 @@ class Contexts:
         with FileLock(f"{path}.lock"):
             # Another process may have written it in the meantime.
             self._file.close()
-            self._file = CacheFile(path, self._header, self._graphs.choice is None)
+            self._file = CacheFile(path, self._header, self._mapped)
             plan = self.plan()
             _require_space(path, plan)
             missing = self._missing()
@@ -138,15 +148,15 @@ class Contexts:
         """The block of each example of ``indices``, in that order.
 
         Raises:
-            SeedTuneError: a block of the cache has been altered.
+            SeedTuneError: a block of the cache has been altered, or is absent and cannot be computed.
         """
         found: dict[int, LayeredBlock] = {}
         empty = parse_block(b"", self.layout, NONE)
         for index in indices:
             if self.tokens[index] == NONE:
                 found[index] = empty
-            elif self._file is not None and self._keys[index] in self._file:
-                found[index] = self._file.block(self._keys[index])
+            elif (file := self._file_of(self._keys[index])) is not None:
+                found[index] = file.block(self._keys[index])
         absent = [index for index in dict.fromkeys(indices) if index not in found]
         for place, block in self._make(absent):
             # A view would keep all that the call returned.
@@ -166,7 +176,7 @@ class Contexts:
 
     def _within(self, limit_bytes: int | None) -> set[bytes]:
         """The keys that a cache of ``limit_bytes`` keeps: what it has already, then rows in their order."""
-        if self._file is None:
+        if not self._files:
             return set()
         kept: set[bytes] = set()
         used = 0
@@ -181,7 +191,14 @@ class Contexts:
         return [place for key, place in self._first.items() if key in self._kept and not self._has(key)]
 
     def _has(self, key: bytes) -> bool:
-        return self._file is not None and key in self._file
+        return self._file_of(key) is not None
+
+    def _file_of(self, key: bytes) -> CacheFile | None:
+        return next((file for file in self._files if key in file), None)
+
+    @property
+    def _files(self) -> list[CacheFile]:
+        return [*([self._file] if self._file else []), *self._read]
 
 
 def _require_space(path: Path, plan: CachePlan) -> None:

@@ -27,8 +27,8 @@ def export(
         out: the new folder; ``~`` and symbolic links are followed.
         phase: told the name of each phase as it starts.
         notice: told what a person should know.
-        options: as on the command line: storage, targets, rank, adapter_seed, scope, layers, context_storage, check,
-            overwrite.
+        options: as on the command line: storage, targets, rank, adapter_seed, scope, layers, context_storage,
+            context_on_host, check, overwrite.
 
     Raises:
         SeedTuneError: the extra ``export`` is not installed, or anything else that the user can put right; ``out`` is

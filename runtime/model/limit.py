@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from seedtune.runtime.bundle.host_files import CONTEXT
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.context.maker import context_places, read_ids, reads_context_alone
 from seedtune.runtime.stages.memory_limit import Shape, choose
@@ -25,6 +26,7 @@ def limit_memory(
     tokens_per_call: int | None = None,
     threads: int | None = None,
     vectors: int = 0,
+    contexts_only: bool = False,
 ) -> StreamedGraphs:
     """The graphs of ``bundle``, kept to ``limit_bytes``; call it when all else that takes memory is there.
 
@@ -37,15 +39,18 @@ def limit_memory(
         tokens_per_call: of one side of a probe, where it was chosen before.
         threads: of ONNX Runtime.
         vectors: as long as the state, that an optimizer will keep beside it.
+        contexts_only: whether no other graph than that of contexts is opened.
 
     Raises:
         SeedTuneError: the limit is too small, or the bundle lies where files cannot be mapped.
     """
     files = StageFiles.of(bundle)
+    if contexts_only:
+        files = StageFiles(files.plan.only(CONTEXT), files.tensors)
     memory = read_memory()
     # Where the system tells nothing, what is held is what was held at most.
     held = (memory.vm_rss_bytes or memory.vm_hwm_bytes or 0) + 4 * vectors * bundle.manifest.state.parameters
-    shape = shape_of(bundle, examples, examples_at_once, cached)
+    shape = shape_of(bundle, examples, examples_at_once, cached or not bundle.computes_contexts)
     choice = choose(limit_bytes, files.plan, files.tensors, shape, held, tokens_per_call)
     return StreamedGraphs(bundle, files, choice, threads)
 
@@ -59,7 +64,7 @@ def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int,
         alone = reads_context_alone(manifest.objective)
         longest = max(0 if example.suffix is None else len(example.suffix) for example in examples)
         context = max(len(context_places(example)) for example in examples)
-        read = max(len(read_ids(example, alone)) for example in examples)
+        read = max(len(read_ids(example, alone)) for example in examples) if bundle.computes_contexts else 0
     context_bytes = manifest.objective.context.bytes_of(context, longest) if manifest.objective.context else 0
     wanted = examples_at_once * longest
     return Shape(longest, context, read, wanted, manifest.state.parameters, context_bytes, not cached)

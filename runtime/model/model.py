@@ -10,14 +10,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.context.contexts import CachePlan
 from seedtune.runtime.data.rows import Rows, read_rows, rows_of
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.generators import result_of
 from seedtune.runtime.graphs.mapped import MappedGraph, MappedGraphs
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
+from seedtune.runtime.model.caching import caching, require_contexts
 from seedtune.runtime.model.evaluation import Evaluation, evaluating
-from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions, cache_options, opening_feeder
+from seedtune.runtime.model.feeders import CacheOptions, cache_options, opening_feeder
 from seedtune.runtime.model.limit import examples_of_evaluation, limit_memory
 from seedtune.runtime.model.splits import encode_rows
 from seedtune.runtime.model.tuned import Tuned
@@ -114,11 +116,12 @@ class Model:
         rows = self.rows(data, data_format=data_format)
         return result_of(self._evaluating(rows, rows_per_call, caches, want_hidden), on)
 
-    def predict(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
+    def predict(self, rows: Iterable[Mapping[str, Any]], *, cache: str | Path | None = None) -> list[dict[str, float]]:
         """The probability of each label for each row, by the label's name.
 
         Args:
             rows: the fields that the task's template names; labels may be left out.
+            cache: as in :meth:`evaluate`.
 
         Raises:
             SeedTuneError: a row cannot be used, or the task is completion, which has no labels.
@@ -131,23 +134,60 @@ class Model:
                 rule="a classification task",
                 remedy="evaluate it instead: that gives the loss of responses",
             )
-        found = result_of(self._evaluating(self.rows(rows, labelled=False), None, NO_CACHE, False))
+        found = result_of(self._evaluating(self.rows(rows, labelled=False), None, cache_options(cache, None), False))
         assert found.probabilities is not None
         names = [label.name for label in labels]
         return [dict(zip(names, map(float, each), strict=True)) for each in found.probabilities]
+
+    def cache_contexts(
+        self,
+        data: Data,
+        out: str | Path,
+        *,
+        name: str = "train",
+        data_format: str | None = None,
+        on: Callable[[Event], Any] = lambda _event: None,
+    ) -> CachePlan:
+        """Computes what is kept of the rows of ``data``, so that a run, here or on a phone, finds it.
+
+        Args:
+            data: rows, labelled or not, or where they are.
+            out: folder of the cache, made if need be; what it has already is not computed again.
+            name: of the split: a run with this folder as its cache looks for "train" and "eval", :meth:`evaluate` for
+                its file without the ending. Where host files are absent, every cache of the bundle is read.
+            data_format: as in :meth:`rows`.
+            on: told how far it is.
+
+        Returns:
+            What the cache comes to; what was missing was computed now.
+
+        Raises:
+            SeedTuneError: a row cannot be used, the bundle can compute no contexts, or disk or limit is too small.
+        """
+        return result_of(self._caching(self.rows(data, labelled=False, data_format=data_format), Path(out), name), on)
+
+    def _caching(self, rows: Rows, folder: Path, name: str) -> Generator[Event, None, CachePlan]:
+        require_contexts(self.bundle, name)
+        yield from map(Notice, rows.notices)
+        plan = yield from caching(self.bundle, self._encoded(rows), folder, name, self.memory_limit_bytes, self.threads)
+        return plan
+
+    def _encoded(self, rows: Rows) -> list[Example]:
+        examples = encode_rows(rows, self._task, rows.where)
+        if self._frees_task:
+            self.__dict__.pop("_task", None)
+            trim()
+        return examples
 
     def _evaluating(
         self, rows: Rows, rows_per_call: int | None, cache: CacheOptions, want_hidden: bool
     ) -> Generator[Event, None, Evaluation]:
         yield from map(Notice, rows.notices)
-        examples = encode_rows(rows, self._task, rows.where)
-        if self._frees_task:
-            self.__dict__.pop("_task", None)
-            trim()
+        examples = self._encoded(rows)
         graphs, most = self._graphs(examples, rows_per_call, cache)
         if graphs.choice:
             yield Notice(str(graphs.choice))
-        feeder = yield from opening_feeder(graphs, examples, name=Path(rows.where).stem, cache=cache)
+        feeder = yield from opening_feeder(graphs, examples, name=Path(rows.where).stem, cache=cache, rows=rows)
         result = yield from evaluating(
             graphs, self.state.values, feeder, rows=most, want_hidden=want_hidden, graph=self._open_eval(graphs)
         )

@@ -93,10 +93,12 @@ def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: 
     yield from map(Notice, notices_of(train, held_out))
     if graphs.choice:
         yield Notice(str(graphs.choice))
-    feeder = yield from opening_feeder(graphs, train.examples, name="train", cache=cache)
+    feeder = yield from opening_feeder(graphs, train.examples, name="train", cache=cache, rows=train.rows)
     kept = None
     if held_out:
-        held_out_feeder = yield from opening_feeder(graphs, held_out.examples, name="eval", cache=cache)
+        held_out_feeder = yield from opening_feeder(
+            graphs, held_out.examples, name="eval", cache=cache, rows=held_out.rows
+        )
         kept = HeldOut(folder, graphs, held_out, held_out_feeder, settings)
     state = new_state(request.bundle)
     method = method_of(settings, graphs, state, folder.path)

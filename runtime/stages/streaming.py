@@ -16,7 +16,7 @@ from seedtune.runtime.stages.weights import StreamedWeights
 
 @dataclass(frozen=True)
 class StageFiles:
-    """What a bundle says of its stages: the plan, and the header of the weights file."""
+    """What a bundle says of its stages: the plan, and the headers of its files of weights."""
 
     plan: StagePlan
     tensors: Mapping[str, Tensor]
@@ -28,12 +28,13 @@ class StageFiles:
         Raises:
             SeedTuneError: its stages do not fit its weights.
         """
-        tensors = read_header(bundle.weights_path, frozenset(bundle.plan.packed))
+        packed = frozenset(bundle.plan.packed)
+        tensors = {name: tensor for path in bundle.weights_paths for name, tensor in read_header(path, packed).items()}
         missing = sorted(bundle.plan.roles.keys() - tensors.keys())
         if missing:
             raise SeedTuneError(
-                "the weights file lacks tensors that the stages read",
-                file=bundle.weights_path,
+                "the weights lack tensors that the stages read",
+                file=bundle.weights_paths[-1],
                 value=", ".join(missing[:3]),
                 remedy="export the bundle again",
             )
@@ -58,9 +59,7 @@ class StreamedGraphs:
         self.choice = choice
         self.threads = threads
         self._plan = files.plan
-        self._weights = StreamedWeights(
-            bundle.weights_path, files.tensors, files.plan.roles, choice.buffer_bytes, choice.kept
-        )
+        self._weights = StreamedWeights(files.tensors, files.plan.roles, choice.buffer_bytes, choice.kept)
 
     @property
     def reading(self) -> Reading:
@@ -69,6 +68,7 @@ class StreamedGraphs:
 
     def open(self, name: str) -> StagedGraph:
         """See :class:`~seedtune.runtime.graphs.types.Graphs`."""
+        self.bundle.require_graph(name)
         in_flight = {
             "probe": self.choice.tokens_in_flight,
             "eval": 2 * self.choice.tokens_in_flight,

@@ -32,8 +32,12 @@ REMEDY = "copy or export the bundle again"
 
 @dataclass(frozen=True)
 class Tensor:
-    """``element_type`` as ONNX numbers it, shape in elements, and the bytes ``offset`` to ``offset + size_bytes``."""
+    """``element_type`` as ONNX numbers it, shape in elements, and the bytes ``offset`` to ``offset + size_bytes``.
 
+    ``path`` is the file that they lie in.
+    """
+
+    path: Path
     element_type: int
     shape: tuple[int, ...]
     offset: int
@@ -90,7 +94,7 @@ def _tensor(name: str, entry: _Entry, start: int, path: Path, file_bytes: int, p
         if entry.dtype != "U8" or not shape:
             raise _damaged(path, f"{name} is to hold two values a byte: {entry.dtype} {list(shape)}")
         element_type, shape = INT4, (*shape[:-1], 2 * shape[-1])
-    return Tensor(element_type, shape, start + first, size)
+    return Tensor(path, element_type, shape, start + first, size)
 
 
 def _damaged(path: Path, reason: str) -> SeedTuneError:

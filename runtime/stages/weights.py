@@ -28,23 +28,21 @@ Addresses = Mapping[str, int]
 
 
 class StreamedWeights:
-    """The weights file of a bundle, read stage by stage. One pass at a time; call :meth:`close` when done.
+    """The files of weights of a bundle, read stage by stage. One pass at a time; call :meth:`close` when done.
 
     Args:
-        path: the weights file.
-        tensors: its header.
-        roles: of every tensor.
+        tensors: by the headers of the files.
+        roles: of every tensor that a stage reads.
         buffer_bytes: what streamed matrices share; at least what the largest stage needs, see `stage_bytes`.
         kept: streamed matrices that stay in memory on top of that.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: a file cannot be opened.
         SeedTuneError: a table is to be mapped, and the file system has no mmap.
     """
 
     def __init__(
         self,
-        path: Path,
         tensors: Mapping[str, Tensor],
         roles: Mapping[str, Role],
         buffer_bytes: int,
@@ -52,22 +50,22 @@ class StreamedWeights:
     ) -> None:
         self.tensors = tensors
         self._roles = roles
-        self._file = DirectFile(path)
+        self._files = {path: DirectFile(path) for path in sorted({tensors[name].path for name in roles})}
         self._buffer = _Pages(buffer_bytes)
         self._kept = frozenset(kept)
         # What stays: name -> address, and the memory behind the addresses.
         self._fixed: dict[str, int] = {}
         self._memory: list[_Pages] = []
-        self._map: np.ndarray | None = None
-        self._path = path
         self._waited_seconds = 0.0
-        if "mapped" in roles.values():
-            self._map = self._mapped()
+        looked_up = {tensors[name].path for name, role in roles.items() if role == "mapped"}
+        self._maps = {path: self._mapped(path) for path in looked_up}
 
     @property
     def reading(self) -> Reading:
         """What reading has taken so far, except through the mapping."""
-        return Reading(self._file.bytes_read, self._file.reading_seconds, self._waited_seconds)
+        files = self._files.values()
+        read, seconds = sum(file.bytes_read for file in files), sum(file.reading_seconds for file in files)
+        return Reading(read, seconds, self._waited_seconds)
 
     def passes(self, stages: Sequence[Sequence[str]]) -> Iterator[Addresses]:
         """The addresses of the tensors of each stage; valid until the next stage is asked for.
@@ -76,11 +74,12 @@ class StreamedWeights:
             stages: per stage, the tensors it reads.
 
         Raises:
-            SeedTuneError: the file was changed, or cannot be read.
+            SeedTuneError: a file was changed, or cannot be read.
         """
-        self._file.require_unchanged()
+        for file in self._files.values():
+            file.require_unchanged()
         fixed = {name for stage in stages for name in stage if self._roles[name] != "streamed" or name in self._kept}
-        for name in sorted(fixed - self._fixed.keys(), key=lambda name: self.tensors[name].offset):
+        for name in sorted(fixed - self._fixed.keys(), key=self._place):
             if self._roles[name] != "streamed":
                 self._fix(name)
         ring = Ring(self._buffer.size_bytes)
@@ -104,20 +103,25 @@ class StreamedWeights:
             reader.join()
 
     def close(self) -> None:
-        """Closes the file and frees all memory."""
-        self._file.close()
+        """Closes the files and frees all memory."""
+        self._close()
         self._fixed.clear()
         self._memory.clear()
-        self._map = None
+        self._maps.clear()
+
+    def _close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def _place(self, name: str) -> tuple[Path, int]:
+        return self.tensors[name].path, self.tensors[name].offset
 
     def _read_ahead(
         self, stages: Sequence[Sequence[str]], ring: Ring, ready: queue.Queue[dict[str, int] | BaseException]
     ) -> None:
         try:
             for stage in stages:
-                streamed = sorted(
-                    {name for name in stage if name not in self._fixed}, key=lambda name: self.tensors[name].offset
-                )
+                streamed = sorted({name for name in stage if name not in self._fixed}, key=self._place)
                 moving = [name for name in streamed if name not in self._kept]
                 # A stage without matrices takes a page, so that each stage gives one piece back.
                 offset = ring.take(max(sum(self._span_bytes(name) for name in moving), mmap.PAGESIZE))
@@ -140,30 +144,30 @@ class StreamedWeights:
     def _read(self, name: str, pages: _Pages, offset: int) -> int:
         tensor = self.tensors[name]
         start, size = span_of(tensor.offset, tensor.size_bytes)
-        self._file.read(start, pages.view[offset : offset + size])
+        self._files[tensor.path].read(start, pages.view[offset : offset + size])
         return pages.address + offset + tensor.offset - start
 
     def _fix(self, name: str) -> int:
         """Makes ``name`` stay: a table mapped, everything else read into memory of its own."""
         if self._roles[name] == "mapped":
-            assert self._map is not None
-            self._fixed[name] = self._map.ctypes.data + self.tensors[name].offset
+            tensor = self.tensors[name]
+            self._fixed[name] = self._maps[tensor.path].ctypes.data + tensor.offset
         else:
             pages = _Pages(self._span_bytes(name))
             self._memory.append(pages)
             self._fixed[name] = self._read(name, pages, 0)
         return self._fixed[name]
 
-    def _mapped(self) -> np.ndarray:
+    def _mapped(self, path: Path) -> np.ndarray:
         try:
-            mapped = np.memmap(self._path, np.uint8, "r")
+            mapped = np.memmap(path, np.uint8, "r")
             # Rows of a table are looked up here and there: what lies beside them is not wanted.
             mapped._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]
         except OSError as error:
-            self._file.close()
+            self._close()
             raise SeedTuneError(
                 f"the weights cannot be mapped into memory ({error.strerror})",
-                file=self._path,
+                file=path,
                 rule="a file system with mmap, for a run within a memory limit",
                 remedy="copy the bundle to the storage of the device itself, or leave the memory limit out",
             ) from error

@@ -21,7 +21,7 @@ from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
-from seedtune.exporter.storage.weights import WeightsFile
+from seedtune.exporter.storage.weights import WeightsFile, write_weights
 from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import trace
@@ -80,7 +80,7 @@ def graphs_for(trunk: ir.Model, layout: StateLayout, words: tuple[int, ...], che
     folder = smollm2.OUTPUT / "targets"
     folder.mkdir(parents=True, exist_ok=True)
     weights = WeightsFile(folder / "weights.safetensors", needed)
-    weights.write(chain(lora_a_values(layout).items(), checkpoint.tensors()))
+    write_weights([weights], chain(lora_a_values(layout).items(), checkpoint.tensors()))
     for name, graph in graphs.items():
         bind(graph, weights.external_tensors())
         ir.save(graph, folder / f"{name}.onnx")

@@ -24,7 +24,7 @@ from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.label_rows import keep_label_rows
 from seedtune.exporter.passes.linear_layout import Linear, normalise_linears
-from seedtune.exporter.storage.weights import WeightsFile
+from seedtune.exporter.storage.weights import WeightsFile, write_weights
 from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import WEIGHTS
 from seedtune.runtime.bundle.reader import Bundle
@@ -119,7 +119,7 @@ def _weights(folder: Path, bundle: Bundle, needed: Needed, checkpoint: Checkpoin
     )
     if not fits or not _same_filesystem(bundle.path, folder):
         weights = WeightsFile(path, needed)
-        weights.write(checkpoint.tensors())
+        write_weights([weights], checkpoint.tensors())
         return weights.external_tensors()
     # Not a symbolic link: ONNX Runtime takes no external data from outside a graph's folder.
     os.link(bundle.path / WEIGHTS, path)

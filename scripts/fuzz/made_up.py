@@ -13,6 +13,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 LABEL_WORDS = (" bad", " good")
 TEMPLATE = "Review: {text}\nIt was"
+HOST_FILES = ("context.onnx", "context.safetensors")
 GRAPHS = ("probe.onnx", "eval.onnx", "update.onnx", "context.onnx", "probe.stage0.onnx", "probe.stage1.onnx")
 VOCABULARY = 400
 PARAMETERS = 96
@@ -177,6 +178,7 @@ def manifest(label_word_ids: list[int], of_task: dict[str, Any], family: str) ->
             "targets": [{"name": "q", "offset": 0, **target}, {"name": "v", "offset": 64, **target}],
         },
         "files": {},
+        "host_files": list(HOST_FILES),
         "check": {"rows": 4, "log_probability_error": 1e-6, "perturbed_loss_error": 2e-6, "allowed": 1e-4},
     }
 
@@ -193,6 +195,8 @@ def bundle(
     files = {name: f"graph {name}".encode() for name in GRAPHS}
     files["tokenizer.json"] = made.to_str().encode()
     files["weights.safetensors"] = safetensors(json.dumps(weights_header()).encode(), weights_data())
+    # What only contexts read, were it not that these graphs are any bytes.
+    files["context.safetensors"] = safetensors(b"{}", b"")
     files["stages.json"] = json.dumps(plan()).encode()
     files["manifest.json"] = json.dumps(sealed(manifest(label_word_ids, task, family), files)).encode()
     return files

@@ -25,10 +25,14 @@ def exported(
     scope: Scope = "all",
     context_storage: ContextStorage = "fp16",
     storage: Storage = "fp32",
+    layers: int | None = None,
+    context_on_host: bool = False,
 ) -> Path:
     """The folder of a bundle of SmolLM2 for the sentiment task, exported once into bench-output/."""
     name = f"bundle-{targets.replace(',', '-').replace('*', 'x')}-{rank}-{scope}"
     name += "" if storage == "fp32" else f"-{storage}"
+    name += "" if layers is None else f"-{layers}-layers"
+    name += "-on-host" if context_on_host else ""
     path = OUTPUT / (name if scope == "all" else f"{name}-{context_storage}")
     if not (path / MANIFEST).is_file():
         seedtune.export(
@@ -40,6 +44,8 @@ def exported(
             scope=scope,
             context_storage=context_storage,
             storage=storage,
+            layers=layers,
+            context_on_host=context_on_host,
             check=False,
         )
     return path

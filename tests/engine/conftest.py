@@ -20,14 +20,14 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 import seedtune
 from seedtune.runtime.bundle.reader import Bundle
 
-# family, scope, storage of contexts, storage of weights, layers
+# family, scope, storage of contexts, storage of weights, layers, context on host
 CASES = (
     ("causal", "all", "fp32", "fp32"),
     ("causal", "suffix", "fp16", "int8"),
     ("masked", "suffix", "int8", "fp32"),
     ("masked", "all", "fp32", "fp16"),
     ("causal", "last", "fp16", "fp32", 1),
-    ("masked", "last", "int8", "fp32", 1),
+    ("masked", "last", "int8", "fp32", 1, True),
 )
 
 

@@ -53,6 +53,7 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         "CompiledTaskTest",
         "TuneTest",
         "StagesTest",
+        "ContextOnHostTest",
         "SegmentedLogTest",
         "SettingsTest",
         "OptimizerTest",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from seedtune.exporter.storage.weights import PAGE_BYTES, WeightsFile
+from seedtune.exporter.storage.weights import PAGE_BYTES, WeightsFile, write_weights
 from seedtune.runtime.errors import SeedTuneError
 
 pytestmark = pytest.mark.traced
@@ -35,7 +35,7 @@ TENSORS: dict[str, np.ndarray] = {
 
 def write(path: Path, needed: dict, tensors: dict) -> WeightsFile:
     weights = WeightsFile(path, needed)
-    weights.write(tensors.items())
+    write_weights([weights], tensors.items())
     return weights
 
 

@@ -10,7 +10,7 @@ from graph_lab import FLOAT, make_graph, make_value, op_types, run, sizes_of
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
-from seedtune.exporter.storage.weights import WeightsFile
+from seedtune.exporter.storage.weights import WeightsFile, write_weights
 from seedtune.runtime.errors import SeedTuneError
 
 pytestmark = pytest.mark.traced
@@ -86,7 +86,7 @@ def test_a_parameter_that_the_file_lacks_is_refused_by_name(tmp_path: Path) -> N
 def test_bound_parameters_lie_outside_the_graph_file(tmp_path: Path) -> None:
     model = finish(network())
     weights = WeightsFile(tmp_path / "w.safetensors", used_parameters(model))
-    weights.write(TENSORS.items())
+    write_weights([weights], TENSORS.items())
     bind(model, weights.external_tensors())
     assert used_parameters(model) == {}
     ir.save(model, tmp_path / "graph.onnx")

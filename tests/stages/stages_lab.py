@@ -15,7 +15,7 @@ from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.stages.weights import stage_bytes
 from seedtune.runtime.task.example import Example
 
-# family, scope, storage of contexts, storage of weights, layers: every value of each, not every combination.
+# family, scope, storage of contexts, storage of weights, layers, context on host: each value, not each combination.
 GRID = (
     ("causal", "all", "fp32", "fp32"),
     ("causal", "all", "fp32", "int8"),
@@ -24,7 +24,7 @@ GRID = (
     ("masked", "all", "fp32", "int4"),
     ("causal", "suffix", "fp32", "fp16"),
     ("causal", "last", "fp16", "int8", 1),
-    ("masked", "last", "int8", "fp32", 1),
+    ("masked", "last", "int8", "fp32", 1, True),
 )
 EPSILON, SEED = 1e-2, 7
 LAYERS = 6

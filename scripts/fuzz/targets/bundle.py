@@ -20,7 +20,7 @@ from seedtune.runtime.model.splits import encode_rows
 from seedtune.runtime.model.tuned import open_tuned
 
 # What stands for a field of the manifest that is left out.
-DEFAULTS: dict[str, Any] = {"check": None}
+DEFAULTS: dict[str, Any] = {"check": None, "host_files": []}
 MODEL_DEFAULTS: dict[str, Any] = {"end_token": None}
 OBJECTIVE_DEFAULTS: dict[str, Any] = {"scope": "all", "context": None}
 

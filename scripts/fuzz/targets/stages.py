@@ -70,7 +70,7 @@ class StagesTarget(Target):
             return
         # The real graphs would be opened now; the choice may ask for more than this process is to hold.
         buffer_bytes = min(choice.buffer_bytes, 1 << 20)
-        weights = StreamedWeights(bundle.weights_path, files.tensors, files.plan.roles, buffer_bytes, choice.kept)
+        weights = StreamedWeights(files.tensors, files.plan.roles, buffer_bytes, choice.kept)
         try:
             for name, stages in files.plan.graphs.items():
                 self._stages(weights, stages, written["graphs"][name], entries)

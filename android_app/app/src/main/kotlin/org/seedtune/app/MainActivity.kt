@@ -7,6 +7,7 @@ import android.content.Intent
 import android.os.Build
 import android.os.Bundle
 import android.view.View
+import android.widget.AdapterView
 import android.widget.ArrayAdapter
 import android.widget.Button
 import android.widget.CheckBox
@@ -14,6 +15,7 @@ import android.widget.EditText
 import android.widget.Spinner
 import android.widget.TextView
 import java.io.File
+import java.io.IOException
 import kotlin.concurrent.thread
 import org.seedtune.engine.SeedTune
 import org.seedtune.engine.SeedTuneException
@@ -22,6 +24,11 @@ import org.seedtune.engine.run.Settings
 /** Choose a bundle and rows, start, watch, and try the tuned model on a sentence. */
 class MainActivity : Activity() {
     private lateinit var places: Places
+
+    /** The thread that finds out what contexts come to, the newest one. */
+    @Volatile
+    var costing: Thread? = null
+        private set
     private val onStatus: (Status) -> Unit = { status -> runOnUiThread { render(status) } }
 
     override fun onCreate(savedInstanceState: Bundle?) {
@@ -42,6 +49,7 @@ class MainActivity : Activity() {
             send(if (waits) TuningService.ACTION_RESUME else TuningService.ACTION_PAUSE)
         }
         findViewById<View>(R.id.answer).setOnClickListener { answer() }
+        for (id in listOf(R.id.bundle, R.id.train, R.id.eval)) findViewById<Spinner>(id).onItemSelectedListener = onChoice
         findViewById<EditText>(R.id.steps).setText(Settings().steps.toString())
         val exit = lastExit(this)
         findViewById<TextView>(R.id.last_exit).apply {
@@ -71,6 +79,7 @@ class MainActivity : Activity() {
             visibility = if (places.bundles.isEmpty() || places.data.isEmpty()) View.VISIBLE else View.GONE
             text = getString(R.string.hint, places.root.path)
         }
+        showCost()
     }
 
     private fun choose(intent: Intent, code: Int) {
@@ -84,6 +93,39 @@ class MainActivity : Activity() {
     override fun onActivityResult(requestCode: Int, resultCode: Int, data: Intent?) {
         val uri = data?.data?.takeIf { resultCode == RESULT_OK } ?: return
         Copying.start(this, uri, bundle = requestCode == CHOOSE_BUNDLE)
+    }
+
+    private val onChoice = object : AdapterView.OnItemSelectedListener {
+        override fun onItemSelected(parent: AdapterView<*>?, view: View?, position: Int, id: Long) = showCost()
+
+        override fun onNothingSelected(parent: AdapterView<*>?) = showCost()
+    }
+
+    /** Says what the contexts of what is chosen come to before a run begins; every row is read for that, so not on this thread. */
+    private fun showCost() {
+        val request = request()
+        costing = thread(name = "cost") {
+            val cost = try {
+                request?.let {
+                    val kept = it.eval?.let(places::data)
+                    SeedTune.contextCost(places.bundle(it.bundle), places.run(it.run), places.data(it.train), kept, places.contexts)
+                }
+            } catch (_: SeedTuneException) {
+                // Whoever starts is told.
+                null
+            } catch (_: IOException) {
+                null
+            }
+            val mine = Thread.currentThread()
+            runOnUiThread {
+                if (costing === mine) {
+                    findViewById<TextView>(R.id.cost).apply {
+                        text = cost?.let { costText(this@MainActivity, it) }
+                        visibility = if (cost == null) View.GONE else View.VISIBLE
+                    }
+                }
+            }
+        }
     }
 
     private fun list(id: Int, names: List<String>) {
@@ -156,7 +198,7 @@ class MainActivity : Activity() {
             val run = places.run(request.run)
             val steps = if (File(run, "journal.bin").isFile) model.restore(run) else 0
             val task = model.bundle.manifest.languageModel.task
-            val probabilities = model.predict(task.fields.associateWith { sentence })
+            val probabilities = model.predict(task.fields.associateWith { sentence }, places.contexts)
             val best = probabilities.indices.maxByOrNull { probabilities[it] }!!
             val label = task.labels[best].let { it.name.ifEmpty { it.word.trim() } }
             getString(R.string.answer_text, label, 100 * probabilities[best], steps)

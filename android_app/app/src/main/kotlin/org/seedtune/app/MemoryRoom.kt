@@ -12,6 +12,7 @@ object MemoryRoom {
     fun limitBytes(folder: File, availableBytes: Long, asked: Long?): Long? {
         if (asked != null || availableBytes <= 0) return asked
         val half = availableBytes / 2
-        return half.takeIf { File(folder, Bundle.WEIGHTS).length() > it }
+        val weights = listOf(Bundle.WEIGHTS, Bundle.CONTEXT_WEIGHTS).sumOf { File(folder, it).length() }
+        return half.takeIf { weights > it }
     }
 }

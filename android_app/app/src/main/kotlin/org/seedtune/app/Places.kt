@@ -5,14 +5,17 @@ import java.io.File
 import org.seedtune.engine.SeedTuneException
 
 /**
- * Where things lie: `bundles/NAME`, `data/NAME.jsonl` and `runs/NAME` in the app's folder on shared storage, which adb can push
- * to and pull from, and no other app can read since Android 11.
+ * Where things lie: `bundles/NAME`, `data/NAME.jsonl`, `contexts` (caches that were made at a desk) and `runs/NAME` in the app's
+ * folder on shared storage, which adb can push to and pull from, and no other app can read since Android 11.
  */
 class Places(val root: File) {
     constructor(context: Context) : this(context.getExternalFilesDir(null) ?: context.filesDir)
 
     val bundles: List<String> get() = names("bundles") { File(it, MANIFEST).isFile }
     val data: List<String> get() = names("data") { it.isFile && it.name.endsWith(ROWS) }
+
+    /** Caches that were made at a desk. */
+    val contexts: File get() = File(root, "contexts")
 
     fun bundle(name: String) = inside("bundles", name)
 
@@ -29,7 +32,7 @@ class Places(val root: File) {
 
     /** Makes the folders, so that adb finds where to push to. */
     fun make(): Places {
-        for (folder in listOf("bundles", "data", "runs")) File(root, folder).mkdirs()
+        for (folder in listOf("bundles", "data", "contexts", "runs")) File(root, folder).mkdirs()
         return this
     }
 

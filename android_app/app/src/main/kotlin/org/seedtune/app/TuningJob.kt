@@ -90,7 +90,7 @@ class TuningJob(
                 val recorder = Recorder(log, host::telemetry, host::elapsedNanos)
                 val train = existing(places.data(request.train))
                 val eval = request.eval?.let { existing(places.data(it)) }
-                val result = model.tune(folder, train, request.settings, eval) { event ->
+                val result = model.tune(folder, train, request.settings, eval, contexts = places.contexts) { event ->
                     when (event) {
                         is TuningEvent.CachingContexts -> host.show(Status.Preparing(event.done, event.of))
                         is TuningEvent.Step -> {

@@ -14,14 +14,15 @@ class AppLab {
     val application: Application = RuntimeEnvironment.getApplication()
     val places = Places(application).make()
 
-    /** Puts them there; the test that asks is skipped without golden files. */
-    fun furnish(): AppLab {
+    /** Puts those of the first run there, or of that whose name ends so; the test that asks is skipped without golden files. */
+    fun furnish(ending: String = ""): AppLab {
         val golden = System.getProperty("seedtune.golden").orEmpty()
         assumeTrue("no golden files: run pytest tests/engine", golden.isNotEmpty())
-        val name = Json.parseToJsonElement(File(golden, "runs.json").readText()).jsonArray.first().jsonPrimitive.content
+        val name = Json.parseToJsonElement(File(golden, "runs.json").readText()).jsonArray.map { it.jsonPrimitive.content }.first { it.endsWith(ending) }
         val info = Json.parseToJsonElement(File(golden, "runs/$name/info.json").readText()).jsonObject
         File(info.getValue("bundle").jsonPrimitive.content).copyRecursively(places.bundle("tiny"), overwrite = true)
         File(info.getValue("train").jsonPrimitive.content).copyTo(places.data("train.jsonl"), overwrite = true)
+        File(golden, "runs/$name/contexts").takeIf { it.isDirectory }?.copyRecursively(File(places.root, "made"), overwrite = true)
         return this
     }
 

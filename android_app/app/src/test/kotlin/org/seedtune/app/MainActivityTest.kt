@@ -23,6 +23,7 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
+import org.seedtune.engine.SeedTune
 
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [34], qualifiers = "w360dp-h740dp-xhdpi")
@@ -117,6 +118,35 @@ class MainActivityTest {
         activity.findViewById<View>(R.id.start).performClick()
         assertNull(shadowOf(activity.application).nextStartedService)
         assertEquals(activity.getString(R.string.failed, activity.getString(R.string.nothing_named)), activity.findViewById<TextView>(R.id.status).text.toString())
+    }
+
+    private fun costOf(activity: MainActivity): String? {
+        activity.costing!!.join(60_000)
+        shadowOf(activity.mainLooper).idle()
+        return activity.findViewById<TextView>(R.id.cost).takeIf { it.visibility == View.VISIBLE }?.text?.toString()
+    }
+
+    @Test
+    fun `what contexts come to stands there before a run, and whether the phone can make them`() {
+        val lab = AppLab().furnish(ending = "-True")
+        val bundle = lab.places.bundle("tiny")
+        val cost = SeedTune.contextCost(bundle, lab.places.run("tiny-train"), lab.places.data("train.jsonl"))!!
+        val activity = activity()
+        val size = activity.getString(R.string.cost, cost.rows, cost.bytesPerRow / 1e3, cost.totalBytes / 1e6)
+        assertEquals("$size ${activity.getString(R.string.cost_computed, cost.rows)}", costOf(activity))
+        for (name in listOf("context.onnx", "context.safetensors")) File(bundle, name).delete()
+        bundle.listFiles()!!.filter { it.name.startsWith("context.stage") }.forEach { it.delete() }
+        assertEquals("$size ${activity.getString(R.string.cost_desk, cost.rows)}", costOf(activity()))
+        File(lab.places.root, "made").copyRecursively(lab.places.contexts, overwrite = true)
+        assertEquals("$size ${activity.getString(R.string.cost_nothing)}", costOf(activity()))
+    }
+
+    @Test
+    fun `where nothing is kept of rows, and where nothing can be read, nothing is said of contexts`() {
+        AppLab().furnish()
+        assertNull(costOf(activity()))
+        furnish()
+        assertNull(costOf(activity()))
     }
 
     @Test

@@ -3,6 +3,7 @@ package org.seedtune.engine
 import java.io.Closeable
 import java.io.File
 import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.context.ContextCost
 import org.seedtune.engine.context.Contexts
 import org.seedtune.engine.context.SuffixRows
 import org.seedtune.engine.data.Example
@@ -15,6 +16,7 @@ import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.graph.UpdateGraph
 import org.seedtune.engine.journal.readJournal
+import org.seedtune.engine.run.Caches
 import org.seedtune.engine.run.HeldOut
 import org.seedtune.engine.run.Run
 import org.seedtune.engine.run.RunFolder
@@ -42,6 +44,7 @@ class SeedTune private constructor(
     private val platform: Platform,
 ) : Closeable {
     private val task = bundle.compiledTask()
+    private val caches = Caches(bundle)
     private val update = UpdateGraph(bundle.graph("update"))
     private val state = State(update, bundle.manifest.state.parameters)
     private val mapped = MappedGraphs(bundle, threads)
@@ -57,6 +60,8 @@ class SeedTune private constructor(
      * @param run the RUN folder, made if it is not there; the files in it are those of the Python runtime.
      * @param heldOut rows to evaluate on while tuning.
      * @param cacheContexts whether a bundle of scope "suffix" keeps the contexts of rows in [run].
+     * @param contexts a folder of caches that were made elsewhere: what is in them is not computed here. A bundle without its host
+     * files computes none.
      * @param onEvent told each step and evaluation; false ends the run cleanly, to be resumed later.
      * @throws SeedTuneException anything the user can put right; what the journal holds is kept.
      */
@@ -66,6 +71,7 @@ class SeedTune private constructor(
         settings: Settings,
         heldOut: File? = null,
         cacheContexts: Boolean = true,
+        contexts: File? = null,
         onEvent: (TuningEvent) -> Boolean = { true },
     ): RunResult {
         settings.check()
@@ -80,9 +86,9 @@ class SeedTune private constructor(
                 val limited = graphs as? StreamedGraphs
                 val resolved = settings.copy(rowsPerCall = rowsPerCall ?: limited?.let { 2 * it.choice.tokensPerCall } ?: Settings.ROWS_PER_CALL)
                 limited?.let { onEvent(TuningEvent.KeepingToLimit(it.choice.limitBytes, it.choice.expectedBytes, resolved.rowsPerCall)) }
-                val cache = if (cacheContexts) File(run, "contexts") else null
-                feeding(graphs, learnt.examples, cache, "train", onEvent) { feeder ->
-                    feeding(graphs, kept?.examples.orEmpty(), cache, "eval", onEvent) { keptFeeder ->
+                val cache = if (cacheContexts) File(run, CONTEXTS) else null
+                feeding(graphs, learnt.examples, Source("train", learnt, contexts, cache), onEvent) { feeder ->
+                    feeding(graphs, kept?.examples.orEmpty(), Source("eval", kept, contexts, cache), onEvent) { keptFeeder ->
                         val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, resolved, graphs) }
                         val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes)
                         return whole.use { it.execute(onEvent) }
@@ -117,26 +123,29 @@ class SeedTune private constructor(
         return journal.steps
     }
 
-    /** Loss and accuracy of the rows of [data] by the state as it is now. */
-    fun evaluate(data: File, tokensPerCall: Int = Settings.ROWS_PER_CALL): Evaluation = evaluate(Split.load(data, task).examples, tokensPerCall)
+    /** Loss and accuracy of the rows of [data] by the state as it is now; [contexts] as of [tune]. */
+    fun evaluate(data: File, tokensPerCall: Int = Settings.ROWS_PER_CALL, contexts: File? = null): Evaluation {
+        val split = Split.load(data, task)
+        return evaluate(split.examples, tokensPerCall, Source(data.nameWithoutExtension, split, contexts))
+    }
 
-    /** The probability of each label for a row, in the order of the task's labels, by the state as it is now. */
-    fun predict(fields: Map<String, String>): List<Float> {
+    /** The probability of each label for a row, in the order of the task's labels, by the state as it is now; [contexts] as of [tune]. */
+    fun predict(fields: Map<String, String>, contexts: File? = null): List<Float> {
         require(!bundle.manifest.languageModel.task.completes) { "a completion task has no labels" }
-        return evaluate(listOf(Example(task.encode(fields), 0)), Settings.ROWS_PER_CALL).probabilities!!.single().toList()
+        return evaluate(listOf(Example(task.encode(fields), 0)), Settings.ROWS_PER_CALL, Source("rows", null, contexts)).probabilities!!.single().toList()
     }
 
     /** Checks the rows of [data] as [tune] would, without tuning; returns their number. */
     fun check(data: File): Int = Split.load(data, task).rows.size
 
-    private fun evaluate(examples: List<Example>, tokensPerCall: Int): Evaluation {
+    private fun evaluate(examples: List<Example>, tokensPerCall: Int, source: Source): Evaluation {
         if (memoryLimitBytes == null) {
-            return feeding(mapped, examples) { evaluator.value.evaluate(state, it, tokensPerCall) }
+            return feeding(mapped, examples, source) { evaluator.value.evaluate(state, it, tokensPerCall) }
         }
         val atOnce = (TOKENS_AT_ONCE / examples.maxOf { it.ids.size }).coerceIn(1, examples.size)
         return graphs(examples, atOnce, cached = false, rowsPerCall = null).use { graphs ->
             val tokens = 2 * (graphs as StreamedGraphs).choice.tokensPerCall
-            feeding(graphs, examples) { feeder -> Evaluator(bundle, graphs).use { it.evaluate(state, feeder, tokens) } }
+            feeding(graphs, examples, source) { feeder -> Evaluator(bundle, graphs).use { it.evaluate(state, feeder, tokens) } }
         }
     }
 
@@ -147,19 +156,24 @@ class SeedTune private constructor(
         return StreamedGraphs.within(limit, bundle, examples, atOnce, cached, tokensPerCall, threads, platform)
     }
 
+    /** Where rows are from, the folder of caches that were made elsewhere, and that of the cache that this device keeps. */
+    private class Source(val name: String, val rows: Split?, val contexts: File?, val cache: File? = null)
+
     private inline fun <T> feeding(
         graphs: Graphs,
         examples: List<Example>,
-        cache: File? = null,
-        name: String = "",
+        source: Source,
         crossinline onEvent: (TuningEvent) -> Boolean = { true },
         use: (Feeder) -> T,
     ): T {
         val objective = bundle.manifest.languageModel
         val paddingId = objective.model.paddingId
         val layout = objective.context ?: return use(WholeRows(examples, paddingId))
-        val file = cache?.takeIf { examples.isNotEmpty() }?.let { File(it, "$name-${bundle.sha256.take(NAME_DIGITS)}.contexts") }
-        return Contexts(bundle, examples, file, graphs).use { contexts ->
+        val file = source.cache?.takeIf { examples.isNotEmpty() && bundle.computesContexts }?.let { caches.file(it, source.name) }
+        // A cache of this device is read even where nothing can be added to it.
+        val read = caches.files(source.contexts) + if (bundle.computesContexts) emptyList() else caches.files(source.cache)
+        return Contexts(bundle, examples, file, graphs, read).use { contexts ->
+            caches.requireAll(contexts, examples.size, source.name, source.rows, source.contexts ?: source.cache)
             contexts.build { done, of -> onEvent(TuningEvent.CachingContexts(done, of)) }
             use(SuffixRows(examples, paddingId, layout, contexts, graphs.contextTokensPerCall))
         }
@@ -174,7 +188,22 @@ class SeedTune private constructor(
     companion object {
         /** Tokens of one side for which an evaluation within a limit reads the weights once, at most. */
         private const val TOKENS_AT_ONCE = 4096
-        private const val NAME_DIGITS = 12
+        private const val CONTEXTS = "contexts"
+
+        /**
+         * What the contexts of the rows of a run come to before anything is computed; null for scope "all".
+         *
+         * @param bundle the folder of a bundle, whose weights are not verified for this.
+         * @param run the RUN folder; as the other parameters as of [tune].
+         * @throws SeedTuneException no bundle, or a row that cannot be used.
+         */
+        fun contextCost(bundle: File, run: File, train: File, heldOut: File? = null, contexts: File? = null): ContextCost? {
+            val opened = Bundle.open(bundle, verifyWeights = false)
+            val caches = Caches(opened)
+            val read = caches.files(contexts) + caches.files(File(run, CONTEXTS))
+            val task = opened.compiledTask()
+            return listOfNotNull(train, heldOut).mapNotNull { caches.cost(Split.load(it, task), read) }.reduceOrNull(ContextCost::plus)
+        }
 
         /**
          * Opens and verifies the bundle in [folder].

@@ -56,7 +56,7 @@ class ManifestTest {
 
     @Test
     fun `other formats are refused, older ones to be exported again`() {
-        val remedies = mapOf(4 to "export the bundle again with this version", 1 to "export the bundle again with this version", 6 to "update the app")
+        val remedies = mapOf(4 to "export the bundle again with this version", 1 to "export the bundle again with this version", 7 to "update the app")
         for ((version, remedy) in remedies) {
             val error = refused { parse(text.replace("\"format_version\": 6", "\"format_version\": $version")) }
             assertEquals(version, error.value)

@@ -49,7 +49,9 @@ class StagesTest {
                 val sizes = List(5) { part[it].jsonPrimitive.int }
                 Shape(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], part[5].jsonPrimitive.long, part[6].jsonPrimitive.boolean)
             }
-            val limit = MemoryLimit(StagePlan.read(File(folder, StagePlan.FILE)), Tensors.read(File(folder, Bundle.WEIGHTS)), shape, HELD)
+            val weights = listOf(Bundle.WEIGHTS, Bundle.CONTEXT_WEIGHTS).map { File(folder, it) }.filter { it.exists() }
+            val tensors = weights.map(Tensors::read).reduce { found, more -> found + more }
+            val limit = MemoryLimit(StagePlan.read(File(folder, StagePlan.FILE)), tensors, shape, HELD)
             val tokens = case.field("tokens").takeUnless { it is JsonNull }?.jsonPrimitive?.int
             val expected = case.field("choice")
             if (expected is JsonNull) {
@@ -116,7 +118,7 @@ class StagesTest {
         val raw = path.readBytes()
         for (platform in listOf(DesktopPlatform, Buffered)) {
             for (kept in listOf(emptySet(), plan.streamed.take(3).toSet())) {
-                StreamedWeights(path, tensors, plan.roles, room, kept, platform).use { weights ->
+                StreamedWeights(tensors, plan.roles, room, kept, platform).use { weights ->
                     repeat(2) {
                         weights.pass(stages) { number, bytes ->
                             assertEquals(stages[number], bytes.keys)
@@ -138,7 +140,7 @@ class StagesTest {
         File(Golden.read("runs/${Golden.read("runs.json").items[0].text}/info.json").field("bundle").text).copyRecursively(folder)
         val path = File(folder, Bundle.WEIGHTS)
         val plan = StagePlan.read(File(folder, StagePlan.FILE))
-        StreamedWeights(path, Tensors.read(path), plan.roles, 1 shl 22, emptySet(), DesktopPlatform).use { weights ->
+        StreamedWeights(Tensors.read(path), plan.roles, 1 shl 22, emptySet(), DesktopPlatform).use { weights ->
             val stages = plan.graphs.getValue("probe").map { it.weights.values.toSet() }
             weights.pass(stages) { _, _ -> }
             RandomAccessFile(path, "rw").use { it.setLength(path.length() - 1) }

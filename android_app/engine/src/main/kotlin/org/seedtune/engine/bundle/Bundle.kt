@@ -14,10 +14,35 @@ import org.seedtune.engine.tokenizer.Tokenizer
  * A verified bundle in [folder].
  *
  * @property sha256 of its manifest, which lists the hash of every other file: it identifies the bundle.
+ * @property computesContexts whether all files are here; false where the host files were left at the desk, so that what is kept of
+ * rows can only be read from a cache.
  */
-class Bundle private constructor(val folder: File, val manifest: Manifest, val sha256: String) {
-    /** The file of the graph "probe", "eval", "update", or where the scope is not "all" "context", and "gradient" if there is one. */
-    internal fun graph(name: String) = File(folder, "$name.onnx")
+class Bundle private constructor(val folder: File, val manifest: Manifest, val sha256: String, val computesContexts: Boolean) {
+    /** All files of weights that are here. */
+    internal val weights: List<File>
+        get() = listOf(WEIGHTS, CONTEXT_WEIGHTS).take(if (computesContexts && manifest.hostFiles.isNotEmpty()) 2 else 1).map { File(folder, it) }
+
+    /**
+     * The file of the graph "probe", "eval", "update", or where the scope is not "all" "context", and "gradient" if there is one.
+     *
+     * @throws SeedTuneException as [requireGraph].
+     */
+    internal fun graph(name: String): File {
+        requireGraph(name)
+        return File(folder, "$name.onnx")
+    }
+
+    /** @throws SeedTuneException the graph [name] is among the host files, and these are not here. */
+    internal fun requireGraph(name: String) {
+        if (computesContexts || name != HostFiles.CONTEXT) return
+        throw SeedTuneException(
+            "contexts cannot be computed here: the bundle's host files are at the desk",
+            folder.path,
+            manifest.hostFiles.joinToString(),
+            "a cache with the contexts of all rows, or all files of the bundle",
+            "make the cache at the desk with: seedtune cache BUNDLE --data ROWS --out CACHE",
+        )
+    }
 
     /**
      * The task of the bundle, ready to encode rows.
@@ -53,6 +78,9 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
 
     companion object {
         const val WEIGHTS = "weights.safetensors"
+
+        /** The tensors that no graph but that of contexts reads, where they lie in a file of their own. */
+        const val CONTEXT_WEIGHTS = "context.safetensors"
         private const val TOKENIZER = "tokenizer.json"
         private const val REMEDY = "export the bundle again, or copy it again"
         private val STAGE_GRAPH = Regex("[a-z]+\\.stage[0-9]+\\.onnx")
@@ -61,7 +89,8 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
          * Opens and verifies the bundle in [folder].
          *
          * @param verifyWeights also hash the weights, which reads all of them; their size is always compared.
-         * @throws SeedTuneException no bundle, another format, or a file that is missing, strange or altered.
+         * @throws SeedTuneException no bundle, another format, or a file that is missing, strange or altered. All host files may be
+         * missing.
          */
         internal fun open(folder: File, verifyWeights: Boolean = true): Bundle {
             val file = File(folder, Manifest.FILE)
@@ -73,15 +102,19 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             val raw = readPlainFile(file, "the manifest", REMEDY)
             val manifest = Manifest.parse(reading(file.path, "the manifest is no text", REMEDY) { utf8(raw) }, file.path)
             val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, StagePlan.FILE) +
-                (if (manifest.languageModel.context == null) emptySet() else setOf("context.onnx"))
+                (if (manifest.languageModel.context == null) emptySet() else setOf("context.onnx")) +
+                (if (manifest.hostFiles.isEmpty()) emptySet() else setOf(CONTEXT_WEIGHTS))
             val listed = manifest.files.keys
             val optional = if (manifest.languageModel.context == null) emptySet() else setOf("gradient.onnx")
             val strange = (required - listed) + (listed - required - optional).filterNot { STAGE_GRAPH.matches(it) }
             if (strange.isNotEmpty()) {
                 throw SeedTuneException("the manifest lists other files than a bundle has", file.path, strange.sorted(), required.sorted().toString(), REMEDY)
             }
-            for ((name, entry) in manifest.files) verify(File(folder, name), entry, verifyWeights || name != WEIGHTS)
-            return Bundle(folder, manifest, sha256Of(raw))
+            val absent = HostFiles.absent(manifest, folder)
+            for ((name, entry) in manifest.files - absent) {
+                verify(File(folder, name), entry, verifyWeights || name != WEIGHTS && name != CONTEXT_WEIGHTS)
+            }
+            return Bundle(folder, manifest, sha256Of(raw), absent.isEmpty())
         }
 
         private fun verify(file: File, entry: FileEntry, hashes: Boolean) {

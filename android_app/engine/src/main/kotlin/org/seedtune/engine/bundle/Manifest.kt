@@ -45,7 +45,11 @@ data class CheckResult(
     val allowed: Double,
 )
 
-/** The whole `manifest.json`; see docs/reference/bundle.md. */
+/**
+ * The whole `manifest.json`; see docs/reference/bundle.md.
+ *
+ * @property hostFiles those of [files] that only the computing of contexts reads, and that a device with a cache may lack.
+ */
 @Serializable
 data class Manifest(
     @SerialName("format_version") val formatVersion: Int,
@@ -54,6 +58,7 @@ data class Manifest(
     val storage: String,
     val state: StateLayout,
     val files: Map<String, FileEntry>,
+    @SerialName("host_files") val hostFiles: List<String> = emptyList(),
     val check: CheckResult? = null,
 ) {
     /** The objective as what every bundle of this version has; a further kind ends this property, and shows its users what they lean on. */

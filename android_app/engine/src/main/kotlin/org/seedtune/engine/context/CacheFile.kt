@@ -18,9 +18,10 @@ import org.seedtune.engine.json.JsonText
  * The file of a context cache, format version 2; the same bytes as the Python runtime's (docs/reference/run-folder.md). Entries are only
  * ever appended; a file that was cut short in the middle of one loses that one.
  *
+ * @param writable whether entries may be appended; else the file is there already, and is only read.
  * @throws SeedTuneException it belongs to another bundle, is no cache file, has been altered, or cannot be read or made.
  */
-internal class CacheFile(private val path: File, bundleSha256: String, private val layout: ContextLayout) : Closeable {
+internal class CacheFile(private val path: File, bundleSha256: String, private val layout: ContextLayout, writable: Boolean = true) : Closeable {
     private class Entry(val offset: Long, val tokens: Tokens, val checksum: Int) {
         var verified = false
     }
@@ -32,13 +33,13 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
     init {
         val start = encodeStart(bundleSha256, layout)
         try {
-            path.parentFile?.mkdirs()
-            file = RandomAccessFile(path, "rw")
+            if (writable) path.parentFile?.mkdirs()
+            file = RandomAccessFile(path, if (writable) "rw" else "r")
         } catch (error: IOException) {
             throw unusable(error)
         }
         try {
-            if (file.length() == 0L) write(0, listOf(start))
+            if (writable && file.length() == 0L) write(0, listOf(start))
             end = padded(start.size.toLong())
             requireStart(start)
             scan(file.length())
@@ -169,6 +170,10 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
         private const val READ_BYTES = 1 shl 20
         private const val REMEDY = "delete the file; it is made again from the rows"
         private val MAGIC = "SEEDPREF".toByteArray(Charsets.US_ASCII)
+
+        /** Bytes that an entry of [tokens] takes. */
+        fun entryBytes(layout: ContextLayout, tokens: Tokens): Long =
+            padded(ALIGNMENT + layout.bytesOf(tokens.context.toLong(), tokens.suffix.toLong()))
 
         private fun padded(offset: Long): Long = (offset + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
 

@@ -15,13 +15,21 @@ import org.seedtune.engine.graph.Graphs
  * as a product of matrices rounds the same way in another batch.
  *
  * @param cache the cache file, made if need be; null computes every context anew.
+ * @param read further cache files, of which nothing but contexts is wanted.
  * @throws SeedTuneException the cache file belongs to another bundle, or has been altered.
  */
-internal class Contexts(bundle: Bundle, private val examples: List<Example>, cache: File?, graphs: Graphs) : Closeable {
+internal class Contexts(
+    private val bundle: Bundle,
+    private val examples: List<Example>,
+    cache: File?,
+    graphs: Graphs,
+    read: List<File> = emptyList(),
+) : Closeable {
     private val layout = requireNotNull(bundle.manifest.languageModel.context) { "a bundle of scope \"all\" has no contexts" }
     private val maker = lazy { ContextMaker(graphs.open("context"), bundle.manifest.languageModel, graphs.tokensPerContextCall) }
     private val contextAlone = readsContextAlone(bundle.manifest.languageModel)
     private val file = cache?.let { CacheFile(it, bundle.sha256, layout) }
+    private val files = listOfNotNull(file) + read.map { CacheFile(it, bundle.sha256, layout, writable = false) }
     private val folder = cache?.parentFile
 
     /** Of how many tokens of each row something is kept. */
@@ -30,25 +38,44 @@ internal class Contexts(bundle: Bundle, private val examples: List<Example>, cac
     /** Computes what the cache lacks and appends it; stopped at any time, it goes on from there. [advance] hears of each row. */
     fun build(advance: (done: Int, of: Int) -> Unit = { _, _ -> }) {
         val cache = file ?: return
-        // Equal rows once, in the order in which the Python runtime writes them.
-        val first = LinkedHashMap<String, Int>()
-        val keys = Array(examples.size) { key(examples[it]) }
-        for (place in examples.indices.reversed()) if (tokens[place] != Tokens.NONE) first[String(keys[place], Charsets.ISO_8859_1)] = place
-        val missing = first.values.filterNot { keys[it] in cache }
+        val missing = distinct().filterNot(::isKept)
         if (missing.isEmpty()) return
-        requireSpace(missing.sumOf { layout.bytesOf(tokens[it].context.toLong(), tokens[it].suffix.toLong()) })
+        requireSpace(missing.sumOf { CacheFile.entryBytes(layout, tokens[it]) })
         var done = 0
         maker.value.make(missing.map { examples[it] }) { place, block ->
-            cache.append(keys[missing[place]], block)
+            cache.append(key(examples[missing[place]]), block)
             advance(++done, missing.size)
         }
     }
+
+    /** What the contexts come to, and what of them is in no cache. */
+    fun cost(): ContextCost {
+        val rows = distinct()
+        val missing = rows.filterNot(::isKept)
+        fun bytes(places: List<Int>) = places.sumOf { CacheFile.entryBytes(layout, tokens[it]) }
+        return ContextCost(rows.size, bytes(rows), missing.size, bytes(missing), bundle.computesContexts)
+    }
+
+    /** The places of rows whose context is in no cache and cannot be computed, ascending. */
+    fun absent(): List<Int> =
+        if (bundle.computesContexts) emptyList() else examples.indices.filter { tokens[it] != Tokens.NONE && !isKept(it) }
+
+    /** The places of rows with a context, equal rows once, in the order in which the Python runtime writes them. */
+    private fun distinct(): List<Int> {
+        val first = LinkedHashMap<String, Int>()
+        for (place in examples.indices.reversed()) {
+            if (tokens[place] != Tokens.NONE) first[String(key(examples[place]), Charsets.ISO_8859_1)] = place
+        }
+        return first.values.toList()
+    }
+
+    private fun isKept(place: Int): Boolean = key(examples[place]).let { key -> files.any { key in it } }
 
     /** The block of each example of [indices], in that order. */
     fun blocks(indices: List<Int>): List<Block> {
         val found = HashMap<Int, Block>()
         for (index in indices) {
-            val block = if (tokens[index] == Tokens.NONE) EMPTY else file?.block(key(examples[index]))
+            val block = if (tokens[index] == Tokens.NONE) EMPTY else key(examples[index]).let { key -> files.firstNotNullOfOrNull { it.block(key) } }
             if (block != null) found[index] = block
         }
         val absent = indices.distinct().filterNot { it in found }
@@ -58,7 +85,7 @@ internal class Contexts(bundle: Bundle, private val examples: List<Example>, cac
 
     override fun close() {
         if (maker.isInitialized()) maker.value.close()
-        file?.close()
+        files.forEach(CacheFile::close)
     }
 
     /** SHA-256 of all that the block of [example] depends on besides the bundle: tokens read, and places kept. */

@@ -10,6 +10,7 @@ import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonPrimitive
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.bundle.HostFiles
 import org.seedtune.engine.json.parsed
 import org.seedtune.engine.json.readPlainFile
 import org.seedtune.engine.json.reading
@@ -97,6 +98,13 @@ internal data class StagePlan(
     /** The tensors that stay in memory. */
     val resident: List<String> by lazy { withRole(Role.RESIDENT) }
 
+    /** The plan of the other graphs than [graph], and of the tensors that they read. */
+    fun without(graph: String): StagePlan {
+        val others = graphs - graph
+        val read = others.values.flatten().flatMapTo(HashSet()) { it.weights.values }
+        return StagePlan(others, roles.filterKeys { it in read }, memory - graph, packed.filter { it in read })
+    }
+
     private fun withRole(role: Role): List<String> =
         graphs.values.flatten().flatMap { it.weights.values }.distinct().filter { roles[it] == role }
 
@@ -136,26 +144,27 @@ internal data class StagePlan(
         }
 
         /**
-         * The plan of [bundle] and the tensors of its weights.
+         * The plan of the graphs of [bundle] that are here, and the tensors of its weights.
          *
          * @throws SeedTuneException as [read] and [Tensors.read], or they are not those of this bundle.
          */
         fun of(bundle: Bundle): Pair<StagePlan, Map<String, Tensor>> {
             val file = File(bundle.folder, FILE)
-            val plan = read(file)
+            val whole = read(file)
             val context = bundle.manifest.languageModel.context
             val wanted = setOf("probe", "eval") + (if (context == null) emptySet() else setOf("context"))
-            val layers = plan.graphs.values.flatten().flatMap { it.layerInputs.values }
-            val strange = plan.graphs.values.flatten().map { it.graph }.filterNot { it in bundle.manifest.files } + (plan.graphs.keys - wanted) + (wanted - plan.graphs.keys) +
+            val layers = whole.graphs.values.flatten().flatMap { it.layerInputs.values }
+            val strange = whole.graphs.values.flatten().map { it.graph }.filterNot { it in bundle.manifest.files } + (whole.graphs.keys - wanted) + (wanted - whole.graphs.keys) +
                 layers.filter { (_, layer) -> layer >= (context?.layers ?: 0) }.map { (name, layer) -> "$name $layer" }
             if (strange.isNotEmpty()) {
                 throw SeedTuneException("the stages are not those of this bundle", file.path, strange.first(), "stages of $wanted", REMEDY)
             }
-            val weights = File(bundle.folder, Bundle.WEIGHTS)
-            val tensors = Tensors.read(weights)
+            val plan = if (bundle.computesContexts) whole else whole.without(HostFiles.CONTEXT)
+            val tensors = bundle.weights.fold(emptyMap<String, Tensor>()) { found, weights -> found + Tensors.read(weights) }
+            val weights = bundle.weights.last()
             val missing = plan.roles.keys - tensors.keys
             if (missing.isNotEmpty()) {
-                throw SeedTuneException("the weights file lacks tensors that the stages read", weights.path, missing.first(), remedy = REMEDY)
+                throw SeedTuneException("the weights lack tensors that the stages read", weights.path, missing.first(), remedy = REMEDY)
             }
             val unpacked = plan.packed.filter { tensors.getValue(it).run { type != OnnxJavaType.UINT8 || shape.isEmpty() } }
             if (unpacked.isNotEmpty()) {

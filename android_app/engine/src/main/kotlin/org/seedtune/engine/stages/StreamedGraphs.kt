@@ -1,6 +1,5 @@
 package org.seedtune.engine.stages
 
-import java.io.File
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.context.contextPlaces
 import org.seedtune.engine.context.readIds
@@ -27,13 +26,13 @@ internal class StreamedGraphs private constructor(
     private val threads: Int,
     platform: Platform,
 ) : Graphs {
-    private val weights =
-        StreamedWeights(File(bundle.folder, Bundle.WEIGHTS), tensors, plan.roles, choice.bufferBytes, choice.kept.toSet(), platform)
+    private val weights = StreamedWeights(tensors, plan.roles, choice.bufferBytes, choice.kept.toSet(), platform)
 
     override val contextTokensPerCall: Int get() = choice.contextTokensPerCall
     override val tokensPerContextCall: Int get() = choice.tokensPerContextCall
 
     override fun open(name: String): Graph {
+        bundle.requireGraph(name)
         val inFlight = when (name) {
             "probe" -> choice.tokensInFlight
             "eval" -> 2 * choice.tokensInFlight
@@ -73,7 +72,7 @@ internal class StreamedGraphs private constructor(
             val growth = minOf(runtime.maxMemory() - runtime.totalMemory(), HEAP_GROWTH_BYTES)
             val memory = MemorySample.read()
             val held = (memory.vmRssBytes ?: memory.vmHwmBytes ?: 0) + growth
-            val limit = MemoryLimit(plan, tensors, shapeOf(bundle, examples, examplesAtOnce, cached), held)
+            val limit = MemoryLimit(plan, tensors, shapeOf(bundle, examples, examplesAtOnce, cached || !bundle.computesContexts), held)
             return StreamedGraphs(bundle, plan, tensors, limit.choose(limitBytes, tokensPerCall), threads, platform)
         }
 
@@ -89,7 +88,7 @@ internal class StreamedGraphs private constructor(
             val alone = readsContextAlone(manifest.languageModel)
             val longest = examples.maxOf { it.suffix?.size ?: 0 }
             val context = examples.maxOf { contextPlaces(it).size }
-            val read = examples.maxOf { readIds(it, alone).size }
+            val read = if (bundle.computesContexts) examples.maxOf { readIds(it, alone).size } else 0
             return Shape(longest, context, read, examplesAtOnce * longest, parameters, layout.bytesOf(context.toLong(), longest.toLong()), !cached)
         }
     }

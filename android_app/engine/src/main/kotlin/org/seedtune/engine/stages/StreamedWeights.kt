@@ -27,7 +27,6 @@ internal val Tensor.span get() = Span(offset, sizeBytes)
  * @throws SeedTuneException a table is to be mapped, and the file system has no mmap.
  */
 internal class StreamedWeights(
-    private val path: File,
     val tensors: Map<String, Tensor>,
     private val roles: Map<String, Role>,
     private val bufferBytes: Int,
@@ -36,19 +35,19 @@ internal class StreamedWeights(
 ) : Closeable {
     // What stays; tables from the start, before anything that must be closed is opened.
     private val fixed = HashMap(roles.filterValues { it == Role.MAPPED }.mapValues { (name, _) -> mapped(tensors.getValue(name)) })
-    private val file = WeightsFile(platform, path)
+    private val files = roles.keys.map { tensors.getValue(it).file }.distinct().associateWith { WeightsFile(platform, it) }
     private val buffer = platform.pages(bufferBytes)
     private val memory = ArrayList<ByteBuffer>()
 
-    /** Bytes read from the file so far, except through the mapping. */
-    val bytesRead: Long get() = file.bytesRead
+    /** Bytes read from the files so far, except through the mapping. */
+    val bytesRead: Long get() = files.values.sumOf { it.bytesRead }
 
     private class Ready(val found: Map<String, ByteBuffer>?, val error: Throwable?)
 
     /** Gives [use] the bytes of the tensors of each of [stages], in order; they are valid until it returns. */
     fun pass(stages: List<Set<String>>, use: (stage: Int, bytes: Map<String, ByteBuffer>) -> Unit) {
-        file.requireUnchanged()
-        stages.flatten().distinct().filter { roles[it] != Role.STREAMED && it !in fixed }.sortedBy { tensors.getValue(it).offset }.forEach(::fix)
+        files.values.forEach(WeightsFile::requireUnchanged)
+        inOrder(stages.flatten().distinct().filter { roles[it] != Role.STREAMED && it !in fixed }).forEach(::fix)
         val ring = Ring(bufferBytes)
         val ready = LinkedBlockingQueue<Ready>()
         val reader = thread(name = "seedtune-weights", isDaemon = true) { readAhead(stages, ring, ready) }
@@ -66,7 +65,7 @@ internal class StreamedWeights(
     }
 
     override fun close() {
-        file.close()
+        files.values.forEach(WeightsFile::close)
         fixed.clear()
         (memory + buffer).forEach(platform::release)
     }
@@ -74,7 +73,7 @@ internal class StreamedWeights(
     private fun readAhead(stages: List<Set<String>>, ring: Ring, ready: LinkedBlockingQueue<Ready>) {
         try {
             for (stage in stages) {
-                val streamed = stage.filter { it !in fixed }.sortedBy { tensors.getValue(it).offset }
+                val streamed = inOrder(stage.filter { it !in fixed })
                 val moving = streamed.filter { it !in kept }
                 // A stage without matrices takes a page, so that each stage gives one piece back.
                 val room = maxOf(moving.sumOf { tensors.getValue(it).span.sizeBytes }, Platform.PAGE_BYTES)
@@ -97,11 +96,15 @@ internal class StreamedWeights(
         }
     }
 
+    /** [names] in the order in which they lie in their files. */
+    private fun inOrder(names: List<String>): List<String> =
+        names.sortedWith(compareBy({ tensors.getValue(it).file }, { tensors.getValue(it).offset }))
+
     /** Reads [name] into [pages] from [offset] on; its bytes there. */
     private fun read(name: String, pages: ByteBuffer, offset: Int): ByteBuffer {
         val tensor = tensors.getValue(name)
         val span = tensor.span
-        file.read(span.start, pages.duplicate().apply { limit(offset + span.sizeBytes).position(offset) })
+        files.getValue(tensor.file).read(span.start, pages.duplicate().apply { limit(offset + span.sizeBytes).position(offset) })
         val first = offset + (tensor.offset - span.start).toInt()
         return pages.duplicate().apply { limit(first + tensor.sizeBytes).position(first) }.slice()
     }
@@ -112,11 +115,11 @@ internal class StreamedWeights(
 
     private fun mapped(tensor: Tensor): ByteBuffer =
         try {
-            RandomAccessFile(path, "r").use { it.channel.map(FileChannel.MapMode.READ_ONLY, tensor.offset, tensor.sizeBytes.toLong()) }
+            RandomAccessFile(tensor.file, "r").use { it.channel.map(FileChannel.MapMode.READ_ONLY, tensor.offset, tensor.sizeBytes.toLong()) }
         } catch (error: IOException) {
             throw SeedTuneException(
                 "the weights cannot be mapped into memory (${error.message})",
-                path.path,
+                tensor.file.path,
                 rule = "a file system with mmap, for a run within a memory limit",
                 remedy = "copy the bundle to the storage of the device itself, or leave the memory limit out",
                 cause = error,

@@ -13,8 +13,8 @@ import org.seedtune.engine.json.reading
 import org.seedtune.engine.json.utf8
 import org.seedtune.engine.json.whole
 
-/** A tensor of the weights file: its type, its shape in elements, and its bytes from [offset] on. */
-internal class Tensor(val type: OnnxJavaType, val shape: LongArray, val offset: Long, val sizeBytes: Int)
+/** A tensor of a file of weights: its type, its shape in elements, and its bytes from [offset] of [file] on. */
+internal class Tensor(val file: File, val type: OnnxJavaType, val shape: LongArray, val offset: Long, val sizeBytes: Int)
 
 /** Where the tensors of a weights file lie, from its header (github.com/huggingface/safetensors, "Format"). */
 internal object Tensors {
@@ -43,11 +43,11 @@ internal object Tensors {
                 require(length in 2..minOf(MAX_HEADER_BYTES, file.length() - Long.SIZE_BYTES)) { "a header of $length bytes" }
                 val text = ByteArray(length.toInt()).also(file::readFully)
                 val header = parsed(utf8(text)).jsonObject
-                (header - "__metadata__").mapValues { (name, entry) -> tensor(name, entry.jsonObject, Long.SIZE_BYTES + length, file.length()) }
+                (header - "__metadata__").mapValues { (name, entry) -> tensor(name, entry.jsonObject, Long.SIZE_BYTES + length, path, file.length()) }
             }
         }
 
-    private fun tensor(name: String, entry: JsonObject, start: Long, fileBytes: Long): Tensor {
+    private fun tensor(name: String, entry: JsonObject, start: Long, path: File, fileBytes: Long): Tensor {
         val type = requireNotNull(TYPES[entry.getValue("dtype").jsonPrimitive.content]) { "$name has a type that is not known" }
         val shape = entry.getValue("shape").jsonArray.map { it.jsonPrimitive.whole }.toLongArray()
         val offsets = entry.getValue("data_offsets").jsonArray.map { it.jsonPrimitive.whole }
@@ -62,6 +62,6 @@ internal object Tensors {
                 remedy = "export with --storage int8, or leave the memory limit out",
             )
         }
-        return Tensor(type, shape, start + first, size.toInt())
+        return Tensor(path, type, shape, start + first, size.toInt())
     }
 }
