@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.estimators.gradient import GradientSettings
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.journal.file import JournalWriter
@@ -132,6 +134,13 @@ def _within_limit(
     """The graphs, within the limit if there is one, and how many rows a call then has."""
     if request.memory_limit_bytes is None:
         return MappedGraphs(request.bundle, request.threads), settings
+    if isinstance(settings.estimator, GradientSettings):
+        raise SeedTuneError(
+            "gradients are not streamed",
+            value=f"--estimator gradient with --memory-limit {request.memory_limit_bytes}",
+            rule="a memory limit with --estimator two-sided",
+            remedy="leave --memory-limit out: of a short reach little is held anyway",
+        )
     fixed = resumed or "rows_per_call" in request.options
     at_once = BATCH_SIZE_OF_WHOLE_ROWS if request.bundle.manifest.objective.scope == "all" else MANY
     graphs = limit_memory(

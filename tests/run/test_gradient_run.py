@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from run_lab import Killed, Tune, journal_bytes, lines, losses_and_accuracy
@@ -136,3 +137,11 @@ def test_a_bundle_without_a_gradient_graph_is_refused_by_name(tune_tiny: Tune, t
         tune_tiny(tmp_path / "run", **GRADIENT)
     assert "scope all" in str(caught.value.value)
     assert "two-sided" in str(caught.value.remedy)
+
+
+def test_a_memory_limit_is_refused_by_name(causal_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path) -> None:
+    with (
+        pytest.raises(SeedTuneError, match="gradients are not streamed"),
+        seedtune.open(causal_bundle, memory_limit="400M") as model,
+    ):
+        list(model.tune(tiny_data.train, out=tmp_path / "run", **GRADIENT))
