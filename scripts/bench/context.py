@@ -1,4 +1,4 @@
-"""python scripts/bench context [--rounds 7]: the context of a row beside a plain forward, and bytes on a phone.
+"""python scripts/bench context [--rounds 7]: the context of a row beside a plain forward.
 
 - making the contexts of 64 reviews (last token, ten upper layers) against one evaluation of the same rows by the
   untouched model (scope all at state zero), one thread, sessions open and warm, in turns: the median of the ratios of
@@ -24,7 +24,7 @@ from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.model.evaluation import evaluating
 from seedtune.runtime.model.feeders import open_feeder
 
-WHAT = "the context of a row beside a plain forward, and bytes on a phone"
+WHAT = "the context of a row beside a plain forward"
 BAR = {
     "context / plain forward": "<= 1.1",
 }
