@@ -85,10 +85,10 @@ def _try(
                 if not difference <= ALLOWED[storage]:
                     raise Wrong(f"scope {scope}, {storage}: {difference:.3g} nats from transformers alone")
                 if storage == "fp32" and "gradient" in manifest.graphs:
-                    error = _gradient_error(bundle, checkpoint, architecture, manifest)
-                    outcome.gradients[f"{scope} {storage}"] = error
-                    if not error <= ALLOWED_OF_GRADIENT:
-                        raise Wrong(f"scope {scope}, {storage}: the gradient is {error:.3g} from autograd's")
+                    distance = _gradient_error(bundle, checkpoint, architecture, manifest)
+                    outcome.gradients[f"{scope} {storage}"] = distance
+                    if not distance <= ALLOWED_OF_GRADIENT:
+                        raise Wrong(f"scope {scope}, {storage}: the gradient is {distance:.3g} from autograd's")
         except SeedTuneError as error:
             outcome.refusals[scope], last = _reason(error), error
     if last is not None and not outcome.differences:
