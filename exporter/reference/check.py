@@ -5,7 +5,8 @@ stored form stands for (`streamed_model.py`), so that what is compared is the co
 weights. Two quantities are compared, both over the label words: log-probabilities of the untouched model (eval graph,
 state zero), and losses of both sides of a perturbation (probe graph, random state) against a reference whose weights
 were changed to ``W + (B +- epsilon Z) A``, or for scope "suffix" one that adds the change at suffix tokens
-(`suffix_model.py`). The contexts are those of the context graph. Then each row is run alone (`rows_alone.py`).
+(`suffix_model.py`). The contexts are those of the context graph. Then each row is run alone (`rows_alone.py`), and the
+gradient is held against differences of the probe's losses (`slope.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seedtune.exporter.checkpoint import Checkpoint
 from seedtune.exporter.reference.rows_alone import refuse_dependent_rows
+from seedtune.exporter.reference.slope import refuse_wrong_gradient
 from seedtune.exporter.reference.streamed_model import StreamedModel
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.exporter.storage.encodings import Encoding
@@ -50,7 +52,7 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
 
     Raises:
         SeedTuneError: the bundle and transformers disagree by more than the storage type explains, one of them does not
-            run, or what is said of a row depends on the rows beside it.
+            run, what is said of a row depends on the rows beside it, or the gradient is not the slope of the loss.
     """
     bundle = Bundle.open(path, verify_weights=False)
     manifest = bundle.manifest
@@ -94,6 +96,8 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
         )
     with _refusing("the exported graphs do not run"):
         refuse_dependent_rows(bundle, rows, output, zero, found)
+        if "gradient" in manifest.graphs:
+            refuse_wrong_gradient(bundle, rows, state)
     return result
 
 

@@ -139,6 +139,7 @@ ARITHMETIC: dict[str, list[Make]] = {
     "Abs": [unary("Abs")],
     "Add": [binary("Add")],
     "Cast": [defined("Cast", lambda x: x, to=1)],
+    "CastLike": [lambda draw: Case("CastLike", [values(draw, draw(shapes)), np.array(1.0)], constants=frozenset({1}))],
     "Clip": [clip],
     "Cos": [unary("Cos")],
     "CumSum": [cumulative],

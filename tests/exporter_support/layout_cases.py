@@ -120,15 +120,6 @@ def gather_elements(draw: Draw) -> Case:
     return Case("GatherElements", [values(draw, shape), drawn.astype(INT)], {"axis": axis})
 
 
-def gather_nd(draw: Draw) -> Case:
-    """Indices of the first axes."""
-    shape = draw(shapes)
-    depth = draw(st.integers(1, len(shape)))
-    generator = np.random.default_rng(draw(st.integers(0, 999)))
-    drawn = np.stack([generator.integers(0, size, 4) for size in shape[:depth]], axis=-1)
-    return Case("GatherND", [values(draw, shape), drawn.astype(INT)])
-
-
 def scatter_elements(draw: Draw) -> Case:
     """Different places along one axis, replaced or added to."""
     size = draw(st.integers(2, 4))
@@ -157,7 +148,6 @@ LAYOUT: dict[str, list[Make]] = {
     "Flatten": [unary("Flatten")],
     "Gather": [gather],
     "GatherElements": [gather_elements],
-    "GatherND": [gather_nd],
     "Pad": [pad],
     "Reshape": [reshape],
     "ScatterElements": [scatter_elements],

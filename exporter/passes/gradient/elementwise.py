@@ -120,6 +120,7 @@ RULES: dict[str, Rule] = {
     "Add": _sum,
     # Between kinds of floating point: rounding counts as the identity, and cotangents stay float32.
     "Cast": unary(lambda _back, g, _x, _y: g),
+    "CastLike": lambda _back, _node, g: [lambda: g, None],
     "Clip": _clip,
     "Cos": unary(lambda back, g, x, _y: back.op("Neg", back.op("Mul", g, back.op("Sin", x)))),
     "Div": _binary(lambda back, g, _a, b, _y: back.op("Div", g, b), _divisor),

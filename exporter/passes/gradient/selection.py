@@ -1,6 +1,7 @@
 """Rules of operators that pick elements by index, and of those that put them there.
 
-A cotangent of what was picked is added up where it came from: an index may stand there twice.
+A cotangent of what was picked is added up where it came from: an index may stand there twice. ScatterElements adds in
+order; of ScatterND, which GatherND would need, ONNX promises nothing for an index that stands there twice.
 """
 
 from __future__ import annotations
@@ -45,30 +46,21 @@ def _gather(back: Backward, node: ir.Node, g: ir.Value) -> Sequence[Pull | None]
         flat = back.op("Reshape", g, back.op("Concat", *parts, axis=0))
         column = back.op("Reshape", indices, back.axes(*(-1 if at == axis else 1 for at in range(rank))))
         everywhere = back.op("Expand", column, back.op("Shape", flat))
-        return _added(back, "ScatterElements", x, everywhere, flat, axis=axis)
+        return _added(back, x, everywhere, flat, axis)
 
     return [pull, None]
 
 
-def _added(back: Backward, op_type: str, x: ir.Value, indices: ir.Value, g: ir.Value, **attributes: int) -> ir.Value:
-    """Zeros in the shape of ``x`` with ``g`` added at ``indices``."""
-    return back.op(op_type, back.zeros_like(x), indices, g, reduction="add", **attributes)
+def _added(back: Backward, x: ir.Value, indices: ir.Value, g: ir.Value, axis: int) -> ir.Value:
+    """Zeros in the shape of ``x`` with ``g`` added at ``indices`` along ``axis``."""
+    return back.op("ScatterElements", back.zeros_like(x), indices, g, axis=axis, reduction="add")
 
 
 def _gather_elements(back: Backward, node: ir.Node, g: ir.Value) -> Sequence[Pull | None]:
     x, indices = node.inputs
     assert x is not None
     assert indices is not None
-    return [lambda: _added(back, "ScatterElements", x, indices, g, axis=integer(node, "axis", 0)), None]
-
-
-def _gather_nd(back: Backward, node: ir.Node, g: ir.Value) -> Sequence[Pull | None]:
-    x, indices = node.inputs
-    assert x is not None
-    assert indices is not None
-    if integer(node, "batch_dims", 0):
-        raise NoRule("GatherND with batch_dims")
-    return [lambda: _added(back, "ScatterND", x, indices, g), None]
+    return [lambda: _added(back, x, indices, g, integer(node, "axis", 0)), None]
 
 
 def _scatter(read: str) -> Rule:
@@ -97,13 +89,12 @@ def _top(back: Backward, node: ir.Node, g: ir.Value) -> Sequence[Pull | None]:
     x = node.inputs[0]
     assert x is not None
     axis = integer(node, "axis", -1)
-    return [lambda: _added(back, "ScatterElements", x, node.outputs[1], g, axis=axis), None]
+    return [lambda: _added(back, x, node.outputs[1], g, axis), None]
 
 
 RULES: dict[str, Rule] = {
     "Gather": _gather,
     "GatherElements": _gather_elements,
-    "GatherND": _gather_nd,
     "ScatterElements": _scatter("GatherElements"),
     "ScatterND": _scatter("GatherND"),
     "TopK": _top,
