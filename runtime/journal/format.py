@@ -48,6 +48,8 @@ MOST = {
 RESTORE = "restore the journal from a copy, or start a new run"
 
 
+        record: what a record holds; left out of the file where it is a probe.
+        start_sha256: of the file that the state starts from; None, and then left out of the file, for zero.
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a journal needs to be replayed, and the settings it came from (names and values as in run.json).
 
@@ -59,7 +61,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
         bundle_sha256: of the manifest.
         settings: of the run, flat.
         record: what a record holds; left out of the file where it is a probe.
-        start_sha256: of the file that the state starts from; None for zero.
+        start_sha256: of the file that the state starts from; None, and then left out of the file, for zero.
     """
 
     run_seed: int

@@ -132,6 +132,8 @@ def _folded_back(parameters: Doubles, axes: Doubles, centre: Doubles, labels: in
     """Parameters over axes -> W, b and s over hidden states at unit length."""
     weight = parameters[: -labels - 1].reshape(labels, -1) @ axes.T
     bias = parameters[-labels - 1 : -1] - weight @ centre
+    # What all labels share changes no probability.
+    bias -= bias.mean()
     return np.concatenate([weight.reshape(-1), bias, parameters[-1:] - 1.0]).astype(np.float32)
 
 
