@@ -48,8 +48,6 @@ MOST = {
 RESTORE = "restore the journal from a copy, or start a new run"
 
 
-        record: what a record holds; left out of the file where it is a probe.
-        start_sha256: of the file that the state starts from; None, and then left out of the file, for zero.
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a journal needs to be replayed, and the settings it came from (names and values as in run.json).
 
