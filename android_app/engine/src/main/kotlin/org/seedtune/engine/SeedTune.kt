@@ -23,6 +23,7 @@ import org.seedtune.engine.run.RunFolder
 import org.seedtune.engine.run.RunResult
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.Split
+import org.seedtune.engine.run.StartFile
 import org.seedtune.engine.run.TuningEvent
 import org.seedtune.engine.stages.DesktopPlatform
 import org.seedtune.engine.stages.MappedGraphs
@@ -119,6 +120,7 @@ class SeedTune private constructor(
         }
         val settings = Settings.of(journal.header.settings, file)
         tuned = true
+        StartFile.put(run, journal.header.startSha256, bundle.manifest.state, state)
         settings.optimizer.build(settings.steps).use { it.move(state, journal.seeds(), journal.coefficients()) }
         return journal.steps
     }

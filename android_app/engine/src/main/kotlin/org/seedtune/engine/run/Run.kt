@@ -34,20 +34,25 @@ internal class Run(
     private val memoryLimitBytes: Long?,
 ) : Closeable {
     private val probes = settings.estimator.probes
-    private val header = Header(settings.seed, state.parameters, state.groups, probes, bundle.sha256, settings.asMap())
     private val optimizer = settings.optimizer.build(settings.steps)
     private val journal: JournalWriter
     private val log: StepLog
     private val estimator: Estimator
+    private val header: Header
+    private val startsFromProbe: Boolean get() = header.startSha256 != null
     private var done: Int
 
     init {
         val before = if (folder.begun) readJournal(folder.journal) else null
+        val start = before?.header?.startSha256
+        header = Header(settings.seed, state.parameters, state.groups, probes, bundle.sha256, settings.asMap(), start)
         if (before == null) {
+            refuseProbe()
             folder.describe(bundle, settings, train, heldOut)
             journal = JournalWriter.create(folder.journal, header)
         } else {
             requireSame(before)
+            StartFile.put(folder.folder, start, bundle.manifest.state, state)
             catchUp(before)
             journal = JournalWriter.resume(folder.journal, before)
         }
@@ -71,6 +76,7 @@ internal class Run(
     /** Makes the remaining steps, until [onEvent] returns false for one; writes result.json either way. */
     fun execute(onEvent: (TuningEvent) -> Boolean): RunResult {
         try {
+            if (startsFromProbe) state.zeroLike().use { evaluation?.evaluateUntouched(it) }
             var goesOn = evaluated(onEvent)
             while (goesOn && done < settings.steps) {
                 val event = tuner.step(done)
@@ -90,8 +96,20 @@ internal class Run(
         return onEvent(TuningEvent.Evaluated(done, record.accuracy, record.loss, record.best))
     }
 
+    private fun refuseProbe() {
+        if (settings.start == Settings.ZERO) return
+        throw SeedTuneException(
+            "the engine does not solve for a linear probe itself",
+            folder.folder.path,
+            settings.start,
+            Settings.ZERO,
+            "start from zero, or begin the run with the Python runtime and go on with it here",
+        )
+    }
+
     private fun conclude() {
         val evaluations = evaluation?.records.orEmpty()
+        val zeroShot = if (startsFromProbe) evaluation?.zeroShot else evaluations.firstOrNull()?.takeIf { it.step == 0 }
         val (lossStart, lossEnd) = if (evaluations.isEmpty()) log.edges() else evaluations.first().loss to evaluations.last().loss
         folder.conclude(
             linkedMapOf(
@@ -104,13 +122,16 @@ internal class Run(
                 "rss_anon_peak_bytes" to log.peakAnonymousBytes,
                 "best_step" to evaluation?.best?.step,
                 "accuracy_start" to evaluations.firstOrNull()?.accuracy,
-                "accuracy_best" to evaluation?.best?.accuracy,
+                "accuracy_best" to (evaluation?.best ?: evaluation?.zeroShot)?.accuracy,
                 "accuracy_end" to evaluations.lastOrNull()?.accuracy,
                 "seconds_total" to log.elapsedSeconds,
                 "interrupted" to (done < settings.steps),
                 "batch_size" to settings.batchSize,
                 "vm_hwm_bytes" to MemorySample.read().vmHwmBytes,
                 "memory_limit_bytes" to memoryLimitBytes,
+                "start" to (if (startsFromProbe) "linear-probe" else Settings.ZERO),
+                "accuracy_zero_shot" to zeroShot?.accuracy,
+                "loss_zero_shot" to zeroShot?.loss,
             ),
         )
     }

@@ -25,6 +25,7 @@ import org.seedtune.engine.json.JsonText
 internal class RunFolder(val folder: File) : Closeable {
     val journal = File(folder, "journal.bin")
     val steps = File(folder, "steps.jsonl")
+    val zeroShot = File(folder, "zero_shot.json")
     val evaluations = File(folder, "evaluations.jsonl")
     private val description = File(folder, "run.json")
     private val result = File(folder, "result.json")
