@@ -23,12 +23,12 @@ import org.seedtune.engine.run.RunFolder
 import org.seedtune.engine.run.RunResult
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.Split
-import org.seedtune.engine.run.StartFile
 import org.seedtune.engine.run.TuningEvent
 import org.seedtune.engine.stages.DesktopPlatform
 import org.seedtune.engine.stages.MappedGraphs
 import org.seedtune.engine.stages.Platform
 import org.seedtune.engine.stages.StreamedGraphs
+import org.seedtune.engine.start.StartFile
 
 /**
  * A bundle on this device, to be tuned and asked. One thread at a time may use it.
@@ -91,7 +91,9 @@ class SeedTune private constructor(
                 feeding(graphs, learnt.examples, Source("train", learnt, contexts, cache), onEvent) { feeder ->
                     feeding(graphs, kept?.examples.orEmpty(), Source("eval", kept, contexts, cache), onEvent) { keptFeeder ->
                         val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, resolved, graphs) }
-                        val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes)
+                        val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes) {
+                            onEvent(TuningEvent.Notice(it))
+                        }
                         return whole.use { it.execute(onEvent) }
                     }
                 }

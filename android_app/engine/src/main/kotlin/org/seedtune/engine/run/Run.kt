@@ -1,16 +1,20 @@
 package org.seedtune.engine.run
 
 import java.io.Closeable
+import java.io.File
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.data.Sampler
+import org.seedtune.engine.files.sha256Of
+import org.seedtune.engine.files.writeDurably
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.Header
 import org.seedtune.engine.journal.Journal
 import org.seedtune.engine.journal.JournalWriter
 import org.seedtune.engine.journal.readJournal
+import org.seedtune.engine.start.StartFile
 import org.seedtune.engine.telemetry.MemorySample
 import org.seedtune.engine.journal.joined
 import org.seedtune.engine.tuning.Tuner
@@ -32,6 +36,7 @@ internal class Run(
     private val state: State,
     graphs: Graphs,
     private val memoryLimitBytes: Long?,
+    notice: (String) -> Unit,
 ) : Closeable {
     private val probes = settings.estimator.probes
     private val optimizer = settings.optimizer.build(settings.steps)
@@ -44,18 +49,17 @@ internal class Run(
 
     init {
         val before = if (folder.begun) readJournal(folder.journal) else null
-        val start = before?.header?.startSha256
+        val start = if (before == null) newStart(train, feeder, graphs, notice) else before.header.startSha256
         header = Header(settings.seed, state.parameters, state.groups, probes, bundle.sha256, settings.asMap(), start)
         if (before == null) {
-            refuseProbe()
-            folder.describe(bundle, settings, train, heldOut)
+            folder.describe(bundle, settings, train, heldOut, start)
             journal = JournalWriter.create(folder.journal, header)
         } else {
             requireSame(before)
-            StartFile.put(folder.folder, start, bundle.manifest.state, state)
-            catchUp(before)
             journal = JournalWriter.resume(folder.journal, before)
         }
+        StartFile.put(folder.folder, start, bundle.manifest.state, state)
+        if (before != null) catchUp(before)
         done = before?.steps ?: 0
         log = StepLog(folder.steps, done)
         estimator = settings.estimator.build(graphs)
@@ -96,15 +100,12 @@ internal class Run(
         return onEvent(TuningEvent.Evaluated(done, record.accuracy, record.loss, record.best))
     }
 
-    private fun refuseProbe() {
-        if (settings.start == Settings.ZERO) return
-        throw SeedTuneException(
-            "the engine does not solve for a linear probe itself",
-            folder.folder.path,
-            settings.start,
-            Settings.ZERO,
-            "start from zero, or begin the run with the Python runtime and go on with it here",
-        )
+    /** SHA-256 of the file that keeps the start of a new run; null for zero. */
+    private fun newStart(train: Split, feeder: Feeder, graphs: Graphs, notice: (String) -> Unit): String? {
+        val probe = ClosedForm.probe(bundle, settings, train, feeder, state, graphs, memoryLimitBytes, notice) ?: return null
+        val raw = StartFile.encode(probe, bundle.manifest.state.head!!)
+        writeDurably(File(folder.folder, StartFile.NAME), raw)
+        return sha256Of(raw)
     }
 
     private fun conclude() {
@@ -129,7 +130,7 @@ internal class Run(
                 "batch_size" to settings.batchSize,
                 "vm_hwm_bytes" to MemorySample.read().vmHwmBytes,
                 "memory_limit_bytes" to memoryLimitBytes,
-                "start" to (if (startsFromProbe) "linear-probe" else Settings.ZERO),
+                "start" to (if (startsFromProbe) Settings.LINEAR_PROBE else Settings.ZERO),
                 "accuracy_zero_shot" to zeroShot?.accuracy,
                 "loss_zero_shot" to zeroShot?.loss,
             ),

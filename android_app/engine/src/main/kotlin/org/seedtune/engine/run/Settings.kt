@@ -19,8 +19,8 @@ import org.seedtune.engine.tuning.optimizer.OptimizerSettings
  * @property evalEvery steps between evaluations of the held-out rows.
  * @property rowsPerCall token rows of one call of the probe graph, both sides and padding counted; bounds memory. 0 before a run has
  * begun: as many as its memory limit allows, [ROWS_PER_CALL] without one.
- * @property start where the first step starts: `zero`, the untouched model; or `linear-probe`, the closed form that the Python runtime
- * makes, whose runs are resumed here but not begun.
+ * @property start where the first step starts: `linear-probe` of the frozen hidden states, where there are two training rows of each
+ * label; or `zero`, the untouched model.
  * @property estimator how the slope of the loss is measured.
  * @property optimizer how the state moves.
  */
@@ -30,7 +30,7 @@ data class Settings(
     val seed: Long = 0,
     val evalEvery: Int = 50,
     val rowsPerCall: Int = 0,
-    val start: String = ZERO,
+    val start: String = LINEAR_PROBE,
     val estimator: EstimatorSettings = TwoSidedSettings(),
     val optimizer: OptimizerSettings = NormalisedSettings(),
 ) {
@@ -64,8 +64,9 @@ data class Settings(
 
     companion object {
         const val ROWS_PER_CALL = 1024
+        const val LINEAR_PROBE = "linear-probe"
         const val ZERO = "zero"
-        private val STARTS = listOf("linear-probe", ZERO)
+        private val STARTS = listOf(LINEAR_PROBE, ZERO)
 
         /**
          * The settings of a journal's header.

@@ -1,22 +1,43 @@
-package org.seedtune.engine.run
+package org.seedtune.engine.start
 
 import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.bundle.Head
 import org.seedtune.engine.bundle.StateLayout
 import org.seedtune.engine.files.sha256Of
 import org.seedtune.engine.graph.State
+import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.json.readPlainFile
 
 /**
- * `start.safetensors` of a RUN folder: the head that the state starts with, as the Python runtime has solved for it. Its data are the
- * head's values as the state has them: W [labels, features], b [labels], s [1].
+ * `start.safetensors` of a RUN folder: the head that the state starts with. Its data are the head's values as the state has them:
+ * W [labels, features], b [labels], s [1].
  */
 internal object StartFile {
-    private const val NAME = "start.safetensors"
+    const val NAME = "start.safetensors"
+    private const val ALIGNMENT = 8
     private const val WHAT = "the start of the run"
     private const val REMEDY = "restore the folder from a copy, or start a new run"
+
+    /** The bytes of the file for [probe]. */
+    fun encode(probe: LinearProbe, head: Head): ByteArray {
+        val shapes = linkedMapOf("weight" to listOf(head.labels, head.features), "bias" to listOf(head.labels), "scale" to listOf(1))
+        val about = linkedMapOf("strength" to probe.strength, "rows" to probe.rows, "accuracy" to probe.accuracy, "loss" to probe.loss)
+        val header = linkedMapOf<String, Any>("__metadata__" to about.mapValues { it.value.toString() })
+        var end = 0
+        for ((name, shape) in shapes) {
+            val begin = end
+            end += shape.fold(Float.SIZE_BYTES) { size, length -> size * length }
+            header[name] = linkedMapOf("dtype" to "F32", "shape" to shape, "data_offsets" to listOf(begin, end))
+        }
+        val text = JsonText.encode(header).let { it + " ".repeat((ALIGNMENT - it.length % ALIGNMENT) % ALIGNMENT) }.toByteArray()
+        val raw = ByteBuffer.allocate(Long.SIZE_BYTES + text.size + end).order(ByteOrder.LITTLE_ENDIAN)
+        raw.putLong(text.size.toLong()).put(text)
+        for (value in probe.values) raw.putFloat(value)
+        return raw.array()
+    }
 
     /**
      * Lets [state], which is zero, start as the run in [folder] does.
