@@ -46,7 +46,8 @@ class HeldOut:
             return
         started = time.monotonic()
         evaluation = yield from evaluating(self._graphs, zero.values, self._feeder, rows=self._settings.rows_per_call)
-        self._write_predictions(self._folder.predictions_best, evaluation)
+        for path in (self._folder.predictions_start, self._folder.predictions_best):
+            self._write_predictions(path, evaluation)
         self.zero_shot = self._record(0, evaluation, started, best=True)
         write_durably(self._folder.zero_shot, msgspec.json.encode(self.zero_shot) + b"\n")
 
@@ -60,7 +61,7 @@ class HeldOut:
         before = best_of(self.records) or self.zero_shot
         best = before is None or (before.loss is not None and evaluation.loss < before.loss)
         record = self._record(step, evaluation, started, best=best)
-        if step == 0:
+        if step == 0 and self.zero_shot is None:
             self._write_predictions(self._folder.predictions_start, evaluation)
         if record.best:
             self._write_predictions(self._folder.predictions_best, evaluation)

@@ -183,3 +183,17 @@ def test_a_model_with_a_start_is_not_tuned_again(
 ) -> None:
     with seedtune.open(probed.path, step=0) as model, pytest.raises(SeedTuneError, match="was tuned before"):
         list(model.tune(tiny_data.train, out=tmp_path / "again"))
+
+
+def test_the_report_shows_the_untouched_model_the_probe_and_the_best_state(probed: SimpleNamespace) -> None:
+    pytest.importorskip("plotly")
+    from seedtune.runtime.report.collect import collect
+    from seedtune.runtime.report.summary import summarise
+
+    summary = summarise(collect(probed.path))
+    assert summary.before is not None
+    assert summary.probe is not None
+    assert summary.after is not None
+    assert (summary.before.value, summary.probe.value, summary.after.value) == (
+        probed.result.accuracy_zero_shot, probed.result.accuracy_start, probed.result.accuracy_best,
+    )  # fmt: skip

@@ -45,7 +45,7 @@ internal class HeldOut(
         if (zeroShot != null) return
         val started = System.nanoTime()
         val evaluation = Evaluator(bundle, graphs).use { it.evaluate(zero, feeder, settings.rowsPerCall) }
-        writePredictions("predictions_best.jsonl", evaluation)
+        for (name in listOf("predictions_start.jsonl", "predictions_best.jsonl")) writePredictions(name, evaluation)
         val record = EvaluationRecord(0, evaluation.accuracy, evaluation.loss, true)
         writeDurably(folder.zeroShot, (JsonText.encode(fields(record, started)) + "\n").toByteArray())
         zeroShot = record
@@ -62,7 +62,7 @@ internal class HeldOut(
         val evaluation = Evaluator(bundle, graphs).use { it.evaluate(state, feeder, settings.rowsPerCall) }
         val before = best ?: zeroShot
         val record = EvaluationRecord(step, evaluation.accuracy, evaluation.loss, before == null || evaluation.loss < before.loss)
-        if (step == 0) writePredictions("predictions_start.jsonl", evaluation)
+        if (step == 0 && zeroShot == null) writePredictions("predictions_start.jsonl", evaluation)
         if (record.best) writePredictions("predictions_best.jsonl", evaluation)
         JsonLines(folder.evaluations).use { it.write(fields(record, started)) }
         records += record
