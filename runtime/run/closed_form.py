@@ -22,7 +22,8 @@ SHARE_OF_LIMIT = 8
 
 def most_values(limit_bytes: int | None) -> int:
     """How many values of hidden states are learnt from at most, under a memory limit or without one."""
-    return MOST_VALUES if limit_bytes is None else min(MOST_VALUES, limit_bytes // SHARE_OF_LIMIT // BYTES_PER_VALUE)
+    most: int = MOST_VALUES
+    return most if limit_bytes is None else min(most, limit_bytes // SHARE_OF_LIMIT // BYTES_PER_VALUE)
 
 
 def solver_bytes(settings: Settings, features: int, rows: int, limit_bytes: int) -> int:

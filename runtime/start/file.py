@@ -36,7 +36,8 @@ def encode_start(probe: Probe, head: Head) -> bytes:
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text + probe.values.astype("<f4").tobytes()
+    data: bytes = probe.values.astype("<f4").tobytes()
+    return len(text).to_bytes(8, "little") + text + data
 
 
 def sha256_of_start(raw: bytes) -> str:

@@ -25,7 +25,7 @@ RISES = 3
 # Features that vary less than this (hidden states have unit length) say nothing but rounding.
 LEAST_DEVIATION = 1e-6
 # Values of hidden states that are learnt from, at most: 3,640 rows of 576. More rows would take more memory than steps.
-MOST_VALUES = 1 << 21
+MOST_VALUES: int = 1 << 21
 
 
 @dataclass(frozen=True)
