@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from seedtune.exporter.passes.linear_layout import Linear
-from seedtune.runtime.bundle.manifest import StateLayout, Target
+from seedtune.runtime.bundle.manifest import Head, StateLayout, Target
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.noise import BITS_PER_WORD, derive_seed, rademacher
 
@@ -107,10 +107,18 @@ def _no_match(item: str, linears: Sequence[Linear]) -> SeedTuneError:
     )
 
 
-def lay_out(linears: Sequence[Linear], rank: int, adapter_seed: int) -> StateLayout:
+def lay_out(linears: Sequence[Linear], rank: int, adapter_seed: int, labels: int = 0, features: int = 0) -> StateLayout:
     """The flat state for ``linears``: one B [o, rank] each, aligned to whole noise words; A shared by equal inputs.
 
-    A layer that the model applies several times (ALBERT) has one B, which acts wherever the layer does.
+    A layer that the model applies several times (ALBERT) has one B, which acts wherever the layer does. Behind them
+    lies the head of a classification task.
+
+    Args:
+        linears: those that carry state.
+        rank: r.
+        adapter_seed: the seed of every A.
+        labels: L of a classification task; 0 for none, and no head.
+        features: H, the width of what the language-model head reads.
     """
     lora_a: dict[object, str] = {}
     targets, offset = [], 0
@@ -121,9 +129,13 @@ def lay_out(linears: Sequence[Linear], rank: int, adapter_seed: int) -> StateLay
         seen.add(linear.name)
         name = lora_a.setdefault(linear.rows, linear.name + LORA_A)
         targets.append(Target(linear.name, name, offset, linear.out_features, linear.in_features, rank))
-        size = linear.out_features * rank
-        offset += -(-size // BITS_PER_WORD) * BITS_PER_WORD
-    return StateLayout(offset, rank, adapter_seed, tuple(targets))
+        offset += _whole_words(linear.out_features * rank)
+    head = Head(offset, labels, features) if labels else None
+    return StateLayout(offset + _whole_words(head.parameters if head else 0), rank, adapter_seed, tuple(targets), head)
+
+
+def _whole_words(count: int) -> int:
+    return -(-count // BITS_PER_WORD) * BITS_PER_WORD
 
 
 def lora_a_values(layout: StateLayout) -> dict[str, np.ndarray]:

@@ -11,11 +11,10 @@ import onnx_ir as ir
 
 from seedtune.exporter.graphs.scope import one_side
 from seedtune.exporter.graphs.scoring import Described, Scores, score
-from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
+from seedtune.exporter.passes.emitter import add_input, set_outputs
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import attach_targets
 from seedtune.exporter.trace.traced import Traced
-from seedtune.exporter.trace.tracing import last_dimension
 from seedtune.runtime.bundle.manifest import StateLayout
 
 
@@ -28,21 +27,13 @@ def evaluated(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> tu
     """The eval graph, and where its losses come from; arguments as of :func:`build_eval`."""
     model = traced.model.clone()
     graph = model.graph
-    hidden = next(value for value in graph.outputs if value.name == "hidden")
-    width = last_dimension(hidden, "hidden")
-    assert isinstance(width, int)
     state = add_input(graph, "state", ir.DataType.FLOAT, [layout.parameters])
 
     one_side(graph, traced, every_token=not words)
     linears = normalise_linears(graph)
     attach_targets(graph, linears, layout.targets, state, None)
-    scores = score(graph, traced, linears, words, 1)
+    scores = score(graph, traced, linears, words, layout)
     outputs: dict[str, Described] = {"loss": (scores.losses, ir.DataType.FLOAT, ["batch"]), **scores.more}
-    hidden.name = None
-    if words:
-        emit = Emitter(graph)
-        outputs["hidden"] = (emit.op("Reshape", hidden, emit.integers(-1, width)), ir.DataType.FLOAT, ["batch", width])
-        emit.append()
     set_outputs(graph, outputs)
     graph.name = "eval"
     return model, scores

@@ -14,11 +14,12 @@ import onnx_ir as ir
 from seedtune.exporter.graphs.scope import two_sides
 from seedtune.exporter.graphs.scoring import score
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
+from seedtune.exporter.passes.label_head import HeadPerturbation
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.low_rank_target import Perturbation, attach_targets
 from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
 from seedtune.exporter.trace.traced import Traced
-from seedtune.runtime.bundle.manifest import StateLayout, Target
+from seedtune.runtime.bundle.manifest import Head, StateLayout, Target
 
 
 def build_probe(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> ir.Model:
@@ -41,7 +42,11 @@ def build_probe(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> 
         return signs_of(inner, noise, table, target.offset, (target.out_features, target.rank))
 
     attach_targets(graph, linears, layout.targets, state, Perturbation(signs, noise_of))
-    losses = score(graph, traced, linears, words, 2).losses
+
+    def noise_of_head(inner: Emitter, head: Head) -> ir.Value:
+        return signs_of(inner, noise, table, head.offset, (head.parameters,))
+
+    losses = score(graph, traced, linears, words, layout, HeadPerturbation(epsilon, noise_of_head)).losses
     emit = Emitter(graph)
     plus, minus = emit.op_many("Split", losses, outputs=2, axis=0, num_outputs=2)
     emit.append()

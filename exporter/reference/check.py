@@ -5,8 +5,9 @@ stored form stands for (`streamed_model.py`), so that what is compared is the co
 weights. Two quantities are compared, both over the label words: log-probabilities of the untouched model (eval graph,
 state zero), and losses of both sides of a perturbation (probe graph, random state) against a reference whose weights
 were changed to ``W + (B +- epsilon Z) A``, or for scope "suffix" one that adds the change at suffix tokens
-(`suffix_model.py`). The contexts are those of the context graph. Then each row is run alone (`rows_alone.py`), and the
-gradient is held against differences of the probe's losses (`slope.py`).
+(`suffix_model.py`); the head of the state is added to both (`label_head.py`). The contexts are those of the context
+graph. Then each row is run alone (`rows_alone.py`), and the gradient is held against differences of the probe's losses
+(`slope.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from seedtune.exporter.checkpoint import Checkpoint
+from seedtune.exporter.reference.label_head import seeing_hidden, with_head
 from seedtune.exporter.reference.rows_alone import refuse_dependent_rows
 from seedtune.exporter.reference.slope import refuse_wrong_gradient
 from seedtune.exporter.reference.streamed_model import StreamedModel
@@ -176,7 +178,8 @@ def _reference(
     """
     ids = pad_sequence([torch.from_numpy(row.ids) for row in rows], True, manifest.objective.model.padding_id)
     mask = pad_sequence([torch.ones(len(row.ids), dtype=torch.int64) for row in rows], True)
-    with torch.no_grad():
+    words = list(manifest.objective.label_word_ids)
+    with torch.no_grad(), seeing_hidden(reference.model) as hidden:
         if state is not None and manifest.objective.scope != "all":
             suffix = torch.zeros(ids.shape, dtype=torch.bool)
             for place, row in enumerate(rows):
@@ -187,12 +190,15 @@ def _reference(
             reference.set_state(manifest.state, state)
             options = {"use_cache": False} if manifest.objective.model.family == "causal" else {}
             logits = reference(input_ids=ids, attention_mask=mask, **options).logits
-    if not manifest.objective.label_word_ids:
+    if not words:
         every = torch.log_softmax(logits.float(), dim=-1).numpy()
         losses = [-every[place, row.suffix, row.targets].mean() for place, row in enumerate(rows)]
         return np.empty(0), np.array(losses)
-    at_position = logits[torch.arange(len(rows)), torch.tensor([row.position for row in rows])]
-    scores = torch.log_softmax(at_position[:, list(manifest.objective.label_word_ids)].float(), dim=-1).numpy()
+    scored = torch.arange(len(rows)), torch.tensor([row.position for row in rows])
+    of_words = logits[scored][:, words].float()
+    if manifest.state.head is not None and state is not None:
+        of_words = with_head(of_words, hidden.value[scored], manifest.state.head, torch.from_numpy(state))
+    scores = torch.log_softmax(of_words, dim=-1).numpy()
     return scores, -scores[np.arange(len(rows)), [row.label for row in rows]]
 
 

@@ -12,13 +12,14 @@ For a causal model the first pass is left out: there a context token cannot see 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from seedtune.exporter.reference.label_head import seeing_hidden, with_head
 from seedtune.exporter.targets import lora_a_values
 from seedtune.exporter.trace.trunk import head_of
 from seedtune.runtime.bundle.manifest import StateLayout
@@ -34,6 +35,7 @@ class SuffixTunedModel(torch.nn.Module):
         family: "causal" or "masked".
         layout: of the state, from the bundle's manifest.
         state: [n] float32, such as ``open_tuned(run).state.values``; a tensor may ask for its gradient.
+        words: the token ids of the label words, whose logits the head of the state changes; none leaves it out.
     """
 
     def __init__(
@@ -42,12 +44,16 @@ class SuffixTunedModel(torch.nn.Module):
         family: str,
         layout: StateLayout,
         state: npt.NDArray[np.float32] | torch.Tensor,
+        words: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        self._head = layout.head if words else None
+        self._words = list(words)
         self.model = model
         self.family = family
         lora_a = lora_a_values(layout)
         whole = state if isinstance(state, torch.Tensor) else torch.tensor(state)
+        self._state = whole
         self._low_rank: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         for target in layout.targets:
             size = target.out_features * target.rank
@@ -71,7 +77,12 @@ class SuffixTunedModel(torch.nn.Module):
             return torch.where(suffix.reshape(*x.shape[:-1], 1), x, remembered.pop(0))
 
         hooks = self._linear_hooks(restore) if self.family == "masked" else []
-        logits: torch.Tensor = self._run(input_ids, attention_mask, hooks + self._target_hooks(suffix))
+        with seeing_hidden(self.model) as hidden:
+            logits: torch.Tensor = self._run(input_ids, attention_mask, hooks + self._target_hooks(suffix))
+        if self._head is not None:
+            of_words = logits[..., self._words].float()
+            logits = logits.clone()
+            logits[..., self._words] = with_head(of_words, hidden.value, self._head, self._state).to(logits.dtype)
         return logits
 
     def _run(self, ids: torch.Tensor, mask: torch.Tensor, hooks: list[torch.utils.hooks.RemovableHandle]) -> Any:

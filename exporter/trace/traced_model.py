@@ -17,6 +17,7 @@ from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.exporter.trace.token_layers import off_tokens
 from seedtune.exporter.trace.traced import Traced
+from seedtune.exporter.trace.tracing import last_dimension
 from seedtune.exporter.trace.trunk import head_of, trace
 from seedtune.runtime.bundle.manifest import StateLayout
 from seedtune.runtime.bundle.objective import ContextLayout, ContextStorage, Model
@@ -88,9 +89,17 @@ def _trace_suffix(
 
 
 def state_layout(
-    trunk: ir.Model, skeleton: torch.nn.Module, checkpoint: Checkpoint, targets: str, rank: int, adapter_seed: int
+    trunk: ir.Model,
+    skeleton: torch.nn.Module,
+    checkpoint: Checkpoint,
+    targets: str,
+    rank: int,
+    adapter_seed: int,
+    labels: int,
 ) -> StateLayout:
     """Selects among the linears of the trunk; those of the head see one row a side and are left out.
+
+    ``labels`` is L of a classification task, whose state has a head beside the label rows, or 0.
 
     Raises:
         SeedTuneError: ``targets`` names no layer of this model, or one that does not read token rows.
@@ -100,7 +109,10 @@ def state_layout(
     vocabulary = checkpoint.vocabulary_size
     inside_head = head_parameters(skeleton)
     usable = [linear for linear in linears if linear.weight not in inside_head and linear.out_features != vocabulary]
-    return lay_out(select(usable, targets, off_tokens(graph, linears)), rank, adapter_seed)
+    chosen = select(usable, targets, off_tokens(graph, linears))
+    features = last_dimension(next(value for value in graph.outputs if value.name == "hidden"), "hidden")
+    assert isinstance(features, int)
+    return lay_out(chosen, rank, adapter_seed, labels, features)
 
 
 def head_parameters(skeleton: torch.nn.Module) -> set[str]:
@@ -144,7 +156,8 @@ def trace_model(
     """Traces the model within its reach and lays out its state; arguments as of `pipeline.export_bundle`."""
     skeleton = checkpoint.skeleton()
     traced = trace_in_scope(skeleton, checkpoint, task, reach, context_storage, notice)
-    layout = state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed)
+    labels = len(task.label_word_ids)
+    layout = state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed, labels)
     return TracedModel(traced, skeleton, layout, _model_of(checkpoint, skeleton))
 
 

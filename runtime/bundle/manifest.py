@@ -42,13 +42,33 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rank: int
 
 
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A linear head on the hidden state: from ``offset`` of the flat state on W [labels, features], b [labels], s [1].
+
+    Scores are ``(1 + s) lm + W u + b`` with lm those of the language-model head and u the hidden state at unit length.
+    """
+
+    offset: int
+    labels: int
+    features: int
+
+    @property
+    def parameters(self) -> int:
+        """Values of the state that it takes."""
+        return self.labels * (self.features + 1) + 1
+
+
 class StateLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where each target's B lies in the flat state of ``parameters`` (n, a multiple of 32) float32 values."""
+    """Where each target's B lies in the flat state of ``parameters`` (n, a multiple of 32) float32 values.
+
+    The head, if there is one, lies behind them.
+    """
 
     parameters: int
     rank: int
     adapter_seed: int
     targets: tuple[Target, ...]
+    head: Head | None = None
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,7 +154,7 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
             raise
         what = f"the task in the manifest cannot be used: {error.what}"
         raise error.at(path, what, REMEDY) from error
-    _check_layout(manifest.state, path)
+    _check_layout(manifest.state, len(manifest.objective.label_word_ids), path)
     check_objective(manifest.objective, path)
     return manifest
 
@@ -143,7 +163,7 @@ class _Versioned(msgspec.Struct):
     format_version: int
 
 
-def _check_layout(layout: StateLayout, path: Path) -> None:
+def _check_layout(layout: StateLayout, labels: int, path: Path) -> None:
     end = 0
     for target in layout.targets:
         size = target.out_features * target.rank
@@ -157,6 +177,8 @@ def _check_layout(layout: StateLayout, path: Path) -> None:
                 remedy=REMEDY,
             )
         end = target.offset + size
+    if layout.head is not None:
+        end = _end_of_head(layout.head, end, labels, path)
     # What is larger than its targets need would only be memory.
     fits = end <= layout.parameters < end + BITS_PER_WORD and layout.parameters <= MAX_SIZE
     if layout.parameters % BITS_PER_WORD or not fits or not layout.targets:
@@ -175,3 +197,16 @@ def _check_layout(layout: StateLayout, path: Path) -> None:
             rule=f"0 to {MAX_SEED}",
             remedy=REMEDY,
         )
+
+
+def _end_of_head(head: Head, end: int, labels: int, path: Path) -> int:
+    fits = end <= head.offset < end + BITS_PER_WORD and head.offset % BITS_PER_WORD == 0
+    if not fits or head.labels != labels or not labels or not 0 < head.features <= MAX_SIZE:
+        raise SeedTuneError(
+            "the state layout is inconsistent at its head",
+            file=path,
+            value=f"{head.labels} labels of {head.features} features at {head.offset}",
+            rule=f"one row for each of {labels} labels, right behind the targets at a multiple of {BITS_PER_WORD}",
+            remedy=REMEDY,
+        )
+    return head.offset + head.parameters

@@ -122,6 +122,21 @@ class _StopFlag:
         return self._wanted
 
 
+def _held_out(result: RunResult) -> str:
+    """Accuracy from the untouched model to the best state, in one line."""
+    stages = [("zero-shot", result.accuracy_zero_shot)]
+    if result.start != "zero":
+        stages.append((result.start.replace("-", " "), result.accuracy_start))
+    tuned = result.best_step is not None and (result.best_step > 0 or result.start == "zero")
+    if tuned:
+        stages.append((f"tuned, step {result.best_step}", result.accuracy_best))
+    line = " -> ".join(f"{accuracy:.1%} ({name})" for name, accuracy in stages if accuracy is not None)
+    if tuned:
+        return f"held-out {line}"
+    kept = "the untouched model" if result.best_step is None else "the linear probe"
+    return f"held-out {line}; no step was better by loss: {kept} is what the run stands for"
+
+
 def _summarise(result: RunResult, out: Path, cache: Path | None) -> None:
     console = Console(stderr=True)
     parts = [
@@ -129,10 +144,8 @@ def _summarise(result: RunResult, out: Path, cache: Path | None) -> None:
     ]
     if result.loss_start is not None and result.loss_end is not None:
         parts.append(f"loss {result.loss_start:.4f} -> {result.loss_end:.4f}")
-    if result.accuracy_start is not None and result.accuracy_best is not None:
-        parts.append(
-            f"held-out {result.accuracy_start:.1%} -> {result.accuracy_best:.1%} (best, step {result.best_step})"
-        )
+    if result.accuracy_best is not None:
+        parts.append(_held_out(result))
     if result.context_padding_share is not None:
         parts.append(
             f"padding {result.padding_share or 0:.0%} of computed, {result.context_padding_share:.0%} of cached"

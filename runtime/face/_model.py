@@ -74,9 +74,9 @@ class Model(model.Model):
         Raises:
             SeedTuneError: anything the user can put right, when the first event is asked for, or later.
         """
-        if self.step:
+        if not self._tuned.untouched:
             raise SeedTuneError(
-                "a run starts from the untouched model, and this one was tuned before",
+                "a run starts from a bundle, and this model was tuned before",
                 value=f"{self.step} steps",
                 remedy="open the bundle, or go on with the run: open its bundle and give resume=True",
             )

@@ -30,6 +30,10 @@ class State:
         shape = (parameters,) if groups is None else (groups, parameters)
         self.values: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
 
+    def put(self, offset: int, values: npt.NDArray[np.float32]) -> None:
+        """Sets the parameters from ``offset`` on to ``values``, before the first step."""
+        self.values[offset : offset + len(values)] = values
+
     def zero_like(self) -> State:
         """Another state of the same shape, zero."""
         return State(self.session, self.values.shape[-1], self.groups)

@@ -59,6 +59,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
         bundle_sha256: of the manifest.
         settings: of the run, flat.
         record: what a record holds; left out of the file where it is a probe.
+        start_sha256: of the file that the state starts from; None, and then left out of the file, for zero.
     """
 
     run_seed: int
@@ -68,6 +69,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     bundle_sha256: str
     settings: dict[str, int | float | str | None]
     record: Kind = "probe"
+    start_sha256: str | None = None
 
 
 @dataclass(frozen=True)

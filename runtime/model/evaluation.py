@@ -25,6 +25,7 @@ class Evaluation:
         labels: [E] int64, zeros in a completion task.
         probabilities: [E, L] float32 over the label words; None in a completion task.
         hidden: [E, H] float32 what the language-model head reads, or None if it was not asked for.
+        log_probabilities: [E, L] float32, or None if they were not asked for.
     """
 
     losses: npt.NDArray[np.float32]
@@ -32,6 +33,7 @@ class Evaluation:
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32] | None
     hidden: npt.NDArray[np.float32] | None
+    log_probabilities: npt.NDArray[np.float32] | None = None
 
     @property
     def predictions(self) -> npt.NDArray[np.int64] | None:
@@ -62,9 +64,11 @@ def evaluating(
     *,
     rows: int,
     want_hidden: bool = False,
+    want_scores: bool = False,
+    places: npt.NDArray[np.int64] | None = None,
     graph: Graph | None = None,
 ) -> Generator[Evaluating, None, Evaluation]:
-    """Runs the eval graph over all rows of ``feeder``.
+    """Runs the eval graph over the rows of ``feeder``.
 
     Args:
         graphs: of the bundle.
@@ -72,14 +76,17 @@ def evaluating(
         feeder: makes batches of the rows.
         rows: token rows per call, padding included.
         want_hidden: also collect the hidden states.
+        want_scores: also keep the log-probabilities as they are; of a classification task only.
+        places: of the rows, if not all of them are wanted; results are in this order.
         graph: the eval graph, where it is open; else it is opened for this evaluation only.
     """
     scores = graphs.bundle.manifest.objective.scores
     outputs = ["loss", scores, *(["hidden"] if want_hidden else [])]
-    total = len(feeder)
+    chosen = np.arange(len(feeder)) if places is None else places
+    total = len(chosen)
     collected: dict[str, npt.NDArray[np.float32]] = {}
     labels = np.zeros(total, np.int64)
-    batches = _noting_labels(feeder.batches(range(total), rows), labels)
+    batches = _noting_labels(feeder.batches(chosen, rows), labels)
     done = 0
     yield Evaluating(done, total)
     for index, found in (graph or graphs.open("eval")).run(outputs, batches, {"state": state}):
@@ -97,6 +104,7 @@ def evaluating(
         labels=labels,
         probabilities=probabilities,
         hidden=collected.get("hidden"),
+        log_probabilities=collected[scores] if want_scores else None,
     )
 
 

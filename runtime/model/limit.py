@@ -27,6 +27,7 @@ def limit_memory(
     threads: int | None = None,
     vectors: int = 0,
     contexts_only: bool = False,
+    other_bytes: int = 0,
 ) -> StreamedGraphs:
     """The graphs of ``bundle``, kept to ``limit_bytes``; call it when all else that takes memory is there.
 
@@ -40,6 +41,7 @@ def limit_memory(
         threads: of ONNX Runtime.
         vectors: as long as the state, that an optimizer will keep beside it.
         contexts_only: whether no other graph than that of contexts is opened.
+        other_bytes: that will be needed beside the graphs for a time.
 
     Raises:
         SeedTuneError: the limit is too small, or the bundle lies where files cannot be mapped.
@@ -49,7 +51,9 @@ def limit_memory(
         files = StageFiles(files.plan.only(CONTEXT), files.tensors)
     memory = read_memory()
     # Where the system tells nothing, what is held is what was held at most.
-    held = (memory.vm_rss_bytes or memory.vm_hwm_bytes or 0) + 4 * vectors * bundle.manifest.state.parameters
+    held = (
+        (memory.vm_rss_bytes or memory.vm_hwm_bytes or 0) + 4 * vectors * bundle.manifest.state.parameters + other_bytes
+    )
     shape = shape_of(bundle, examples, examples_at_once, cached or not bundle.computes_contexts)
     choice = choose(limit_bytes, files.plan, files.tensors, shape, held, tokens_per_call)
     return StreamedGraphs(bundle, files, choice, threads)

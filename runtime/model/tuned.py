@@ -6,6 +6,9 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from seedtune.runtime.bundle.manifest import MANIFEST
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
@@ -16,10 +19,13 @@ from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.journal.format import Header, Journal
 from seedtune.runtime.model.kept_states import KeptStates
 from seedtune.runtime.optimizers.settings import optimizer_of
+from seedtune.runtime.start.file import read_start
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
     JOURNAL_FILE,
     RUN_FILE,
+    START_FILE,
+    ZERO_SHOT_FILE,
     EvaluationRecord,
     RunDescription,
 )
@@ -29,21 +35,30 @@ from seedtune.runtime.telemetry.steplog import read_json_lines
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a folder stands for: ``journal`` of ``run`` up to ``step`` over ``bundle``; a bare bundle has neither."""
+    """What a folder stands for: ``journal`` of ``run`` up to ``step`` over ``bundle``; a bare bundle has neither.
+
+    ``start`` is what the head of the state began with; None for a state that began, or is, that of the untouched model.
+    """
 
     bundle: Bundle
     journal: Journal | None = None
     step: int = 0
     run: Path | None = None
+    start: npt.NDArray[np.float32] | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the state is zero."""
+        return self.step == 0 and self.start is None
 
     @functools.cached_property
     def state(self) -> State:
         """The state, replayed when it is first asked for, or read where a journal cannot be replayed."""
-        if self.journal is None:
+        if self.journal is None or self.untouched:
             return new_state(self.bundle)
         if self.journal.header.record == "probe":
-            return replayed(self.bundle, self.journal, self.step)
-        state = new_state(self.bundle)
+            return replayed(self.bundle, self.journal, self.step, self.start)
+        state = new_state(self.bundle, self.start)
         if not self.step:
             return state
         assert self.run is not None
@@ -82,10 +97,13 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
     description = read_description(path)
     opened = _bundle_of(path, description, bundle)
     journal = journal_of(path, description, opened)
+    start = start_of(path, description, opened)
     last = journal.steps
     if journal.header.record == "gradient":
         last = max((kept for kept in KeptStates(path, 0).steps() if kept <= last), default=0)
     chosen = best_step(path, last) if step is None else step
+    if chosen is None:
+        return Tuned(opened, journal, 0, path)
     if not 0 <= chosen <= journal.steps:
         raise SeedTuneError(
             "the run has no such step",
@@ -94,7 +112,7 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
             rule=f"0 to {journal.steps}",
             remedy="choose another",
         )
-    return Tuned(opened, journal, chosen, path)
+    return Tuned(opened, journal, chosen, path, start)
 
 
 def _bundle_of(path: Path, description: RunDescription, moved_to: Path | None) -> Bundle:
@@ -126,21 +144,32 @@ def journal_of(path: Path, description: RunDescription, bundle: Bundle) -> Journ
     """
     journal = read_journal(path / JOURNAL_FILE)
     try:
-        header = header_of(description.settings, bundle)
+        header = header_of(description.settings, bundle, description.start_sha256)
     except SeedTuneError as error:
         raise error.at(path / RUN_FILE) from error
     if journal.header != header:
         raise SeedTuneError(
             "the journal belongs to another run than run.json says",
             file=path / JOURNAL_FILE,
-            rule="same seed, bundle and settings",
+            rule="same seed, bundle, start and settings",
             remedy="restore the folder from a copy, or start a new run",
         )
     return journal
 
 
-def header_of(settings: dict[str, int | float | str], bundle: Bundle) -> Header:
-    """The header of the journal of a run with ``settings`` (flat, as in run.json).
+def start_of(path: Path, description: RunDescription, bundle: Bundle) -> npt.NDArray[np.float32] | None:
+    """What the head of the run in the folder ``path`` started from; None for zero.
+
+    Raises:
+        SeedTuneError: the file that keeps it is missing or altered.
+    """
+    if description.start_sha256 is None:
+        return None
+    return read_start(path / START_FILE, description.start_sha256, bundle.manifest.state.head)
+
+
+def header_of(settings: dict[str, int | float | str], bundle: Bundle, start_sha256: str | None = None) -> Header:
+    """The header of the journal of a run with ``settings`` (flat, as in run.json), from the start with this SHA-256.
 
     Raises:
         SeedTuneError: they have no seed, or name an estimator that this version does not know.
@@ -159,30 +188,43 @@ def header_of(settings: dict[str, int | float | str], bundle: Bundle) -> Header:
         bundle_sha256=bundle.sha256,
         settings=dict(settings),
         record=estimator.record,
+        start_sha256=start_sha256,
     )
 
 
-def new_state(bundle: Bundle) -> State:
-    """The state of the untouched model."""
-    return State(open_session(bundle.graph_path("update"), 1), bundle.manifest.state.parameters)
+def new_state(bundle: Bundle, start: npt.NDArray[np.float32] | None = None) -> State:
+    """The state of the untouched model, its head as ``start`` has it if there is one."""
+    layout = bundle.manifest.state
+    state = State(open_session(bundle.graph_path("update"), 1), layout.parameters)
+    if start is not None:
+        assert layout.head is not None
+        state.put(layout.head.offset, start)
+    return state
 
 
-def replayed(bundle: Bundle, journal: Journal, steps: int | None = None) -> State:
-    """The state after ``steps`` steps of ``journal``; None for all of them.
+def replayed(
+    bundle: Bundle, journal: Journal, steps: int | None = None, start: npt.NDArray[np.float32] | None = None
+) -> State:
+    """The state after ``steps`` steps of ``journal`` from ``start``; None for all of them.
 
     Raises:
+        ValueError: the journal needs a start, or has none.
         SeedTuneError: the journal was written with an optimizer that this version does not know.
     """
-    state = new_state(bundle)
+    if (start is None) != (journal.header.start_sha256 is None):
+        raise ValueError("a journal is replayed from the start that its header names")
+    state = new_state(bundle, start)
     records = (journal.steps if steps is None else steps) * journal.header.records_per_step
     optimizer = optimizer_of(journal.header.settings)
     optimizer.move(state, journal.seeds()[:records], journal.records["coefficient"][:records])
     return state
 
 
-def best_step(path: Path, recorded: int) -> int:
-    """The step with the best evaluation, or the last step of a run without evaluations."""
+def best_step(path: Path, recorded: int) -> int | None:
+    """The step with the best evaluation, or the last step of a run without evaluations; None: the untouched model."""
     file = path / EVALUATIONS_FILE
     records = read_json_lines(file, EvaluationRecord) if file.is_file() else []
     best = [record.step for record in records if record.best and record.step <= recorded]
+    if not best and records and (path / ZERO_SHOT_FILE).is_file():
+        return None
     return best[-1] if best else recorded

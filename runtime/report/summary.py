@@ -53,11 +53,12 @@ class Summary:
     """What the head and the tables of the page show; ``None`` or empty where the run does not tell.
 
     ``fixed`` and ``broken`` hold at most 20 rows each, those first whose label gained or lost most
-    probability; ``comparison`` counts all. ``other_changes`` counts rows that went from one wrong label to
-    another.
+    probability; ``comparison`` counts all. ``probe`` is that of the linear probe, where the run started from
+    one. ``other_changes`` counts rows that went from one wrong label to another.
     """
 
     before: Accuracy | None
+    probe: Accuracy | None
     after: Accuracy | None
     best_step: int | None
     comparison: PairedComparison | None
@@ -86,6 +87,7 @@ def summarise(run: RunData) -> Summary:
     changed = [(b, a) for b, a in pairs if b.prediction != a.prediction]
     return Summary(
         before=_before(run),
+        probe=_probe(run),
         after=_after(run, best_step),
         best_step=best_step,
         comparison=_comparison(pairs),
@@ -111,6 +113,13 @@ def _before(run: RunData) -> Accuracy | None:
         return _accuracy_of(run.predictions_start)
     first = run.evaluations[0] if run.evaluations else None
     return _accuracy(first.accuracy, first.examples) if first is not None and first.step == 0 else None
+
+
+def _probe(run: RunData) -> Accuracy | None:
+    first = run.evaluations[0] if run.evaluations else None
+    if run.description.start_sha256 is None or first is None or first.step:
+        return None
+    return _accuracy(first.accuracy, first.examples)
 
 
 def _after(run: RunData, best_step: int | None) -> Accuracy | None:

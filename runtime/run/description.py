@@ -26,7 +26,9 @@ from seedtune.runtime.telemetry.records import (
 )
 
 
-def describe_run(bundle: Bundle, settings: Settings, train: Split, held_out: Split | None) -> RunDescription:
+def describe_run(
+    bundle: Bundle, settings: Settings, train: Split, held_out: Split | None, start_sha256: str | None = None
+) -> RunDescription:
     """run.json for a new run."""
     manifest = bundle.manifest
     return RunDescription(
@@ -63,6 +65,7 @@ def describe_run(bundle: Bundle, settings: Settings, train: Split, held_out: Spl
             python=platform.python_version(),
             onnxruntime=onnxruntime.__version__,
         ),
+        start_sha256=start_sha256,
     )
 
 

@@ -29,7 +29,8 @@ from seedtune.runtime.telemetry.records import RunResult
 class Run:
     """A run in a RUN folder that this process holds, ready for its next step; see `run/start.py`.
 
-    ``first_step`` steps are in ``state``, ``journal`` and ``outcome`` already. ``started`` is when this process began
+    ``first_step`` steps are in ``state``, ``journal`` and ``outcome`` already. ``starts_from_probe`` is whether the
+    state began with a linear probe rather than zero. ``started`` is when this process began
     with it, by the monotonic clock, and ``peak`` the most memory it has held since.
     """
 
@@ -43,6 +44,7 @@ class Run:
     journal: JournalWriter
     first_step: int
     outcome: Outcome
+    starts_from_probe: bool
     started: float
     peak: PeakSampler
 
@@ -65,6 +67,8 @@ class Run:
             listeners: tuple[Listener, ...] = (log, self.outcome, slow_storage)
             done, interrupted = self.first_step, True
             try:
+                if self.held_out and self.starts_from_probe:
+                    yield from self.held_out.untouched(self.state.zero_like())
                 yield from self._evaluation(done)
                 for taken in self.method.steps(self.settings, self.feeder, self.journal, self.first_step):
                     done = taken.step
@@ -105,6 +109,8 @@ class Run:
         result = self.outcome.result(
             steps=done,
             evaluations=self.held_out.records if self.held_out else (),
+            zero_shot=self.held_out.zero_shot if self.held_out else None,
+            start="linear-probe" if self.starts_from_probe else "zero",
             state_sha256=self.state.sha256(),
             journal=str(self.folder.journal),
             seconds=self._seconds,

@@ -18,7 +18,9 @@ from seedtune.runtime.telemetry.records import (
     PREDICTIONS_START_FILE,
     RESULT_FILE,
     RUN_FILE,
+    START_FILE,
     STEPS_FILE,
+    ZERO_SHOT_FILE,
     RunDescription,
     RunResult,
 )
@@ -41,6 +43,8 @@ class RunFolder:
         self._lock: FileLock | None = None
 
     journal = property(lambda self: self.path / JOURNAL_FILE)
+    start = property(lambda self: self.path / START_FILE)
+    zero_shot = property(lambda self: self.path / ZERO_SHOT_FILE)
     steps = property(lambda self: self.path / STEPS_FILE)
     evaluations = property(lambda self: self.path / EVALUATIONS_FILE)
     predictions_start = property(lambda self: self.path / PREDICTIONS_START_FILE)
@@ -88,7 +92,7 @@ class RunFolder:
         # What a kill left of a file that was being written; see `files.write_durably`.
         names = {name for name in names if not (name.startswith(".") and name.endswith(".partial"))}
         # A run that was killed before its journal began has left no more than its description, and a part of its cache.
-        leftovers = {LOCK_FILE} if has_run else {LOCK_FILE, RUN_FILE, CONTEXTS_FOLDER}
+        leftovers = {LOCK_FILE} if has_run else {LOCK_FILE, RUN_FILE, START_FILE, CONTEXTS_FOLDER}
         if not self.resume and names - leftovers:
             raise SeedTuneError(
                 "the folder already holds a run" if has_run else "the folder is not empty",

@@ -19,11 +19,15 @@ from seedtune.runtime.run.listeners.outcome import best_of
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.events import Evaluated, Evaluating
 from seedtune.runtime.telemetry.records import EvaluationRecord, PredictionRecord
+from seedtune.runtime.telemetry.run_files import read_json
 from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
 
 
 class HeldOut:
-    """The held-out rows of a run; ``records`` lists every evaluation so far, resumed ones included."""
+    """The held-out rows of a run; ``records`` lists every evaluation so far, resumed ones included.
+
+    ``zero_shot`` is that of the untouched model, where it is not the start of the run.
+    """
 
     def __init__(self, folder: RunFolder, graphs: Graphs, split: Split, feeder: Feeder, settings: Settings) -> None:
         self._folder = folder
@@ -34,6 +38,18 @@ class HeldOut:
         self.records: list[EvaluationRecord] = (
             read_json_lines(folder.evaluations, EvaluationRecord) if folder.evaluations.exists() else []
         )
+        self.zero_shot = read_json(folder.zero_shot, EvaluationRecord) if folder.zero_shot.exists() else None
+
+    def untouched(self, zero: State) -> Iterator[Evaluating]:
+        """Evaluates the untouched model, unless that was done before the run was resumed."""
+        if self.zero_shot is not None:
+            return
+        started = time.monotonic()
+        evaluation = yield from evaluating(self._graphs, zero.values, self._feeder, rows=self._settings.rows_per_call)
+        for path in (self._folder.predictions_start, self._folder.predictions_best):
+            self._write_predictions(path, evaluation)
+        self.zero_shot = self._record(0, evaluation, started, best=True)
+        write_durably(self._folder.zero_shot, msgspec.json.encode(self.zero_shot) + b"\n")
 
     def at_step(self, step: int, state: State) -> Iterator[Evaluating | Evaluated]:
         """Evaluates ``state`` after ``step`` steps, if that is due and was not done before the run was resumed."""
@@ -42,16 +58,10 @@ class HeldOut:
             return
         started = time.monotonic()
         evaluation = yield from evaluating(self._graphs, state.values, self._feeder, rows=self._settings.rows_per_call)
-        best = best_of(self.records)
-        record = EvaluationRecord(
-            step=step,
-            accuracy=evaluation.accuracy,
-            loss=evaluation.loss,
-            examples=len(self._feeder),
-            seconds=time.monotonic() - started,
-            best=best is None or (best.loss is not None and evaluation.loss < best.loss),
-        )
-        if step == 0:
+        before = best_of(self.records) or self.zero_shot
+        best = before is None or (before.loss is not None and evaluation.loss < before.loss)
+        record = self._record(step, evaluation, started, best=best)
+        if step == 0 and self.zero_shot is None:
             self._write_predictions(self._folder.predictions_start, evaluation)
         if record.best:
             self._write_predictions(self._folder.predictions_best, evaluation)
@@ -59,6 +69,17 @@ class HeldOut:
             log.write(record)
         self.records.append(record)
         yield Evaluated(record)
+
+    def _record(self, step: int, evaluation: Evaluation, started: float, *, best: bool) -> EvaluationRecord:
+        seconds = time.monotonic() - started
+        return EvaluationRecord(
+            step=step,
+            accuracy=evaluation.accuracy,
+            loss=evaluation.loss,
+            examples=len(self._feeder),
+            seconds=seconds,
+            best=best,
+        )
 
     def _write_predictions(self, path: Path, evaluation: Evaluation) -> None:
         predictions, probabilities = evaluation.predictions, evaluation.probabilities

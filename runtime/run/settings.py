@@ -8,7 +8,7 @@ its description. The command line, its help, the reference and the file of ``--c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -48,6 +48,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=1, description="Token rows of a call of the probe graph, both sides and padding; bounds memory."),
     ] = ROWS_PER_CALL
+    start: Annotated[
+        Literal["linear-probe", "zero"],
+        Meta(
+            description="Where the first step starts: a linear probe of the frozen hidden states, where there are two "
+            "training rows of each label; or the untouched model."
+        ),
+    ] = "linear-probe"
     estimator: EstimatorSettings = TwoSidedSettings()
     optimizer: OptimizerSettings = NormalisedSettings()
 

@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.gradient import GradientSettings
+from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions, opening_feeder
 from seedtune.runtime.model.limit import limit_memory
 from seedtune.runtime.model.splits import Split, notices_of
-from seedtune.runtime.model.tuned import header_of, new_state
+from seedtune.runtime.model.tuned import header_of, new_state, start_of
 from seedtune.runtime.run.choose_batch import MANY
+from seedtune.runtime.run.closed_form import closed_form, solver_bytes
 from seedtune.runtime.run.data import load_data
 from seedtune.runtime.run.description import describe_run
 from seedtune.runtime.run.driver import Run
@@ -30,6 +35,7 @@ from seedtune.runtime.run.listeners.outcome import Outcome
 from seedtune.runtime.run.methods.choice import method_of
 from seedtune.runtime.run.resume import require_same_run, resume_journal
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
+from seedtune.runtime.start.file import encode_start, sha256_of_start
 from seedtune.runtime.telemetry.events import Event, Notice, Prepared
 from seedtune.runtime.telemetry.memory import PeakSampler
 from seedtune.runtime.telemetry.run_files import read_description
@@ -102,15 +108,20 @@ def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: 
             graphs, held_out.examples, name="eval", cache=cache, rows=held_out.rows
         )
         kept = HeldOut(folder, graphs, held_out, held_out_feeder, settings)
-    state = new_state(request.bundle)
+    if description:
+        start, start_sha256 = start_of(folder.path, description, request.bundle), description.start_sha256
+    else:
+        start, start_sha256 = yield from _new_start(folder, graphs, settings, train, feeder)
+    state = new_state(request.bundle, start)
     method = method_of(settings, graphs, state, folder.path)
     if description:
         journal, first_step, outcome = resume_journal(folder, description, request.bundle, method)
     else:
         size = yield from method.batch_size(settings, feeder)
         settings = msgspec.structs.replace(settings, batch_size=size)
-        folder.write_description(describe_run(request.bundle, settings, train, held_out))
-        journal = JournalWriter.create(folder.journal, header_of(settings.as_dict(), request.bundle))
+        folder.write_description(describe_run(request.bundle, settings, train, held_out, start_sha256))
+        header = header_of(settings.as_dict(), request.bundle, start_sha256)
+        journal = JournalWriter.create(folder.journal, header)
         first_step, outcome = 0, Outcome()
     return Run(
         folder=folder,
@@ -123,16 +134,33 @@ def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: 
         journal=journal,
         first_step=first_step,
         outcome=outcome,
+        starts_from_probe=start is not None,
         started=started,
         peak=peak,
     )
+
+
+def _new_start(
+    folder: RunFolder, graphs: Graphs, settings: Settings, train: Split, feeder: Feeder
+) -> Generator[Event, None, tuple[npt.NDArray[np.float32] | None, str | None]]:
+    """What the head starts from and the SHA-256 of the file that then keeps it; neither for zero."""
+    probe = yield from closed_form(graphs, settings, train, feeder)
+    trim()
+    if probe is None:
+        return None, None
+    head = graphs.bundle.manifest.state.head
+    assert head is not None
+    raw = encode_start(probe, head)
+    write_durably(folder.start, raw)
+    return probe.values, sha256_of_start(raw)
 
 
 def _within_limit(
     request: Request, settings: Settings, train: Split, held_out: Split | None, cache: CacheOptions, *, resumed: bool
 ) -> tuple[Graphs, Settings]:
     """The graphs, within the limit if there is one, and how many rows a call then has."""
-    if request.memory_limit_bytes is None:
+    limit, head = request.memory_limit_bytes, request.bundle.manifest.state.head
+    if limit is None:
         return MappedGraphs(request.bundle, request.threads), settings
     if isinstance(settings.estimator, GradientSettings):
         raise SeedTuneError(
@@ -146,12 +174,13 @@ def _within_limit(
     graphs = limit_memory(
         request.bundle,
         [*train.examples, *(held_out.examples if held_out else ())],
-        request.memory_limit_bytes,
+        limit,
         examples_at_once=settings.batch_size or at_once,
         cached=cache.keeps_all,
         tokens_per_call=settings.tokens_per_call if fixed else None,
         threads=request.threads,
         vectors=settings.optimizer.vectors,
+        other_bytes=0 if resumed or head is None else solver_bytes(settings, head.features, len(train.rows), limit),
     )
     if not fixed:
         settings = msgspec.structs.replace(settings, rows_per_call=2 * graphs.choice.tokens_per_call)

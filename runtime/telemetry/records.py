@@ -5,6 +5,8 @@ file                     type                         how many
 ======================== ============================ =============================
 run.json                 :class:`RunDescription`      one, written when a run begins
 steps.jsonl              :class:`StepRecord`          one line a step
+start.safetensors        see `runtime/start/file.py`  one, if a run starts from a linear probe
+zero_shot.json           :class:`EvaluationRecord`    one, of such a run with held-out rows
 evaluations.jsonl        :class:`EvaluationRecord`    one line an evaluation
 predictions_start.jsonl  :class:`PredictionRecord`    one line a held-out row
 predictions_best.jsonl   :class:`PredictionRecord`    one line a held-out row
@@ -26,6 +28,8 @@ import msgspec
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
 JOURNAL_FILE = "journal.bin"
+START_FILE = "start.safetensors"
+ZERO_SHOT_FILE = "zero_shot.json"
 STEPS_FILE = "steps.jsonl"
 EVALUATIONS_FILE = "evaluations.jsonl"
 PREDICTIONS_START_FILE = "predictions_start.jsonl"
@@ -70,7 +74,10 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One pass over the held-out rows after ``step`` steps; ``best`` if no earlier one was better."""
+    """One pass over the held-out rows after ``step`` steps; ``best`` if no earlier one was better.
+
+    Step 0 is the start of the run. Where that is a linear probe, ``zero_shot.json`` is of the untouched model.
+    """
 
     step: int
     accuracy: float
@@ -150,7 +157,10 @@ class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """``run.json``: all that was fixed before the first step; ``created`` is ISO 8601."""
+    """``run.json``: all that was fixed before the first step; ``created`` is ISO 8601.
+
+    ``start_sha256`` is that of ``start.safetensors``; None for a run that starts from the untouched model.
+    """
 
     format_version: int
     seedtune_version: str
@@ -163,6 +173,7 @@ class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
     data: DataInfo
     state: StateInfo
     machine: MachineInfo
+    start_sha256: str | None = None
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +181,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     ``vm_hwm_bytes`` is the most that the process held since it began, ``memory_limit_bytes`` what it was asked to stay
     under. ``padding_share`` is the part of the computed tokens that was padding, ``context_padding_share`` that of the
-    cached ones.
+    cached ones. The fields that end with ``zero_shot`` are of the untouched model, those with ``start`` of what the run
+    started from, ``start``: "linear-probe" or "zero". ``best_step`` is None without held-out rows, and where no step
+    was better than the untouched model, which is then what the folder stands for.
     """
 
     steps: int
@@ -191,3 +204,6 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     context_padding_share: float | None = None
     vm_hwm_bytes: int | None = None
     memory_limit_bytes: int | None = None
+    start: str = "zero"
+    accuracy_zero_shot: float | None = None
+    loss_zero_shot: float | None = None

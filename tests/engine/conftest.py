@@ -15,6 +15,7 @@ import golden_rows
 import golden_tokens
 import pytest
 from golden_mutated import write_mutated
+from golden_probes import write_probes
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 import seedtune
@@ -114,6 +115,8 @@ def golden(
     names.append("momentum")
     write_run(folder / "runs" / names[-1], bundle_of(*CASES[0]), tiny_data, optimizer="momentum")
     files.write_json(folder / "runs.json", names)
+    write_run(folder / "probed", bundle_of(*CASES[1]), tiny_data, start="linear-probe")
+    write_probes(folder / "probes.json")
     files.write_grouped(folder / "grouped")
     write_mutated(folder)
     files.write_memory(folder / "memory.json", [bundle_of(*case) for case in CASES])
@@ -122,9 +125,9 @@ def golden(
 
 def write_run(folder: Path, bundle: Path, data: SimpleNamespace, **more: Any) -> None:
     """A run of SETTINGS with one thread, its rows, and what its best state then says to the first."""
-    settings = {name.replace("-", "_"): value for name, value in files.SETTINGS.items()}
+    settings = {name.replace("-", "_"): value for name, value in files.SETTINGS.items()} | more
     with seedtune.open(bundle, threads=1) as model:
-        tuning = model.tune(data.train, data.eval, out=folder, **settings, **more)
+        tuning = model.tune(data.train, data.eval, out=folder, **settings)
         for _event in tuning:
             pass
         (probabilities,) = model.predict([row.fields for row in model.rows(data.train)[:1]])

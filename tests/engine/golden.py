@@ -29,9 +29,16 @@ from seedtune.runtime.stages.memory_limit import Shape, choose
 from seedtune.runtime.stages.streaming import StageFiles
 
 ENGINE = Path(__file__).parents[2] / "android_app"
-VERSION = 4
+VERSION = 5
 # Of the runs, by option.
-SETTINGS: dict[str, Any] = {"steps": 50, "batch-size": 8, "seed": 11, "rows-per-call": 200, "eval-every": 20}
+SETTINGS: dict[str, Any] = {
+    "steps": 50,
+    "batch-size": 8,
+    "seed": 11,
+    "rows-per-call": 200,
+    "eval-every": 20,
+    "start": "zero",
+}
 
 
 def write_json(path: Path, value: object) -> None:

@@ -62,6 +62,7 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         "RowsTest",
         "MutatedInputsTest",
         "GroupedTest",
+        "StartTest",
         "EngineApiTest",
     } <= names
     assert {"ImporterTest", "MainActivityTest", "PausePolicyTest", "TelemetryTest", "TuningServiceTest"} <= names

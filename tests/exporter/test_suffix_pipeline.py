@@ -115,7 +115,10 @@ def test_the_module_of_a_state_gives_what_the_bundle_gives(
     (batch,) = open_feeder(MappedGraphs(bundle), rows).batches(range(len(rows)), 1000)
     (found,) = open_session(bundle.graph_path("eval"), 1).run(["log_probabilities"], {**batch.feeds, "state": state})
     kind = AutoModelForCausalLM if case == "llama" else AutoModelForMaskedLM
-    tuned = SuffixTunedModel(kind.from_pretrained(source), manifest.objective.model.family, manifest.state, state)
+    words = manifest.objective.label_word_ids
+    tuned = SuffixTunedModel(
+        kind.from_pretrained(source), manifest.objective.model.family, manifest.state, state, words
+    )
     for place, index in enumerate(batch.index):
         row = rows[index]
         suffix = np.isin(np.arange(len(row.ids)), row.suffix)

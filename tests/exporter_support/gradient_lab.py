@@ -111,7 +111,7 @@ def autograd(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Losses [B], and the gradient [n] of their sum, with ``state`` at the suffix of each row."""
     trained = torch.tensor(state, requires_grad=True)
-    tuned = SuffixTunedModel(model, family, layout, trained)
+    tuned = SuffixTunedModel(model, family, layout, trained, words)
     losses = []
     for row in rows:
         ids = torch.from_numpy(row.ids)[None]

@@ -17,6 +17,7 @@ RUNTIME: dict[str, set[str]] = {
     "telemetry": set(),
     "bundle": {"task"},
     "data": {"task"},
+    "start": {"bundle"},
     "batches": {"task"},
     "journal": set(),
     "graphs": {"batches", "bundle"},
@@ -26,10 +27,12 @@ RUNTIME: dict[str, set[str]] = {
     "optimizers": {"estimators", "graphs"},
     "loop": {"batches", "estimators", "graphs", "journal", "optimizers"},
     "model": {
-        "batches", "bundle", "data", "estimators", "graphs", "journal", "optimizers", "context", "stages", "task",
-        "telemetry",
+        "batches", "bundle", "data", "estimators", "graphs", "journal", "optimizers", "context", "stages", "start",
+        "task", "telemetry",
     },
-    "run": {"batches", "bundle", "estimators", "graphs", "journal", "loop", "model", "optimizers", "telemetry"},
+    "run": {
+        "batches", "bundle", "estimators", "graphs", "journal", "loop", "model", "optimizers", "start", "telemetry",
+    },
     "report": {"telemetry"},
     "face": {"bundle", "model", "run", "telemetry"},
     "cli": {"bundle", "face", "graphs", "model", "report", "run", "task", "telemetry"},

@@ -46,6 +46,7 @@ EXPECTED = {
     "seed": 7,
     "eval_every": 50,
     "rows_per_call": 1024,
+    "start": "linear-probe",
     "estimator.kind": "two_sided",
     "estimator.epsilon": 0.02,
     "optimizer.kind": "momentum",

@@ -80,7 +80,7 @@ def test_the_best_step_has_the_lowest_held_out_loss_and_open_tuned_replays_it(
     tune_tiny: Tune, tmp_path: Path, tiny_bundle: Path, tiny_data: SimpleNamespace
 ) -> None:
     # A rate so high that the loss goes up and down.
-    result = tune_tiny(tmp_path / "run", steps=12, eval_every=1, learning_rate=0.4, schedule="constant")
+    result = tune_tiny(tmp_path / "run", steps=12, eval_every=1, learning_rate=0.2, schedule="constant")
     evaluations = lines(tmp_path / "run" / "evaluations.jsonl")
     best = min(evaluations, key=lambda record: (record["loss"], record["step"]))
     assert result.best_step == best["step"]

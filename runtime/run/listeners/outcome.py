@@ -46,6 +46,8 @@ class Outcome:
         *,
         steps: int,
         evaluations: Sequence[EvaluationRecord],
+        zero_shot: EvaluationRecord | None,
+        start: str,
         state_sha256: str,
         journal: str,
         seconds: float,
@@ -55,8 +57,11 @@ class Outcome:
         interrupted: bool,
         batch_size: int,
     ) -> RunResult:
-        """result.json; arguments as its fields, and all evaluations so far."""
+        """result.json; arguments as its fields, all evaluations so far, and that of the untouched model."""
         best = best_of(evaluations)
+        best_accuracy = best.accuracy if best else zero_shot.accuracy if zero_shot else None
+        # A run that starts from zero starts from the untouched model.
+        before = evaluations[0] if start == "zero" and evaluations and evaluations[0].step == 0 else zero_shot
         if evaluations:
             loss_start, loss_end = evaluations[0].loss, evaluations[-1].loss
         else:
@@ -73,11 +78,14 @@ class Outcome:
             memory_limit_bytes=memory_limit_bytes,
             best_step=best.step if best else None,
             accuracy_start=evaluations[0].accuracy if evaluations else None,
-            accuracy_best=best.accuracy if best else None,
+            accuracy_best=best_accuracy,
             accuracy_end=evaluations[-1].accuracy if evaluations else None,
             seconds_total=seconds,
             interrupted=interrupted,
             batch_size=batch_size,
+            start=start,
+            accuracy_zero_shot=before.accuracy if before else None,
+            loss_zero_shot=before.loss if before else None,
             padding_share=_share(self._padding, self._tokens),
             context_padding_share=_share(self._context_padding, self._context_tokens),
         )

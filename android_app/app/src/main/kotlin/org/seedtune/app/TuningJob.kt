@@ -100,6 +100,7 @@ class TuningJob(
                             waitWhile(policy, event.step.step)
                         }
                         is TuningEvent.KeepingToLimit -> Log.i(TAG, "memory limit ${event.limitBytes}: expects ${event.expectedBytes} bytes, ${event.rowsPerCall} rows a call")
+                        is TuningEvent.Notice -> Log.i(TAG, event.text)
                         is TuningEvent.Evaluated -> Unit
                     }
                     synchronized(lock) { !stopped }

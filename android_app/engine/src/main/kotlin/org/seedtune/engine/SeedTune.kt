@@ -28,6 +28,7 @@ import org.seedtune.engine.stages.DesktopPlatform
 import org.seedtune.engine.stages.MappedGraphs
 import org.seedtune.engine.stages.Platform
 import org.seedtune.engine.stages.StreamedGraphs
+import org.seedtune.engine.start.StartFile
 
 /**
  * A bundle on this device, to be tuned and asked. One thread at a time may use it.
@@ -90,7 +91,9 @@ class SeedTune private constructor(
                 feeding(graphs, learnt.examples, Source("train", learnt, contexts, cache), onEvent) { feeder ->
                     feeding(graphs, kept?.examples.orEmpty(), Source("eval", kept, contexts, cache), onEvent) { keptFeeder ->
                         val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, resolved, graphs) }
-                        val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes)
+                        val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes) {
+                            onEvent(TuningEvent.Notice(it))
+                        }
                         return whole.use { it.execute(onEvent) }
                     }
                 }
@@ -119,6 +122,7 @@ class SeedTune private constructor(
         }
         val settings = Settings.of(journal.header.settings, file)
         tuned = true
+        StartFile.put(run, journal.header.startSha256, bundle.manifest.state, state)
         settings.optimizer.build(settings.steps).use { it.move(state, journal.seeds(), journal.coefficients()) }
         return journal.steps
     }

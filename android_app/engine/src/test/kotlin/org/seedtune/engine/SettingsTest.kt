@@ -20,6 +20,7 @@ class SettingsTest {
         seed = 4_294_967_295,
         evalEvery = 3,
         rowsPerCall = 200,
+        start = "zero",
         estimator = TwoSidedSettings(epsilon = 0.5),
         optimizer = MomentumSettings(0.25, "cosine", 0.75, 2.0, 0.5),
     )
@@ -27,12 +28,12 @@ class SettingsTest {
     @Test
     fun `settings are flat in files, in the order of the format`() {
         assertEquals(
-            """{"steps":300,"batch_size":32,"seed":0,"eval_every":50,"rows_per_call":0,"estimator.kind":"two_sided","estimator.epsilon":0.01,""" +
+            """{"steps":300,"batch_size":32,"seed":0,"eval_every":50,"rows_per_call":0,"start":"linear-probe","estimator.kind":"two_sided","estimator.epsilon":0.01,""" +
                 """"optimizer.kind":"normalised","optimizer.learning_rate":0.03,"optimizer.schedule":"linear","optimizer.rms_decay":0.98,"optimizer.clip":3.0}""",
             JsonText.encode(Settings().asMap()),
         )
         assertEquals(
-            """{"steps":9,"batch_size":4,"seed":4294967295,"eval_every":3,"rows_per_call":200,"estimator.kind":"two_sided","estimator.epsilon":0.5,""" +
+            """{"steps":9,"batch_size":4,"seed":4294967295,"eval_every":3,"rows_per_call":200,"start":"zero","estimator.kind":"two_sided","estimator.epsilon":0.5,""" +
                 """"optimizer.kind":"momentum","optimizer.learning_rate":0.25,"optimizer.schedule":"cosine","optimizer.rms_decay":0.75,""" +
                 """"optimizer.clip":2.0,"optimizer.momentum":0.5}""",
             JsonText.encode(momentum.asMap()),
@@ -83,6 +84,7 @@ class SettingsTest {
             "batch_size" to listOf(Settings(batchSize = 0)),
             "eval_every" to listOf(Settings(evalEvery = 0)),
             "rows_per_call" to listOf(Settings(rowsPerCall = -1)),
+            "start" to listOf(Settings(start = "probe")),
             "seed" to listOf(Settings(seed = -1), Settings(seed = 1L shl 32)),
             "estimator.epsilon" to listOf(0.0, -1.0, Double.NaN, Double.POSITIVE_INFINITY).map { Settings(estimator = TwoSidedSettings(it)) },
             "optimizer.learning_rate" to listOf(0.0, Double.NaN, Double.POSITIVE_INFINITY).map { rate -> normalised { it.copy(learningRate = rate) } },

@@ -23,13 +23,24 @@ data class Target(
     val rank: Int,
 )
 
-/** Where each target's B lies in the flat state of [parameters] (a multiple of 32) float32 values. */
+/**
+ * A linear layer over the hidden state, beside the language-model head: from [offset] of the flat state on W [labels, features],
+ * b [labels], s [1]. Scores are `(1 + s) lm + W u + b` with lm those of the language-model head, u the hidden state at unit length.
+ */
+@Serializable
+data class Head(val offset: Int, val labels: Int, val features: Int) {
+    /** Values of the state that it takes. */
+    internal val parameters: Long get() = labels * (features + 1L) + 1
+}
+
+/** Where each target's B lies in the flat state of [parameters] (a multiple of 32) float32 values, and behind them the head. */
 @Serializable
 data class StateLayout(
     val parameters: Int,
     val rank: Int,
     @SerialName("adapter_seed") val adapterSeed: Long,
     val targets: List<Target>,
+    val head: Head? = null,
 )
 
 /** Size and SHA-256 of one file of the bundle. */
@@ -96,7 +107,7 @@ data class Manifest(
             }
             checkKind(read(path) { fields["objective"]?.jsonObject?.get(Objective.KIND)?.jsonPrimitive?.content }, path)
             val manifest = read(path) { Json.decodeFromJsonElement(serializer(), fields) }
-            checkLayout(manifest.state, path)
+            checkLayout(manifest.state, manifest.languageModel.labelWordIds.size, path)
             reading(path, "the manifest cannot be used", REMEDY) { check(manifest) }
             return manifest
         }
@@ -145,7 +156,7 @@ data class Manifest(
             if (value !in least..most) throw SeedTuneException("$name is out of range", value = value, rule = "$least to $most")
         }
 
-        private fun checkLayout(layout: StateLayout, path: String) {
+        private fun checkLayout(layout: StateLayout, labels: Int, path: String) {
             var end = 0L
             for (target in layout.targets) {
                 val size = target.outFeatures.toLong() * target.rank
@@ -161,6 +172,7 @@ data class Manifest(
                 }
                 end = target.offset + size
             }
+            layout.head?.let { end = endOfHead(it, end, labels, path) }
             // What is larger than its targets need would only be memory.
             val fits = layout.parameters in end until end + Noise.BITS_PER_WORD
             if (layout.parameters % Noise.BITS_PER_WORD != 0 || !fits || layout.targets.isEmpty()) {
@@ -168,6 +180,20 @@ data class Manifest(
                     "the state layout does not fit its size", path, layout.parameters, "at least $end, and no more than that takes", REMEDY,
                 )
             }
+        }
+
+        private fun endOfHead(head: Head, end: Long, labels: Int, path: String): Long {
+            val fits = head.offset in end until end + Noise.BITS_PER_WORD && head.offset % Noise.BITS_PER_WORD == 0
+            if (!fits || labels == 0 || head.labels != labels || head.features < 1) {
+                throw SeedTuneException(
+                    "the state layout is inconsistent at its head",
+                    path,
+                    "${head.labels} labels of ${head.features} features at ${head.offset}",
+                    "one row for each of $labels labels, right behind the targets at a multiple of ${Noise.BITS_PER_WORD}",
+                    REMEDY,
+                )
+            }
+            return head.offset + head.parameters
         }
     }
 }

@@ -25,6 +25,12 @@ class Evaluation internal constructor(val losses: FloatArray, val scores: FloatA
     val loss: Double get() = losses.sumOf { it.toDouble() } / losses.size
 }
 
+/** Hidden states and log-probabilities of labels, a row an example. */
+internal class Frozen(val hidden: List<FloatArray>, val logProbabilities: List<FloatArray>) {
+    /** Whether every number is finite. */
+    val isFinite: Boolean get() = (hidden + logProbabilities).all { row -> row.all { it.isFinite() } }
+}
+
 /** Runs the eval graph [graph] of a task that [completes] texts, or chooses labels. */
 internal class Evaluator(private val graph: Graph, private val completes: Boolean) : Closeable by graph {
     constructor(bundle: Bundle, graphs: Graphs) : this(graphs.open("eval"), bundle.manifest.languageModel.task.completes)
@@ -54,6 +60,25 @@ internal class Evaluator(private val graph: Graph, private val completes: Boolea
             }
         }
         return Evaluation(losses, scores, probabilities?.toList())
+    }
+
+    /**
+     * What the language-model head reads of the untouched model, and the log-probabilities of the labels, for the rows [places] in their
+     * order.
+     *
+     * @param zero the state of the untouched model.
+     */
+    fun frozen(zero: State, feeder: Feeder, places: IntArray, tokensPerCall: Int): Frozen {
+        val hidden = Array(places.size) { FloatArray(0) }
+        val logProbabilities = Array(places.size) { FloatArray(0) }
+        graph.run(setOf("hidden", "log_probabilities"), feeder.batches(places, tokensPerCall), mapOf("state" to zero.tensor)) { batch, found ->
+            for ((name, into) in listOf("hidden" to hidden, "log_probabilities" to logProbabilities)) {
+                val values = found.getValue(name).floatBuffer
+                val width = values.capacity() / batch.index.size
+                for (place in batch.index) into[place] = FloatArray(width).also { values.get(it) }
+            }
+        }
+        return Frozen(hidden.toList(), logProbabilities.toList())
     }
 
     companion object {

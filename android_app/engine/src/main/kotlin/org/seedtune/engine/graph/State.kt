@@ -28,6 +28,13 @@ internal class State(private val update: Update, val parameters: Int, val groups
     /** The values [G, n] themselves, for whom it is to change them. */
     val values: FloatBuffer get() = bytes.duplicate().order(ByteOrder.nativeOrder()).asFloatBuffer()
 
+    /** Sets the parameters from [offset] on to [start], before the first step. */
+    fun put(offset: Int, start: FloatArray) {
+        val to = values
+        to.position(offset)
+        to.put(start)
+    }
+
     /** `values <- fl(values + c_k z_k)` for each probe k in order: [seeds] of the noise [K], [coefficients] [K, G]. */
     fun apply(seeds: LongArray, coefficients: FloatArray) {
         require(seeds.size * groups == coefficients.size) { "${seeds.size} seeds, ${coefficients.size} coefficients for $groups groups" }

@@ -35,6 +35,7 @@ class Record(val coefficient: FloatArray, val lossPlus: FloatArray, val lossMinu
  * @property stateParameters n.
  * @property groups G: 1 for a model, or the number of states that the same noise moves.
  * @property recordsPerStep K, the probes of a step.
+ * @property startSha256 of the file that the state starts from; null, and then left out of the file, for zero.
  */
 data class Header(
     val runSeed: Long,
@@ -43,6 +44,7 @@ data class Header(
     val recordsPerStep: Int,
     val bundleSha256: String,
     val settings: Map<String, JsonPrimitive>,
+    val startSha256: String? = null,
 )
 
 /**

@@ -4,6 +4,7 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import kotlinx.serialization.SerializationException
 import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.jsonObject
@@ -32,6 +33,7 @@ import org.seedtune.engine.noise.Noise
  * from s K on; G and K are in the header. A file that ends within a step loses that step.
  */
 internal object JournalFormat {
+    private const val START = "start_sha256"
     private const val PREFIX_BYTES = 16
     private const val VERSION = 2
     private const val MAX_HEADER_BYTES = 1 shl 20
@@ -55,7 +57,7 @@ internal object JournalFormat {
                 "records_per_step" to header.recordsPerStep,
                 "bundle_sha256" to header.bundleSha256,
                 "settings" to header.settings,
-            ),
+            ) + listOfNotNull(header.startSha256?.let { START to it }),
         ).toByteArray()
         val raw = ByteBuffer.allocate(PREFIX_BYTES + text.size + Int.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
         raw.put(MAGIC).putInt(VERSION).putInt(text.size).put(text)
@@ -146,6 +148,7 @@ internal object JournalFormat {
                 Math.toIntExact(fields.value("records_per_step").whole),
                 fields.value("bundle_sha256").also { require(it.isString) { "bundle_sha256 is no text" } }.content,
                 fields.field("settings").jsonObject.mapValues { it.value.jsonPrimitive },
+                fields[START]?.takeIf { it !is JsonNull }?.jsonPrimitive?.also { require(it.isString) { "$START is no text" } }?.content,
             )
         }
         requireWithin("run_seed", header.runSeed, 0, Noise.WORD_MASK, path)

@@ -33,8 +33,23 @@ internal class HeldOut(
 ) {
     val records: MutableList<EvaluationRecord> = read(folder.evaluations)
 
-    /** The evaluation with the lowest loss; the earliest of equals. */
+    /** Of the untouched model, where it is not the start of the run. */
+    var zeroShot: EvaluationRecord? = read(folder.zeroShot).firstOrNull()
+        private set
+
+    /** The evaluation with the lowest loss, the earliest of equals; null where none was better than the untouched model. */
     val best: EvaluationRecord? get() = records.lastOrNull { it.best }
+
+    /** Evaluates the untouched model, whose state is [zero], unless that was done before. */
+    fun evaluateUntouched(zero: State) {
+        if (zeroShot != null) return
+        val started = System.nanoTime()
+        val evaluation = Evaluator(bundle, graphs).use { it.evaluate(zero, feeder, settings.rowsPerCall) }
+        for (name in listOf("predictions_start.jsonl", "predictions_best.jsonl")) writePredictions(name, evaluation)
+        val record = EvaluationRecord(0, evaluation.accuracy, evaluation.loss, true)
+        writeDurably(folder.zeroShot, (JsonText.encode(fields(record, started)) + "\n").toByteArray())
+        zeroShot = record
+    }
 
     /** Whether the state after [step] steps is evaluated; the same however often a run is stopped and resumed. */
     fun isDue(step: Int): Boolean =
@@ -45,25 +60,23 @@ internal class HeldOut(
         val started = System.nanoTime()
         // The session lives for one evaluation only: between two, its memory is the probe's to use.
         val evaluation = Evaluator(bundle, graphs).use { it.evaluate(state, feeder, settings.rowsPerCall) }
-        val before = best
+        val before = best ?: zeroShot
         val record = EvaluationRecord(step, evaluation.accuracy, evaluation.loss, before == null || evaluation.loss < before.loss)
-        if (step == 0) writePredictions("predictions_start.jsonl", evaluation)
+        if (step == 0 && zeroShot == null) writePredictions("predictions_start.jsonl", evaluation)
         if (record.best) writePredictions("predictions_best.jsonl", evaluation)
-        JsonLines(folder.evaluations).use {
-            it.write(
-                linkedMapOf(
-                    "step" to step,
-                    "accuracy" to record.accuracy,
-                    "loss" to record.loss,
-                    "examples" to split.examples.size,
-                    "seconds" to (System.nanoTime() - started) / 1e9,
-                    "best" to record.best,
-                ),
-            )
-        }
+        JsonLines(folder.evaluations).use { it.write(fields(record, started)) }
         records += record
         return record
     }
+
+    private fun fields(record: EvaluationRecord, started: Long) = linkedMapOf(
+        "step" to record.step,
+        "accuracy" to record.accuracy,
+        "loss" to record.loss,
+        "examples" to split.examples.size,
+        "seconds" to (System.nanoTime() - started) / 1e9,
+        "best" to record.best,
+    )
 
     private fun writePredictions(name: String, evaluation: Evaluation) {
         val probabilities = evaluation.probabilities ?: return

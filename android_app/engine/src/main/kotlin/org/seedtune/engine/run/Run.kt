@@ -1,16 +1,20 @@
 package org.seedtune.engine.run
 
 import java.io.Closeable
+import java.io.File
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.data.Sampler
+import org.seedtune.engine.files.sha256Of
+import org.seedtune.engine.files.writeDurably
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.Header
 import org.seedtune.engine.journal.Journal
 import org.seedtune.engine.journal.JournalWriter
 import org.seedtune.engine.journal.readJournal
+import org.seedtune.engine.start.StartFile
 import org.seedtune.engine.telemetry.MemorySample
 import org.seedtune.engine.journal.joined
 import org.seedtune.engine.tuning.Tuner
@@ -32,25 +36,30 @@ internal class Run(
     private val state: State,
     graphs: Graphs,
     private val memoryLimitBytes: Long?,
+    notice: (String) -> Unit,
 ) : Closeable {
     private val probes = settings.estimator.probes
-    private val header = Header(settings.seed, state.parameters, state.groups, probes, bundle.sha256, settings.asMap())
     private val optimizer = settings.optimizer.build(settings.steps)
     private val journal: JournalWriter
     private val log: StepLog
     private val estimator: Estimator
+    private val header: Header
+    private val startsFromProbe: Boolean get() = header.startSha256 != null
     private var done: Int
 
     init {
         val before = if (folder.begun) readJournal(folder.journal) else null
+        val start = if (before == null) newStart(train, feeder, graphs, notice) else before.header.startSha256
+        header = Header(settings.seed, state.parameters, state.groups, probes, bundle.sha256, settings.asMap(), start)
         if (before == null) {
-            folder.describe(bundle, settings, train, heldOut)
+            folder.describe(bundle, settings, train, heldOut, start)
             journal = JournalWriter.create(folder.journal, header)
         } else {
             requireSame(before)
-            catchUp(before)
             journal = JournalWriter.resume(folder.journal, before)
         }
+        StartFile.put(folder.folder, start, bundle.manifest.state, state)
+        if (before != null) catchUp(before)
         done = before?.steps ?: 0
         log = StepLog(folder.steps, done)
         estimator = settings.estimator.build(graphs)
@@ -71,6 +80,7 @@ internal class Run(
     /** Makes the remaining steps, until [onEvent] returns false for one; writes result.json either way. */
     fun execute(onEvent: (TuningEvent) -> Boolean): RunResult {
         try {
+            if (startsFromProbe) state.zeroLike().use { evaluation?.evaluateUntouched(it) }
             var goesOn = evaluated(onEvent)
             while (goesOn && done < settings.steps) {
                 val event = tuner.step(done)
@@ -90,8 +100,17 @@ internal class Run(
         return onEvent(TuningEvent.Evaluated(done, record.accuracy, record.loss, record.best))
     }
 
+    /** SHA-256 of the file that keeps the start of a new run; null for zero. */
+    private fun newStart(train: Split, feeder: Feeder, graphs: Graphs, notice: (String) -> Unit): String? {
+        val probe = ClosedForm.probe(bundle, settings, train, feeder, state, graphs, memoryLimitBytes, notice) ?: return null
+        val raw = StartFile.encode(probe, bundle.manifest.state.head!!)
+        writeDurably(File(folder.folder, StartFile.NAME), raw)
+        return sha256Of(raw)
+    }
+
     private fun conclude() {
         val evaluations = evaluation?.records.orEmpty()
+        val zeroShot = if (startsFromProbe) evaluation?.zeroShot else evaluations.firstOrNull()?.takeIf { it.step == 0 }
         val (lossStart, lossEnd) = if (evaluations.isEmpty()) log.edges() else evaluations.first().loss to evaluations.last().loss
         folder.conclude(
             linkedMapOf(
@@ -104,13 +123,16 @@ internal class Run(
                 "rss_anon_peak_bytes" to log.peakAnonymousBytes,
                 "best_step" to evaluation?.best?.step,
                 "accuracy_start" to evaluations.firstOrNull()?.accuracy,
-                "accuracy_best" to evaluation?.best?.accuracy,
+                "accuracy_best" to (evaluation?.best ?: evaluation?.zeroShot)?.accuracy,
                 "accuracy_end" to evaluations.lastOrNull()?.accuracy,
                 "seconds_total" to log.elapsedSeconds,
                 "interrupted" to (done < settings.steps),
                 "batch_size" to settings.batchSize,
                 "vm_hwm_bytes" to MemorySample.read().vmHwmBytes,
                 "memory_limit_bytes" to memoryLimitBytes,
+                "start" to (if (startsFromProbe) Settings.LINEAR_PROBE else Settings.ZERO),
+                "accuracy_zero_shot" to zeroShot?.accuracy,
+                "loss_zero_shot" to zeroShot?.loss,
             ),
         )
     }

@@ -25,6 +25,7 @@ import org.seedtune.engine.json.JsonText
 internal class RunFolder(val folder: File) : Closeable {
     val journal = File(folder, "journal.bin")
     val steps = File(folder, "steps.jsonl")
+    val zeroShot = File(folder, "zero_shot.json")
     val evaluations = File(folder, "evaluations.jsonl")
     private val description = File(folder, "run.json")
     private val result = File(folder, "result.json")
@@ -55,7 +56,7 @@ internal class RunFolder(val folder: File) : Closeable {
     fun recordedSettings(): Settings? = if (begun) Settings.of(readJournal(journal).header.settings, journal) else null
 
     /** Writes run.json. */
-    fun describe(bundle: Bundle, settings: Settings, train: Split, heldOut: Split?) {
+    fun describe(bundle: Bundle, settings: Settings, train: Split, heldOut: Split?, startSha256: String?) {
         val manifest = bundle.manifest
         val (model, task) = manifest.languageModel
         val text = JsonText.encode(
@@ -92,6 +93,7 @@ internal class RunFolder(val folder: File) : Closeable {
                     "python" to "none: JVM " + System.getProperty("java.version"),
                     "onnxruntime" to OrtEnvironment.getEnvironment().version,
                 ),
+                "start_sha256" to startSha256,
             ),
         )
         writeDurably(description, (text + "\n").toByteArray())

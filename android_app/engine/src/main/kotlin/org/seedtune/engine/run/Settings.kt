@@ -19,6 +19,8 @@ import org.seedtune.engine.tuning.optimizer.OptimizerSettings
  * @property evalEvery steps between evaluations of the held-out rows.
  * @property rowsPerCall token rows of one call of the probe graph, both sides and padding counted; bounds memory. 0 before a run has
  * begun: as many as its memory limit allows, [ROWS_PER_CALL] without one.
+ * @property start where the first step starts: `linear-probe` of the frozen hidden states, where there are two training rows of each
+ * label; or `zero`, the untouched model.
  * @property estimator how the slope of the loss is measured.
  * @property optimizer how the state moves.
  */
@@ -28,6 +30,7 @@ data class Settings(
     val seed: Long = 0,
     val evalEvery: Int = 50,
     val rowsPerCall: Int = 0,
+    val start: String = LINEAR_PROBE,
     val estimator: EstimatorSettings = TwoSidedSettings(),
     val optimizer: OptimizerSettings = NormalisedSettings(),
 ) {
@@ -40,6 +43,7 @@ data class Settings(
             Recorded.require(name, value, value >= 1, ">= 1")
         }
         Recorded.require("rows_per_call", rowsPerCall, rowsPerCall >= 0, ">= 0")
+        Recorded.require("start", start, start in STARTS, STARTS.joinToString())
         Recorded.require("seed", seed, seed in 0..Noise.WORD_MASK, "0 to ${Noise.WORD_MASK}")
         estimator.check()
         optimizer.check()
@@ -52,6 +56,7 @@ data class Settings(
         "seed" to JsonPrimitive(seed),
         "eval_every" to JsonPrimitive(evalEvery),
         "rows_per_call" to JsonPrimitive(rowsPerCall),
+        "start" to JsonPrimitive(start),
     ) + flat(EstimatorSettings.WORD, estimator.kind, estimator.values()) + flat(OptimizerSettings.WORD, optimizer.kind, optimizer.values())
 
     private fun flat(word: String, kind: String, values: Map<String, JsonPrimitive>) =
@@ -59,6 +64,9 @@ data class Settings(
 
     companion object {
         const val ROWS_PER_CALL = 1024
+        const val LINEAR_PROBE = "linear-probe"
+        const val ZERO = "zero"
+        private val STARTS = listOf(LINEAR_PROBE, ZERO)
 
         /**
          * The settings of a journal's header.
@@ -82,6 +90,7 @@ data class Settings(
                 read.long("seed"),
                 read.int("eval_every"),
                 read.int("rows_per_call"),
+                read.text("start"),
                 EstimatorSettings.of(read.of(EstimatorSettings.WORD)),
                 OptimizerSettings.of(read.of(OptimizerSettings.WORD)),
             )

@@ -10,6 +10,9 @@ sealed interface TuningEvent {
     /** The held-out rows were evaluated after [step] steps; [best] if no earlier evaluation had a lower loss. */
     class Evaluated internal constructor(val step: Int, val accuracy: Double, val loss: Double, val best: Boolean) : TuningEvent
 
+    /** Something that a person should know. */
+    class Notice internal constructor(val text: String) : TuningEvent
+
     /** [done] contexts of [of] that the cache lacked are computed. */
     class CachingContexts internal constructor(val done: Int, val of: Int) : TuningEvent
 
