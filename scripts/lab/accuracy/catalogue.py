@@ -1,0 +1,48 @@
+"""The methods of the bench by name, in the order of the tables."""
+
+from __future__ import annotations
+
+from lab.accuracy.derivative_free import DerivativeFree
+from lab.accuracy.first_order import Everywhere, Inside
+from lab.accuracy.method import Method
+from lab.accuracy.probes import LinearProbe
+from lab.accuracy.zero_shot import ZeroShot
+from seedtune.runtime.errors import SeedTuneError
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        ZeroShot(),
+        ZeroShot(calibrated=True),
+        LinearProbe(),
+        LinearProbe(parts=6),
+        Everywhere(),
+        Inside(5),
+        Inside(10),
+        Inside(15),
+        Inside(10, suffix=True),
+        Inside(10, fixed_a=True),
+        DerivativeFree("last", 5),
+        DerivativeFree("last", 10),
+        DerivativeFree("last", 15),
+        DerivativeFree("suffix", 10),
+    )
+}
+EVERYWHERE = Everywhere().name
+
+
+def methods(names: list[str]) -> list[Method]:
+    """The methods called ``names``, or all.
+
+    Raises:
+        SeedTuneError: there is none of that name.
+    """
+    for name in names:
+        if name not in METHODS:
+            raise SeedTuneError("there is no such method", value=name, rule="; ".join(METHODS))
+    return [METHODS[name] for name in names or METHODS]
+
+
+def entering_layers(layers: int) -> tuple[int, ...]:
+    """The first layers of all reaches in METHODS, of a model with so many layers."""
+    return tuple(sorted({layers - method.layers for method in METHODS.values() if isinstance(method, Inside)}))

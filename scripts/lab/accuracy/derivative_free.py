@@ -1,0 +1,90 @@
+"""`seedtune run` on a bundle of a reach, by the front door: forward passes only, default settings but the batch size."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import seedtune
+from lab.accuracy.corpora import write_rows
+from lab.accuracy.method import Budget, Outcome, Prepared
+from lab.accuracy.peak import PeakMemory
+from seedtune.events import Evaluated
+from seedtune.runtime.bundle.manifest import MANIFEST
+from seedtune.runtime.task.structure import Scope
+
+EVALUATE_EVERY = 50
+# What is chosen by a measurement otherwise, which differs from machine to machine.
+BATCH_ROWS = 64
+# A probability that float32 rounds to zero has a score all the same.
+LEAST = 1e-30
+
+
+@dataclass(frozen=True)
+class DerivativeFree:
+    """A run of ``budget.steps`` steps; the state of the lowest validation loss is measured.
+
+    Args:
+        scope: of the bundle.
+        layers: with state, from the top.
+    """
+
+    scope: Scope
+    layers: int
+    seeded: bool = True
+
+    @property
+    def name(self) -> str:
+        """In tables."""
+        return f"seedtune run {self.scope}/{self.layers}"
+
+    def settings(self, budget: Budget) -> dict[str, Any]:
+        """Everything else is a default."""
+        return {"steps": budget.steps, "batch_rows": BATCH_ROWS}
+
+    def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
+        """Exports the bundle once, tunes, and measures."""
+        folder = task.folder.with_name(task.folder.name + f"-{self.scope}-{self.layers}")
+        files = {part: write_rows(rows, folder / f"{part}.jsonl") for part, rows in task.corpus.rows.items()}
+        run, cache = folder / f"run-{seed}", folder / "contexts"
+        shutil.rmtree(run, ignore_errors=True)
+        points: list[tuple[int, float]] = []
+        with seedtune.open(self._bundle(task, folder / "bundle")) as model, PeakMemory() as peak:
+            started = time.perf_counter()
+            tuning = model.tune(
+                files["train"], files["validation"], out=run, cache=cache,
+                steps=budget.steps, seed=seed, batch_size=BATCH_ROWS, eval_every=EVALUATE_EVERY,
+            )  # fmt: skip
+            evaluating = 0.0
+            for event in tuning:
+                if isinstance(event, Evaluated):
+                    evaluating += event.record.seconds
+                    if event.record.loss is not None:
+                        points.append((2 * BATCH_ROWS * event.record.step, event.record.loss))
+            seconds = time.perf_counter() - started - evaluating
+            scores = {part: _scores(model.evaluate(files[part], cache=cache)) for part in ("validation", "test")}
+        return task.outcome(
+            scores,
+            2 * BATCH_ROWS * budget.steps,
+            seconds,
+            peak_bytes=peak.bytes,
+            curve=points,
+        )
+
+    def _bundle(self, task: Prepared, bundle: Path) -> Path:
+        if not (bundle / MANIFEST).is_file():
+            layers = {} if self.layers == len(task.model.layers) else {"layers": self.layers}
+            seedtune.export(
+                task.source, task=task.corpus.file, out=bundle, scope=self.scope, check=False, overwrite=True, **layers
+            )
+        return bundle
+
+
+def _scores(evaluation: seedtune.Evaluation) -> np.ndarray:
+    assert evaluation.probabilities is not None
+    return np.log(np.maximum(evaluation.probabilities, LEAST))
