@@ -37,7 +37,9 @@ from lab.accuracy import curves, table  # noqa: E402
 from lab.accuracy.catalogue import EVERYWHERE, METHODS, methods  # noqa: E402
 from lab.accuracy.corpora import SOURCES, Corpus, Sizes, corpus  # noqa: E402
 from lab.accuracy.jobs import Plan, run_jobs  # noqa: E402
+from lab.accuracy.language_model import LanguageModel  # noqa: E402
 from lab.accuracy.method import Budget  # noqa: E402
+from lab.accuracy.templates import tried  # noqa: E402
 from lab.report import command_line, report, show  # noqa: E402
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError  # noqa: E402
 
@@ -52,10 +54,11 @@ def main() -> None:
     try:
         corpora = _corpora(options)
         if options.templates:
-            _try_templates(options.source, corpora)
+            _try_templates(LanguageModel.opened(options.source, half=options.half), corpora)
             return
         plan = Plan(
             options.source,
+            options.half,
             corpora,
             methods(options.methods),
             options.seeds,
@@ -88,6 +91,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=300, help="of seedtune run")
     parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER", help="of the tweets; default %(default)s")
     parser.add_argument("--source", default="smollm2-135m-instruct", metavar="MODEL", help="as of seedtune export")
+    parser.add_argument(
+        "--half", action="store_true", help="products with frozen matrices in bfloat16: for processors with AMX"
+    )
     parser.add_argument(
         "--results", type=Path, default=OUTPUT / "accuracy" / "results.jsonl", metavar="FILE", help="read, and added to"
     )
@@ -144,12 +150,7 @@ def _short(outcome: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in outcome.items() if name not in ("correct", "curve")}
 
 
-def _try_templates(source: str, corpora: list[Corpus]) -> None:
-    # Heavy, and not needed for a table.
-    from lab.accuracy.language_model import LanguageModel
-    from lab.accuracy.templates import tried
-
-    model = LanguageModel.opened(source)
+def _try_templates(model: LanguageModel, corpora: list[Corpus]) -> None:
     found = [one for each in corpora for one in tried(model, each)]
     rows = [
         (one.task, repr(one.template), ",".join(one.words), f"{one.accuracy:.1%}", f"{one.loss:.3f}") for one in found

@@ -1,4 +1,4 @@
-"""`seedtune run` on a bundle of a reach, by the front door: forward passes only, default settings but the batch size."""
+"""`seedtune run` on a bundle of a reach, by the front door; all settings but the batch size are the defaults."""
 
 from __future__ import annotations
 

@@ -48,18 +48,17 @@ class Everywhere:
     """LoRA at all tokens, in all layers: what first-order tuning reaches when cost does not matter."""
 
     recipe: Recipe = field(default_factory=Recipe)
-    half: bool = True
     name: str = "LoRA everywhere"
     seeded: bool = True
 
     def settings(self, budget: Budget) -> dict[str, Any]:
         """Everything the outcome depends on."""
-        return {**vars(self.recipe), "epochs": budget.epochs, "half": self.half}
+        return {**vars(self.recipe), "epochs": budget.epochs}
 
     def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
-        """Trains and measures; while it trains, frozen products are in bfloat16 (``half``), else all is float32."""
+        """Trains and measures; rows run through the whole model every time."""
         layers = task.model.layers
-        trained = attach(layers, self.recipe.rank, seed, half=self.half)
+        trained = attach(layers, self.recipe.rank, seed)
 
         def scores(rows: Sequence[int]) -> torch.Tensor:
             return task.model.last_hidden([task.examples[row] for row in rows]) @ task.words.T
@@ -97,7 +96,7 @@ class Inside:
         return {**vars(self.recipe), "epochs": budget.epochs}
 
     def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
-        """Trains on kept contexts and measures, all in float32."""
+        """Trains on kept contexts and measures."""
         reach = Reach(task.model, task.frozen, task.examples, self.layers, suffix=self.suffix)
         trained = attach(reach.layers, self.recipe.rank, seed, fixed_a=self.fixed_a)
         try:
@@ -135,7 +134,7 @@ def tuned(
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     labels = torch.from_numpy(task.labels)
     batches = list(batches_of(task, recipe.batch_rows, seed, budget.epochs))
-    half_epoch = max(1, len(batches) // (2 * budget.epochs))
+    half_epoch = max(1, len(batches) // max(1, 2 * budget.epochs))
     points, passes, seconds = [], 0, 0.0
     with PeakMemory() as peak:
         for step, rows in enumerate(batches):

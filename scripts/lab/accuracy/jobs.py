@@ -23,6 +23,7 @@ class Plan:
 
     Attributes:
         source: of the model.
+        half: whether frozen products are in bfloat16.
         corpora: the tasks.
         methods: in order.
         seeds: how many of each seeded method.
@@ -32,6 +33,7 @@ class Plan:
     """
 
     source: str
+    half: bool
     corpora: Sequence[Corpus]
     methods: Sequence[Method]
     seeds: int
@@ -55,7 +57,7 @@ class Plan:
 
     def _key(self, corpus: Corpus, method: Method, seed: int) -> dict[str, Any]:
         return {
-            "source": self.source,
+            "source": {"model": self.source, "half": self.half},
             "task": {"name": corpus.name, "sha256": fingerprint(corpus)},
             "method": method.name,
             "seed": seed,
@@ -72,10 +74,14 @@ def run_jobs(plan: Plan) -> Iterator[Result]:
         if find_result(read_results(plan.results), key) is not None:
             continue
         if model is None:
-            model = LanguageModel.opened(plan.source)
+            model = LanguageModel.opened(plan.source, half=plan.half)
         if corpus.name not in prepared:
             entering = entering_layers(len(model.layers))
-            folder = plan.output / "frozen" / f"{corpus.name}-{_short(plan.source, fingerprint(corpus), entering)}"
+            folder = (
+                plan.output
+                / "frozen"
+                / f"{corpus.name}-{_short(plan.source, plan.half, fingerprint(corpus), entering)}"
+            )
             prepared[corpus.name] = Prepared(corpus, model, entering, folder, plan.source)
         outcome = method.run(prepared[corpus.name], seed, plan.budget)
         origin = {

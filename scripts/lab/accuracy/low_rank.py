@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch.nn import functional
 
 
 class LowRank(torch.nn.Module):
@@ -17,34 +16,26 @@ class LowRank(torch.nn.Module):
         rank: of the term.
         generator: of the values of A.
         fixed_a: A is not trained (LoRA-FA, Zhang et al. 2023), as in a bundle's state.
-        half: while training the frozen product is computed in bfloat16 from a copy of the weight.
 
     Attributes:
         a: [rank, in], normal with variance 1 / in.
         b: [out, rank].
     """
 
-    def __init__(
-        self, linear: torch.nn.Linear, rank: int, generator: torch.Generator, *, fixed_a: bool, half: bool
-    ) -> None:
+    def __init__(self, linear: torch.nn.Linear, rank: int, generator: torch.Generator, *, fixed_a: bool) -> None:
         super().__init__()
         self.linear = linear
         values = torch.randn(rank, linear.in_features, generator=generator) / math.sqrt(linear.in_features)
         self.a = torch.nn.Parameter(values, requires_grad=not fixed_a)
         self.b = torch.nn.Parameter(torch.zeros(linear.out_features, rank))
-        self.half = linear.weight.detach().bfloat16() if half else None
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """[..., in] -> [..., out]."""
-        if self.training and self.half is not None and self.linear.bias is None:
-            plain = functional.linear(inputs.bfloat16(), self.half).float()
-        else:
-            plain = self.linear(inputs)
-        return plain + inputs @ self.a.T @ self.b.T
+        return self.linear(inputs) + inputs @ self.a.T @ self.b.T
 
 
 def attach(
-    layers: Iterable[torch.nn.Module], rank: int, seed: int, *, fixed_a: bool = False, half: bool = False
+    layers: Iterable[torch.nn.Module], rank: int, seed: int, *, fixed_a: bool = False
 ) -> list[torch.nn.Parameter]:
     """Gives every linear layer in ``layers`` a low-rank term, in place; returns what is to be trained."""
     generator = torch.Generator().manual_seed(seed)
@@ -53,7 +44,7 @@ def attach(
         for parent in list(layer.modules()):
             for name, child in list(parent.named_children()):
                 if isinstance(child, torch.nn.Linear) and not isinstance(parent, LowRank):
-                    term = LowRank(child, rank, generator, fixed_a=fixed_a, half=half)
+                    term = LowRank(child, rank, generator, fixed_a=fixed_a)
                     setattr(parent, name, term)
                     trained += [parameter for parameter in (term.a, term.b) if parameter.requires_grad]
     return trained

@@ -63,4 +63,6 @@ def fitted(states: np.ndarray, labels: np.ndarray) -> Pipeline:
     with warnings.catch_warnings():
         # Weak strengths of many features stop early; they are not what is chosen.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # Options that older versions, which are allowed, do not have.
+        warnings.simplefilter("ignore", FutureWarning)
         return make_pipeline(StandardScaler(), regression).fit(states, labels)

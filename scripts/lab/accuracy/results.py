@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from dataclasses import dataclass
@@ -56,14 +57,14 @@ def read_results(file: Path) -> list[Result]:
 
 
 def append_result(file: Path, result: Result) -> None:
-    """Adds ``result`` durably, in one write, behind what is whole."""
+    """Adds ``result`` durably, behind what is whole: a line that a stop has torn is taken away."""
     file.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps({"key": result.key, "outcome": result.outcome, "origin": result.origin}) + "\n"
     with file.open("ab+", buffering=0) as opened:
-        if opened.tell():
-            opened.seek(-1, os.SEEK_END)
-            if opened.read(1) != b"\n":
-                line = "\n" + line
+        # Another bench may add to the same file.
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        opened.seek(0)
+        opened.truncate(opened.read().rfind(b"\n") + 1)
         opened.write(line.encode())
         os.fsync(opened.fileno())
 
