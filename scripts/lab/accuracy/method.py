@@ -98,7 +98,9 @@ class Prepared:
         """The outcome for label scores [rows, L] of the parts "validation" and "test"; any constant may be added."""
         validation, test = (measured(scores[part], self.labels_of(part)) for part in ("validation", "test"))
         right = scores["test"].argmax(axis=1) == self.labels_of("test")
-        return Outcome(*test, *validation, example_passes, seconds, "".join("1" if one else "0" for one in right), **others)
+        return Outcome(
+            *test, *validation, example_passes, seconds, "".join("1" if one else "0" for one in right), **others
+        )
 
 
 class Method(Protocol):

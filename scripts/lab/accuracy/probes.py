@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lab.accuracy.method import Budget, Outcome, Prepared
 
-STRENGTHS = tuple(10.0**power for power in range(-6, 2))
+STRENGTHS = tuple(10.0**power for power in range(-5, 1))
 FOLDS = 5
 ITERATIONS = 500
 
