@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
 
-from lab.accuracy.corpora import Corpus, Sizes, parted
 from lab.accuracy.first_order import Everywhere, Inside, Recipe, all_scores, batches_of
 from lab.accuracy.frozen import frozen
-from lab.accuracy.language_model import LanguageModel, padded
+from lab.accuracy.language_model import padded
 from lab.accuracy.low_rank import LowRank, attach, detach
 from lab.accuracy.method import Budget, Prepared
 from lab.accuracy.reach import Reach
-from seedtune.runtime.task.definition import load_task
 
 pytestmark = pytest.mark.traced
 
-THINGS = ("film", "song", "book")
-WORDS = {"0": ("awful", "boring", "dull", "bad"), "1": ("lovely", "great", "bright", "good")}
 # 2 layers.
 REACHES = [(1, False), (1, True), (2, False), (2, True)]
-
-
-@pytest.fixture(scope="module")
-def task(tiny_checkpoint: Path, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    texts = [
-        (f"{a} {thing} {b}", label) for label, words in WORDS.items() for a in words for b in words for thing in THINGS
-    ]
-    rows = [{"text": text, "label": label} for text, label in texts]
-    corpus = Corpus(
-        "tiny",
-        str(tiny_task_file),
-        load_task(str(tiny_task_file)),
-        parted({"train": rows[::2], "validation": rows[1::4], "test": rows[3::4]}, Sizes(32, 12, 12)),
-    )
-    return Prepared(corpus, LanguageModel.opened(str(tiny_checkpoint)), (0, 1), tmp_path_factory.mktemp("frozen"))
 
 
 @pytest.fixture
@@ -58,9 +38,9 @@ def given_state() -> Iterator[Callable[[torch.nn.ModuleList], None]]:
         detach(layers)
 
 
-def whole_model(task: Prepared, rows: list[int], begins: list[int]) -> torch.Tensor:
+def whole_model(accuracy_task: Prepared, rows: list[int], begins: list[int]) -> torch.Tensor:
     """Hidden states at the label position by the whole model, low-rank terms at the tokens from ``begins`` on only."""
-    examples = [task.examples[row] for row in rows]
+    examples = [accuracy_task.examples[row] for row in rows]
     ids, mask = padded(examples)
     acts = (torch.arange(ids.shape[1]) >= torch.tensor(begins)[:, None])[:, :, None]
 
@@ -68,8 +48,10 @@ def whole_model(task: Prepared, rows: list[int], begins: list[int]) -> torch.Ten
         assert isinstance(term, LowRank)
         return torch.where(acts, output, term.linear(inputs[0]))
 
-    hooks = [part.register_forward_hook(gated) for part in task.model.model.modules() if isinstance(part, LowRank)]
-    hidden = task.model.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
+    hooks = [
+        part.register_forward_hook(gated) for part in accuracy_task.model.model.modules() if isinstance(part, LowRank)
+    ]
+    hidden = accuracy_task.model.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
     for hook in hooks:
         hook.remove()
     return hidden[torch.arange(len(rows)), [example.position for example in examples]]
@@ -78,13 +60,13 @@ def whole_model(task: Prepared, rows: list[int], begins: list[int]) -> torch.Ten
 @pytest.mark.parametrize(("layers", "suffix"), REACHES)
 @torch.no_grad()
 def test_a_reach_says_what_the_whole_model_says_with_state_there_only(
-    task: Prepared, given_state: Callable[[torch.nn.ModuleList], None], layers: int, suffix: bool
+    accuracy_task: Prepared, given_state: Callable[[torch.nn.ModuleList], None], layers: int, suffix: bool
 ) -> None:
-    kept = task.frozen
-    reach = Reach(task.model, kept, task.examples, layers, suffix=suffix)
+    kept = accuracy_task.frozen
+    reach = Reach(accuracy_task.model, kept, accuracy_task.examples, layers, suffix=suffix)
     given_state(reach.layers)
     rows = [3, 0, 40, 17]
-    expected = whole_model(task, rows, [reach.begins[row] for row in rows])
+    expected = whole_model(accuracy_task, rows, [reach.begins[row] for row in rows])
     found = reach.last_hidden(rows)
     # Kept in float16.
     torch.testing.assert_close(found, expected, atol=5e-3, rtol=5e-3)
@@ -93,19 +75,23 @@ def test_a_reach_says_what_the_whole_model_says_with_state_there_only(
 
 
 @torch.no_grad()
-def test_without_state_a_reach_is_the_untouched_model(task: Prepared) -> None:
-    rows = list(range(len(task.examples)))
-    expected = whole_model(task, rows, [0] * len(rows))
-    torch.testing.assert_close(torch.from_numpy(task.frozen.last[:, -1].copy()), expected, atol=1e-4, rtol=1e-4)
+def test_without_state_a_reach_is_the_untouched_model(accuracy_task: Prepared) -> None:
+    rows = list(range(len(accuracy_task.examples)))
+    expected = whole_model(accuracy_task, rows, [0] * len(rows))
+    torch.testing.assert_close(
+        torch.from_numpy(accuracy_task.frozen.last[:, -1].copy()), expected, atol=1e-4, rtol=1e-4
+    )
     for layers, suffix in REACHES:
-        found = Reach(task.model, task.frozen, task.examples, layers, suffix=suffix).last_hidden(rows)
+        found = Reach(
+            accuracy_task.model, accuracy_task.frozen, accuracy_task.examples, layers, suffix=suffix
+        ).last_hidden(rows)
         torch.testing.assert_close(found, expected, atol=5e-3, rtol=5e-3)
 
 
-def test_what_was_kept_is_not_computed_again(task: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = task.frozen
-    monkeypatch.setattr(type(task.model.model), "forward", None)
-    again = frozen(task.model, task.examples, (0, 1), task.folder)
+def test_what_was_kept_is_not_computed_again(accuracy_task: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = accuracy_task.frozen
+    monkeypatch.setattr(type(accuracy_task.model.model), "forward", None)
+    again = frozen(accuracy_task.model, accuracy_task.examples, (0, 1), accuracy_task.folder)
     assert (again.last == kept.last).all()
     assert (again.keys == kept.keys).all()
 
@@ -121,21 +107,21 @@ def test_what_was_kept_is_not_computed_again(task: Prepared, monkeypatch: pytest
     ids=lambda method: method.name,
 )
 def test_tuning_learns_repeats_itself_and_leaves_the_model_as_it_was(
-    task: Prepared, method: Everywhere | Inside
+    accuracy_task: Prepared, method: Everywhere | Inside
 ) -> None:
-    before = {name: value.clone() for name, value in task.model.model.state_dict().items()}
-    none, some = (method.run(task, 1, Budget(epochs=epochs)) for epochs in (0, 4))
+    before = {name: value.clone() for name, value in accuracy_task.model.model.state_dict().items()}
+    none, some = (method.run(accuracy_task, 1, Budget(epochs=epochs)) for epochs in (0, 4))
     assert some.validation_loss < none.validation_loss - 0.1
     assert some.example_passes == 4 * 32
-    assert method.run(task, 1, Budget(epochs=4)).loss == some.loss
-    assert method.run(task, 2, Budget(epochs=4)).loss != some.loss
-    after = task.model.model.state_dict()
+    assert method.run(accuracy_task, 1, Budget(epochs=4)).loss == some.loss
+    assert method.run(accuracy_task, 2, Budget(epochs=4)).loss != some.loss
+    after = accuracy_task.model.model.state_dict()
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
-def test_a_fixed_a_is_not_trained_and_every_role_of_every_layer_is(task: Prepared) -> None:
-    layers = task.model.layers
+def test_a_fixed_a_is_not_trained_and_every_role_of_every_layer_is(accuracy_task: Prepared) -> None:
+    layers = accuracy_task.model.layers
     trained, fixed = attach(layers, 2, 0), len(attach(layers, 2, 0))
     detach(layers)
     assert len(trained) == 2 * 7 * len(layers)
@@ -144,18 +130,18 @@ def test_a_fixed_a_is_not_trained_and_every_role_of_every_layer_is(task: Prepare
     detach(layers)
 
 
-def test_every_epoch_sees_every_training_row_once(task: Prepared) -> None:
-    batches = list(batches_of(task, 5, seed=3, epochs=2))
+def test_every_epoch_sees_every_training_row_once(accuracy_task: Prepared) -> None:
+    batches = list(batches_of(accuracy_task, 5, seed=3, epochs=2))
     half = len(batches) // 2
     for epoch in (batches[:half], batches[half:]):
-        assert sorted(row for rows in epoch for row in rows) == list(task.part["train"])
+        assert sorted(row for rows in epoch for row in rows) == list(accuracy_task.part["train"])
     assert batches[:half] != batches[half:]
-    assert batches == list(batches_of(task, 5, seed=3, epochs=2))
+    assert batches == list(batches_of(accuracy_task, 5, seed=3, epochs=2))
 
 
-def test_scores_of_a_part_stand_in_its_order(task: Prepared) -> None:
-    found = all_scores(task, lambda rows: torch.tensor([[float(row), 0.0] for row in rows]), "test")
-    assert found[:, 0].tolist() == list(task.part["test"])
+def test_scores_of_a_part_stand_in_its_order(accuracy_task: Prepared) -> None:
+    found = all_scores(accuracy_task, lambda rows: torch.tensor([[float(row), 0.0] for row in rows]), "test")
+    assert found[:, 0].tolist() == list(accuracy_task.part["test"])
 
 
 @pytest.mark.parametrize("steps", [1, 2, 10, 96])

@@ -1,0 +1,29 @@
+"""`seedtune run` as a method of the accuracy bench."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from lab.accuracy.method import Prepared
+
+pytestmark = pytest.mark.traced
+
+
+def test_a_run_learns_and_its_start_is_what_pytorch_says_of_the_untouched_model(accuracy_task: Prepared) -> None:
+    from lab.accuracy.derivative_free import BATCH_ROWS, EVALUATE_EVERY, DerivativeFree
+    from lab.accuracy.method import Budget, measured
+    from lab.accuracy.zero_shot import label_scores
+
+    method = DerivativeFree("last", 1)
+    found = method.run(accuracy_task, 0, Budget(steps=2 * EVALUATE_EVERY))
+    _, untouched = measured(label_scores(accuracy_task)["validation"], accuracy_task.labels_of("validation"))
+    passes, losses = zip(*found.curve, strict=True)
+    assert passes == tuple(2 * BATCH_ROWS * step for step in (0, EVALUATE_EVERY, 2 * EVALUATE_EVERY))
+    assert losses[0] == pytest.approx(untouched, abs=1e-3)
+    assert found.validation_loss == pytest.approx(min(losses), abs=1e-4)
+    assert found.validation_loss < untouched
+    assert found.example_passes == passes[-1]
+    assert method.settings(Budget(steps=7)) == {"steps": 7, "batch_rows": BATCH_ROWS}
