@@ -23,7 +23,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def accuracy_task(tiny_checkpoint: Path, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """32 rows to learn from, 12 to choose by, 12 to measure on, for a model of two layers; every method leaves it so."""
+    """32 rows to learn from, 12 to choose by, 12 to measure on, for a model of two layers; methods leave it so."""
     from lab.accuracy.corpora import Corpus, Sizes, parted
     from lab.accuracy.language_model import LanguageModel
     from lab.accuracy.method import Prepared

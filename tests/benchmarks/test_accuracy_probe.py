@@ -60,8 +60,8 @@ def task_of(random: np.random.Generator) -> Any:
     def outcome(scores: dict[str, np.ndarray], passes: int, seconds: float) -> None:
         found.update(scores=scores, passes=passes)
 
-    words = SimpleNamespace(double=lambda: SimpleNamespace(numpy=lambda: random_words))
     random_words = random.normal(size=(CLASSES, WIDTH))
+    words = SimpleNamespace(double=lambda: SimpleNamespace(numpy=lambda: random_words))
     last = random.normal(size=(70, 4, WIDTH)).astype(np.float32)
     return SimpleNamespace(
         part=part, labels_of=lambda name: labels[part[name]], outcome=outcome, words=words,

@@ -78,7 +78,7 @@ class DerivativeFree:
 
     def _bundle(self, task: Prepared, bundle: Path) -> Path:
         if not (bundle / MANIFEST).is_file():
-            layers = {} if self.layers == len(task.model.layers) else {"layers": self.layers}
+            layers: dict[str, Any] = {} if self.layers == len(task.model.layers) else {"layers": self.layers}
             seedtune.export(
                 task.source, task=task.corpus.file, out=bundle, scope=self.scope, check=False, overwrite=True, **layers
             )

@@ -79,7 +79,7 @@ def _compute(model: LanguageModel, examples: Sequence[Example], entering: Sequen
     keys, values = (_array(folder / f"{name}.npy", np.float16, cache) for name in ("keys", "values"))
     for rows in by_length(lengths, range(len(examples)), ROWS_A_PASS):
         ids, mask = padded([examples[row] for row in rows])
-        made = model.model.model(input_ids=ids, attention_mask=mask, use_cache=True, output_hidden_states=True)  # type: ignore[operator,union-attr]
+        made = model.model.model(input_ids=ids, attention_mask=mask, use_cache=True, output_hidden_states=True)
         for place, row in enumerate(rows):
             here, length = slice(starts[row], starts[row + 1]), lengths[row]
             last[row] = torch.stack([state[place, examples[row].position] for state in made.hidden_states]).numpy()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,8 @@ class LanguageModel:
     """
 
     checkpoint: Checkpoint
-    model: torch.nn.Module
+    # transformers' classes tell type checkers nothing of what a model has.
+    model: Any
     half: bool = False
 
     @classmethod
@@ -53,7 +55,7 @@ class LanguageModel:
     @property
     def layers(self) -> torch.nn.ModuleList:
         """Its layers, from the embeddings on."""
-        return self.model.model.layers  # type: ignore[union-attr,return-value]
+        return self.model.model.layers
 
     def task(self, task: Task) -> CompiledTask:
         """``task`` for this model's tokenizer; rows are split at the border of scope suffix.
@@ -76,12 +78,12 @@ class LanguageModel:
 
     def words(self, label_word_ids: Sequence[int]) -> torch.Tensor:
         """The rows of the output embedding that say the label words, [L, H]."""
-        return self.model.get_output_embeddings().weight[list(label_word_ids)]  # type: ignore[operator]
+        return self.model.get_output_embeddings().weight[list(label_word_ids)]
 
     def last_hidden(self, examples: Sequence[Example]) -> torch.Tensor:
         """The hidden state behind the last layer at every row's label position, [B, H]."""
         ids, mask = padded(examples)
-        hidden = self.model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state  # type: ignore[operator,union-attr]
+        hidden = self.model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return hidden[torch.arange(len(examples)), [example.position for example in examples]]
 
 

@@ -104,15 +104,17 @@ class Prepared:
 
 
 class Method(Protocol):
-    """One way to come to an accuracy.
+    """One way to come to an accuracy."""
 
-    Attributes:
-        name: in tables, and with it the key of its results.
-        seeded: whether a seed changes anything.
-    """
+    @property
+    def name(self) -> str:
+        """In tables, and with it the key of its results."""
+        ...
 
-    name: str
-    seeded: bool
+    @property
+    def seeded(self) -> bool:
+        """Whether a seed changes anything."""
+        ...
 
     def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
         """Learns from the training rows and measures; leaves the model as it was."""

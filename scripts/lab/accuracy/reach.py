@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,12 +39,12 @@ class Reach:
         self.kept, self.examples = kept, examples
         self.first = len(model.layers) - layers
         self.layers = model.layers[self.first :]
-        self._upper = copy.copy(model.model.model)  # type: ignore[arg-type]
+        self._upper: Any = copy.copy(model.model.model)
         self._upper._modules = dict(self._upper._modules) | {"layers": self.layers}
         begins = [int(example.suffix[0]) if suffix and example.suffix is not None else -1 for example in examples]
         self.begins = [len(one.ids) - 1 if begin < 0 else begin for begin, one in zip(begins, examples, strict=True)]
         # The past is looked up by the layer's own number; a cache of the upper layers counts from 0.
-        self._numbers = [layer.self_attn for layer in self.layers]
+        self._numbers: list[Any] = [layer.self_attn for layer in self.layers]
 
     def last_hidden(self, rows: Sequence[int]) -> torch.Tensor:
         """The hidden state behind the last layer at the label position of ``rows``, [B, H]."""
