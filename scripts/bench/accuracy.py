@@ -62,7 +62,7 @@ def main() -> None:
             corpora,
             methods(options.methods),
             options.seeds,
-            Budget(options.epochs, options.steps),
+            Budget(options.epochs, options.steps, options.learning_rate),
             OUTPUT / "accuracy",
             options.results,
         )
@@ -88,6 +88,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--validation-rows", type=int, default=128, help="at most, to choose by")
     parser.add_argument("--test-rows", type=int, default=512, help="at most, to measure on")
     parser.add_argument("--epochs", type=int, default=3, help="of first-order methods")
+    parser.add_argument("--learning-rate", type=float, help="of first-order methods, instead of their own")
     parser.add_argument("--steps", type=int, default=300, help="of seedtune run")
     parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER", help="of the tweets; default %(default)s")
     parser.add_argument("--source", default="smollm2-135m-instruct", metavar="MODEL", help="as of seedtune export")

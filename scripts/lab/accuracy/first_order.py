@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ ROWS_A_CALL = 32
 class Recipe:
     """How AdamW (Loshchilov and Hutter 2019) is run; the rate rises over ``warm_up`` of all steps, then falls to 0.
 
-    The rates are guesses that a short search around them did not better; see docs/guides/accuracy.md.
+    What other rates came to stands in docs/guides/accuracy.md.
     """
 
     rank: int = 8
@@ -36,6 +36,10 @@ class Recipe:
     warm_up: float = 0.1
     largest_norm: float = 1.0
     weight_decay: float = 0.0
+
+    def within(self, budget: Budget) -> Recipe:
+        """This recipe at the learning rate that ``budget`` asks for."""
+        return self if budget.learning_rate is None else replace(self, learning_rate=budget.learning_rate)
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of ``step`` (from 0) of ``steps``."""
@@ -53,7 +57,7 @@ class Everywhere:
 
     def settings(self, budget: Budget) -> dict[str, Any]:
         """Everything the outcome depends on."""
-        return {**vars(self.recipe), "epochs": budget.epochs}
+        return {**vars(self.recipe.within(budget)), "epochs": budget.epochs}
 
     def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
         """Trains and measures; rows run through the whole model every time."""
@@ -93,7 +97,7 @@ class Inside:
 
     def settings(self, budget: Budget) -> dict[str, Any]:
         """Everything the outcome depends on."""
-        return {**vars(self.recipe), "epochs": budget.epochs}
+        return {**vars(self.recipe.within(budget)), "epochs": budget.epochs}
 
     def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
         """Trains on kept contexts and measures."""
@@ -131,6 +135,7 @@ def tuned(
         budget: its epochs.
         curve: whether the validation loss is measured after every half epoch.
     """
+    recipe = recipe.within(budget)
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     labels = torch.from_numpy(task.labels)
     batches = list(batches_of(task, recipe.batch_rows, seed, budget.epochs))

@@ -23,10 +23,12 @@ class Budget:
     Attributes:
         epochs: passes of a first-order method over the training rows.
         steps: updates of a derivative-free run.
+        learning_rate: of first-order methods; None for that of their recipe.
     """
 
     epochs: int = 3
     steps: int = 300
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)

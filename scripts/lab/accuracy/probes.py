@@ -42,8 +42,9 @@ class LinearProbe:
 
     def run(self, task: Prepared, _seed: int, _budget: Budget) -> Outcome:
         """Fits on the training rows."""
+        last = task.frozen.last
         started = time.perf_counter()
-        states = {part: self.features(task.frozen.last[rows.start : rows.stop]) for part, rows in task.part.items()}
+        states = {part: self.features(last[rows.start : rows.stop]) for part, rows in task.part.items()}
         probe = fitted(states["train"], task.labels_of("train"))
         seconds = time.perf_counter() - started
         scores = {part: probe.predict_log_proba(states[part]) for part in ("validation", "test")}

