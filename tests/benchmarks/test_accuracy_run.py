@@ -26,4 +26,4 @@ def test_a_run_learns_and_its_start_is_what_pytorch_says_of_the_untouched_model(
     assert found.validation_loss == pytest.approx(min(losses), abs=1e-4)
     assert found.validation_loss < untouched
     assert found.example_passes == passes[-1]
-    assert method.settings(Budget(steps=7)) == {"steps": 7, "batch_rows": BATCH_ROWS}
+    assert method.settings(Budget(steps=7)) == {"steps": 7, "batch_rows": BATCH_ROWS, "start": "zero"}

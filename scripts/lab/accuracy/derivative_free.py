@@ -1,4 +1,4 @@
-"""`seedtune run` on a bundle of a reach, by the front door; all settings but the batch size are the defaults."""
+"""`seedtune run` on a bundle of a reach, by the front door; all settings but batch size and start are the defaults."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from seedtune.runtime.task.structure import Scope
 EVALUATE_EVERY = 50
 # What is chosen by a measurement otherwise, which differs from machine to machine.
 BATCH_ROWS = 64
+# What two-sided steps reach by themselves; the linear probe is a method of its own.
+START = "zero"
 # A probability that float32 rounds to zero has a score all the same.
 LEAST = 1e-30
 
@@ -45,7 +47,7 @@ class DerivativeFree:
 
     def settings(self, budget: Budget) -> dict[str, Any]:
         """Everything else is a default."""
-        return {"steps": budget.steps, "batch_rows": BATCH_ROWS}
+        return {"steps": budget.steps, "batch_rows": BATCH_ROWS, "start": START}
 
     def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
         """Exports the bundle once, tunes, and measures."""
@@ -58,7 +60,7 @@ class DerivativeFree:
             started = time.perf_counter()
             tuning = model.tune(
                 files["train"], files["validation"], out=run, cache=cache,
-                steps=budget.steps, seed=seed, batch_size=BATCH_ROWS, eval_every=EVALUATE_EVERY,
+                steps=budget.steps, seed=seed, batch_size=BATCH_ROWS, eval_every=EVALUATE_EVERY, start=START,
             )  # fmt: skip
             evaluating = 0.0
             for event in tuning:
