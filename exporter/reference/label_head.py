@@ -42,6 +42,7 @@ def with_head(scores: torch.Tensor, hidden: torch.Tensor, head: Head, state: tor
         state: [n] float32.
     """
     values = state[head.offset : head.offset + head.parameters]
-    weight, bias, scale = values.split([head.labels * head.features, head.labels, 1])
+    weight, bias, scale = torch.split(values, [head.labels * head.features, head.labels, 1])
     unit = hidden / hidden.norm(dim=-1, keepdim=True)
-    return (1 + scale) * scores + unit @ weight.reshape(head.labels, head.features).T + bias
+    found: torch.Tensor = (1 + scale) * scores + unit @ weight.reshape(head.labels, head.features).T + bias
+    return found
