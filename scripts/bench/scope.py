@@ -21,6 +21,7 @@ from lab import smollm2
 from lab.report import command_line, report
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
@@ -94,7 +95,7 @@ def _spread(values: list[float]) -> str:
 def time_steps(graphs: dict[str, MappedGraphs], feeders: dict[str, Feeder]) -> dict[str, float]:
     """Median seconds of a step, the scopes in turns; the first step of each warms up."""
     settings = seedtune.Settings()
-    estimators = {scope: settings.estimator.build(of_scope) for scope, of_scope in graphs.items()}
+    estimators = {scope: TwoSidedSettings().build(of_scope) for scope, of_scope in graphs.items()}
     times: dict[str, list[float]] = {scope: [] for scope in graphs}
     for step in range(TIMED_STEPS + 1):
         for scope, estimator in estimators.items():

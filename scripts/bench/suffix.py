@@ -22,6 +22,7 @@ from lab.report import command_line, report
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.objective import ContextStorage
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.model.evaluation import evaluate
@@ -125,7 +126,7 @@ def probes(
     graphs: dict[str, MappedGraphs], feeders: dict[str, Feeder], count: int, rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Milliseconds of probes of the same examples by scope, batches included, and tokens of one side."""
-    estimators = {scope: SETTINGS.estimator.build(of_scope) for scope, of_scope in graphs.items()}
+    estimators = {scope: TwoSidedSettings().build(of_scope) for scope, of_scope in graphs.items()}
     states = {scope: zero_state(of_scope.bundle) for scope, of_scope in graphs.items()}
     sampler = Sampler(0, CACHED_ROWS, count)
     times: dict[str, list[float]] = {"all": [], "suffix": []}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
@@ -33,7 +34,7 @@ def prepare(options: dict[str, Any]) -> Callable[[], None]:
         graphs = limit_memory(bundle, examples, limit, examples_at_once=len(examples), cached=True, threads=threads)
     tokens = graphs.choice.tokens_per_call if graphs.choice else settings.tokens_per_call
     feeder = open_feeder(graphs, examples, name="bench", cache=CacheOptions(Path(options["folder"])))
-    state, estimator = new_state(bundle), settings.estimator.build(graphs)
+    state, estimator = new_state(bundle), TwoSidedSettings().build(graphs)
     seeds = iter(range(1 << 31))
 
     def step() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def descended(
         gradient=Gradient(ParabolaGraph(bad_row)),
         optimizer=AdamWSettings(0.3).build(steps),
         rows_of=Sampler(RUN_SEED, ROWS, batch_size).indices,
-        feeder=Counting(),
+        feeder=cast(Any, Counting()),
         values=values,
         record=records.extend,
         first_step=0,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from run_lab import Killed, Tune, journal_bytes, lines, losses_and_accuracy
@@ -15,7 +16,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import JournalWriter, read_journal
 from seedtune.runtime.journal.records import GradientRecord
 
-GRADIENT = {"estimator": "gradient", "learning_rate": 0.02}
+GRADIENT: dict[str, Any] = {"estimator": "gradient", "learning_rate": 0.02}
 
 
 @pytest.fixture(scope="session", params=["causal", "masked"])
