@@ -1,4 +1,4 @@
-"""Named float32 vectors in a safetensors file (github.com/huggingface/safetensors, "Format"), for states of a run.
+"""Named float32 arrays in a safetensors file (github.com/huggingface/safetensors, "Format"), for states of a run.
 
 Written and read here rather than by the library of that name, which the runtime does without; any reader of the format
 opens them.
@@ -30,21 +30,26 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     data_offsets: list[int]
 
 
-def write_vectors(path: Path, vectors: Mapping[str, Floats]) -> None:
-    """Puts ``vectors``, one-dimensional float32 each, durably into the file ``path``.
-
-    Raises:
-        SeedTuneError: the file cannot be written.
-    """
-    header: dict[str, object] = {}
+def encode_tensors(tensors: Mapping[str, Floats], metadata: Mapping[str, str] | None = None) -> bytes:
+    """A safetensors file of ``tensors``, float32 of any shape, in order and without gaps; and texts about them."""
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     data = b""
-    for name, values in vectors.items():
+    for name, values in tensors.items():
         raw = values.astype("<f4").tobytes()
         header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    write_durably(path, len(text).to_bytes(8, "little") + text + data)
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def write_vectors(path: Path, vectors: Mapping[str, Floats]) -> None:
+    """Puts ``vectors``, [n] float32 each, durably into the file ``path``.
+
+    Raises:
+        SeedTuneError: the file cannot be written.
+    """
+    write_durably(path, encode_tensors(vectors))
 
 
 def read_vectors(path: Path, names: Sequence[str], length: int) -> dict[str, Floats]:

@@ -7,8 +7,6 @@ A safetensors file (github.com/huggingface/safetensors, "Format") of three float
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +16,19 @@ from seedtune.runtime.bundle.manifest import Head
 from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.start.linear_probe import Probe
+from seedtune.runtime.vectors import encode_tensors
 
 REMEDY = "restore the folder from a copy, or start a new run"
-ALIGNMENT = 8
 
 Floats = npt.NDArray[np.float32]
 
 
 def encode_start(probe: Probe, head: Head) -> bytes:
     """The bytes of the file."""
-    shapes = {"weight": [head.labels, head.features], "bias": [head.labels], "scale": [1]}
     about = {"strength": probe.strength, "rows": probe.rows, "accuracy": probe.accuracy, "loss": probe.loss}
-    header: dict[str, object] = {"__metadata__": {name: repr(value) for name, value in about.items()}}
-    end = 0
-    for name, shape in shapes.items():
-        begin, end = end, end + 4 * math.prod(shape)
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % ALIGNMENT)
-    data: bytes = probe.values.astype("<f4").tobytes()
-    return len(text).to_bytes(8, "little") + text + data
+    weight, bias, scale = np.split(probe.values, np.cumsum([head.labels * head.features, head.labels]))
+    tensors = {"weight": weight.reshape(head.labels, head.features), "bias": bias, "scale": scale}
+    return encode_tensors(tensors, {name: repr(value) for name, value in about.items()})
 
 
 def sha256_of_start(raw: bytes) -> str:
