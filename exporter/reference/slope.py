@@ -5,7 +5,8 @@ For a state x, its gradient g and directions Z of +1 and -1::
     g Z ~ (sum of losses at x + epsilon Z - sum of losses at x - epsilon Z) / (2 epsilon)
 
 A random Z sees an error wherever in the state it is: E[(d Z)^2] = |d|^2 for an error d of the gradient. So the root
-mean square of what is left over, over a few directions, estimates |d|; it is compared with |g|.
+mean square of what is left over, over a few directions, estimates |d|; it is compared with |g| over the targets, since
+the gradient of a head (`passes/label_head.py`) is much longer than theirs and would hide an error in them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from seedtune.runtime.task.example import Example
 SEEDS = range(1, 5)
 # Small, so that the losses are straight between both sides; their rounding is then still a thousandth of the distance.
 EPSILON = 1e-3
-# Of |g|. With a wide margin over tiny models (1e-4 in fp32, 1e-2 in int8) and SmolLM2 (7e-3).
+# Of |g| over the targets. With a wide margin over tiny models (1e-4 in fp32, 1e-2 in int8) and SmolLM2 (7e-3).
 ALLOWED = 0.25
 
 
@@ -45,7 +46,8 @@ def gradient_error(bundle: Bundle, rows: Sequence[Example], state: np.ndarray) -
         plus, minus = outputs_of(bundle, "probe", ["loss_plus", "loss_minus"], batch, step)
         slope = (plus.astype(np.float64) - minus.astype(np.float64)).sum() / (2 * EPSILON)
         left.append(slope - wide @ rademacher(seed, len(state)).astype(np.float64))
-    length = float(np.linalg.norm(wide))
+    head = bundle.manifest.state.head
+    length = float(np.linalg.norm(wide if head is None else wide[: head.offset]))
     error = float(np.sqrt(np.mean(np.square(left)))) / length if length else float("inf")
     return error if np.isfinite(error) else float("inf")
 
@@ -57,7 +59,7 @@ def refuse_wrong_gradient(bundle: Bundle, rows: Sequence[Example], state: np.nda
         raise SeedTuneError(
             "the gradient graph does not tell the slope of the loss; no bundle was written",
             file=bundle.manifest.objective.model.architecture,
-            value=f"finite differences of the probe are {error:.3g} of its length away",
+            value=f"finite differences of the probe are {error:.3g} of its length over the targets away",
             rule=f"at most {ALLOWED}",
             remedy="report the model's name and this message",
         )

@@ -54,7 +54,7 @@ class Tuned:
     @functools.cached_property
     def state(self) -> State:
         """The state, replayed when it is first asked for, or read where a journal cannot be replayed."""
-        if self.journal is None or self.untouched:
+        if self.journal is None or (self.untouched and self.journal.header.start_sha256 is not None):
             return new_state(self.bundle)
         if self.journal.header.record == "probe":
             return replayed(self.bundle, self.journal, self.step, self.start)

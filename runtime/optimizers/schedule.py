@@ -10,7 +10,12 @@ from msgspec import Meta
 Schedule = Literal["linear", "cosine", "constant"]
 # The two options that every optimizer has.
 LearningRate = Annotated[
-    float, Meta(gt=0, description="How far a typical step moves every parameter of the state, at the start.")
+    float,
+    Meta(
+        gt=0,
+        description="How far a typical step moves every parameter of the state, at the start; 0.002 by default with "
+        "adamw.",
+    ),
 ]
 ScheduleOption = Annotated[Schedule, Meta(description="How the learning rate falls over the run.")]
 

@@ -8,6 +8,7 @@ the chosen kind are options like any other.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import math
 import typing
@@ -79,7 +80,8 @@ def options_of(struct: type[msgspec.Struct]) -> list[Option]:
             for of_kind in _fields(kind):
                 before = found.get(of_kind.name)
                 of = (*(before.of if before else ()), word_of(kind))
-                found[of_kind.name] = _option(of_kind, of)
+                # Where kinds have defaults of their own, that of the first stands; the description tells the others.
+                found[of_kind.name] = dataclasses.replace(before, of=of) if before else _option(of_kind, of)
         # What every kind of a part has, every run has.
         for name, option in found.items():
             if option.of == words:

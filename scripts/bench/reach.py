@@ -1,4 +1,4 @@
-"""python scripts/bench reach [--layers 10] [--rows 32] [--rounds 5]: a step by the reach of the state, side by side.
+"""python scripts/bench reach [--layers 10] [--rows 32] [--rounds 5]: a step by the reach of its state.
 
 SmolLM2-135M and reviews of the demo: the same rows with the state at every token, behind the text, at the last token in
 the upper --layers only, and the exact gradient within that reach. A step is what the loop does: batches from the cache,
@@ -28,7 +28,7 @@ from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.model.tuned import new_state
 from seedtune.runtime.optimizers.adamw import AdamWSettings
 
-WHAT = "a step by the reach of the state, and the gradient within it"
+WHAT = "a step by the reach of its state"
 BAR = {
     "scope suffix / last": ">= 8",
     "scope all / last": ">= 50",

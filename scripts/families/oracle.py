@@ -43,23 +43,27 @@ def gradient(folder: Path, name: str, manifest: Manifest, examples: Sequence[Exa
     words = list(manifest.objective.label_word_ids)
     trained = torch.tensor(state, requires_grad=True)
     for example in examples:
-        scored = _logits(model, manifest, example, trained)[example.position, words].double()
+        scored = _logits(model, manifest, example, trained, words)[example.position, words].double()
         (-torch.log_softmax(scored, dim=-1)[example.label]).backward()
     assert trained.grad is not None
     return trained.grad.numpy()
 
 
 def _logits(
-    model: torch.nn.Module, manifest: Manifest, example: Example, state: np.ndarray | torch.Tensor | None
+    model: torch.nn.Module,
+    manifest: Manifest,
+    example: Example,
+    state: np.ndarray | torch.Tensor | None,
+    words: Sequence[int] = (),
 ) -> torch.Tensor:
-    """[T, V]."""
+    """[T, V]; with ``words`` their logits are those that the head of the state makes."""
     ids = torch.from_numpy(example.ids)[None]
     mask = torch.ones_like(ids)
     family = manifest.objective.model.family
     if state is not None and example.suffix is not None:
         suffix = torch.zeros(ids.shape, dtype=torch.bool)
         suffix[0, example.suffix] = True
-        tuned: torch.Tensor = SuffixTunedModel(model, family, manifest.state, state)(ids, mask, suffix)
+        tuned: torch.Tensor = SuffixTunedModel(model, family, manifest.state, state, words)(ids, mask, suffix)
         return tuned[0]
     options = {"use_cache": False} if family == "causal" else {}
     plain: torch.Tensor = model(input_ids=ids, attention_mask=mask, **options).logits

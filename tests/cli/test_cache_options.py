@@ -16,7 +16,8 @@ from seedtune.runtime.cli.main import app
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import read_journal
 
-QUICK = ["--steps", 3, "--batch-size", 8, "--learning-rate", 0.02, "--seed", 3, "--threads", 1, "--json"]
+QUICK = ["--steps", 3, "--batch-size", 8, "--learning-rate", 0.02, "--seed", 3, "--start", "zero", "--threads", 1]
+QUICK += ["--json"]
 Result = dict[str, object]
 
 

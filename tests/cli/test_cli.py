@@ -61,7 +61,7 @@ def test_eval_of_a_run_and_of_a_bundle(
     rows = [json.loads(line) for line in predictions.read_text().splitlines()]
     assert sum(row["prediction"] == row["label"] for row in rows) / 24 == pytest.approx(result["accuracy"])
     of_bundle = last_json(seedtune("eval", tiny_bundle, "--data", tiny_data.eval, "--json"))
-    assert of_bundle["loss"] == pytest.approx(finished_run.json["loss_start"], rel=1e-5)
+    assert of_bundle["loss"] == pytest.approx(finished_run.json["loss_zero_shot"], rel=1e-5)
 
 
 def test_report_writes_a_page(seedtune: Seedtune, finished_run: SimpleNamespace, tmp_path: Path) -> None:

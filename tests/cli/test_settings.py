@@ -40,10 +40,18 @@ def of_option(help_text: str, option: Option) -> str:
 def test_the_options_are_those_of_a_run_and_of_its_parts() -> None:
     names = [option.name for option in OPTIONS]
     assert len(names) == len(set(names))
-    for name in Settings().changed({"optimizer": "momentum"}).as_dict():
-        part, _, field = name.partition(".")
-        assert (part if field in ("", "kind") else field) in names
-    assert {option.name: option.of for option in OPTIONS if option.of} == {"momentum": ("momentum",)}
+    for kinds in ({"optimizer": "momentum"}, {"estimator": "gradient"}):
+        for name in Settings().changed(kinds).as_dict():
+            part, _, field = name.partition(".")
+            assert (part if field in ("", "kind") else field) in names
+    of_probes = ("normalised", "momentum")
+    assert {option.name: option.of for option in OPTIONS if option.of} == {
+        "epsilon": ("two_sided",),
+        "rms_decay": of_probes,
+        "clip": of_probes,
+        "momentum": ("momentum",),
+        **dict.fromkeys(("beta1", "beta2", "weight_decay", "clip_norm"), ("adamw",)),
+    }
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
@@ -59,8 +67,11 @@ def test_every_option_is_in_the_help_with_description_bounds_and_default(help_te
 
 
 def test_defaults_are_those_of_a_run_without_options() -> None:
-    flat = Settings().changed({"optimizer": "momentum"}).as_dict()
-    recorded = {name.rpartition(".")[2]: value for name, value in flat.items() if not name.endswith(".kind")}
+    # Of a name that several kinds have, the default is that of a run without options.
+    recorded: dict[str, object] = {}
+    for kinds in ({"estimator": "gradient"}, {"optimizer": "momentum"}, {}):
+        flat = Settings().changed(kinds).as_dict()
+        recorded |= {name.rpartition(".")[2]: value for name, value in flat.items() if not name.endswith(".kind")}
     for option in OPTIONS:
         if not option.choices or option.name == "schedule":
             assert recorded[option.name] == option.default
@@ -84,7 +95,11 @@ def beyond(option: Option) -> list[str]:
 def test_a_number_out_of_range_is_refused_by_the_name_of_its_option(
     tiny_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path, option: Option, value: str
 ) -> None:
-    kind = ["--optimizer", option.of[0]] if option.of else []
+    kind = {
+        (): [],
+        ("two_sided",): ["--estimator", "two-sided"],
+        ("adamw",): ["--estimator", "gradient"],
+    }.get(option.of, ["--optimizer", *option.of[:1]])
     arguments = ["run", tiny_bundle, "--train", tiny_data.train, "--out", tmp_path / "run", *kind]
     done = CliRunner().invoke(app, [*map(str, arguments), f"{option.flag}={value}"], env={"NO_COLOR": "1"})
     told = str(done.exception) if isinstance(done.exception, SeedTuneError) else done.output

@@ -74,6 +74,8 @@ def test_a_run_within_a_limit_takes_the_same_steps(
     bundle = bundle_of("causal", scope)
     options = ["--train", tiny_data.train, "--eval", tiny_data.eval, "--steps", 4, "--batch-size", 8, "--threads", 1]
     options += ["--eval-every", 2, "--cache", tmp_path / "cache", "--json", "--rows-per-call", 256]
+    # Stages round otherwise than whole graphs do, and so would a probe that is solved from them.
+    options += ["--start", "zero"]
     results = []
     for name, limit in (("plain", ()), ("limited", ("--memory-limit", "200M"))):
         done = seedtune("run", bundle, "--out", tmp_path / name, *options, *limit)

@@ -33,7 +33,7 @@ def as_written(raw: bytes) -> dict[str, Any]:
     objective["task"] = task_as_written(objective["task"])
     if objective["context"] is not None:
         objective["context"] = {"entering": 0} | objective["context"]
-    return value | {"objective": objective}
+    return value | {"objective": objective, "state": {"head": None} | value["state"]}
 
 
 def task_as_written(task: dict[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ SETTINGS: dict[str, Any] = {
     "seed": 7,
     "eval_every": 2,
     "rows_per_call": 1024,
+    "start": "zero",
     "estimator.kind": "two_sided",
     "estimator.epsilon": 0.01,
     "optimizer.kind": "normalised",
