@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import transformers
 
+from seedtune.exporter.reference.label_head import seeing_hidden, with_head
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.exporter.targets import lora_a_values
 from seedtune.runtime.bundle.manifest import Manifest
@@ -30,10 +31,16 @@ def scores(
     """
     model = getattr(transformers, name).from_pretrained(str(folder), dtype=torch.float32).eval()
     words = list(manifest.objective.label_word_ids)
-    with torch.no_grad():
-        if state is not None and manifest.objective.scope == "all":
-            merge(model, manifest, state)
-        found = [_logits(model, manifest, example, state)[example.position, words] for example in examples]
+    found = []
+    with torch.no_grad(), seeing_hidden(model) as hidden:
+        merged = state if manifest.objective.scope == "all" else None
+        if merged is not None:
+            merge(model, manifest, merged)
+        for example in examples:
+            row = _logits(model, manifest, example, state, words)[example.position, words]
+            if merged is not None and manifest.state.head is not None:
+                row = with_head(row, hidden.value[0, example.position], manifest.state.head, torch.from_numpy(merged))
+            found.append(row)
     return np.stack([torch.log_softmax(row.float(), dim=-1).numpy() for row in found])
 
 
