@@ -28,7 +28,7 @@ def require_sizes(config: PretrainedConfig, shapes: Sequence[tuple[int, ...]] | 
         most_layers = max(len(shapes), MOST_SHARED_LAYERS)
     bounds = dict.fromkeys(WIDTHS, widest) | {"num_hidden_layers": most_layers}
     for name, most in bounds.items():
-        size = getattr(config, name, None)
+        size = _size(config, name)
         if isinstance(size, int) and not 0 < size <= most:
             raise SeedTuneError(
                 "the configuration does not belong to these weights",
@@ -37,3 +37,11 @@ def require_sizes(config: PretrainedConfig, shapes: Sequence[tuple[int, ...]] | 
                 rule=f"1 to {most:,}, as far as the weights tell",
                 remedy="use the configuration that came with these weights, or fetch them again",
             )
+
+
+def _size(config: PretrainedConfig, name: str) -> object:
+    """What ``config`` says of all layers; None where it says nothing, or something else of each."""
+    try:
+        return getattr(config, name, None)
+    except RuntimeError:
+        return None

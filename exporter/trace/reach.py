@@ -46,14 +46,21 @@ class Reach:
             remedy="leave --context-on-host out, or use --scope last and --layers of the model's top third",
         )
 
-    def first_layer(self, count: int) -> int:
-        """The place of the first layer with state among ``count``, from 0.
+    def first_layer(self, count: int | None) -> int:
+        """The place of the first layer with state among ``count``, from 0; None for a model that does not count them.
 
         Raises:
             SeedTuneError: there are fewer layers, or none was asked for.
         """
         if self.layers is None:
             return 0
+        if count is None:
+            raise SeedTuneError(
+                "the model does not say how many layers it has",
+                value=f"--layers {self.layers}",
+                rule="num_hidden_layers in its configuration",
+                remedy="leave --layers out",
+            )
         if not 1 <= self.layers <= count:
             raise SeedTuneError(
                 "the model has not so many layers" if self.layers > count else "a state needs a layer to act in",

@@ -42,7 +42,7 @@ def trace_in_scope(
     longest_tokens = compiled.task.max_tokens
     if compiled.scope == "all":
         return Traced(trace(skeleton, checkpoint.family, longest_tokens), checkpoint.family)
-    first_layer = reach.first_layer(checkpoint.config.get_text_config().num_hidden_layers)
+    first_layer = reach.first_layer(getattr(checkpoint.config.get_text_config(), "num_hidden_layers", None))
     name = type(skeleton).__name__
     must = reach.scope is not None or first_layer > 0 or compiled.task.kind == "completion"
     try:
