@@ -45,7 +45,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
-from seedtune.runtime.task.structure import Scope
+from seedtune.runtime.task.structure import Scope, Task
 from seedtune.runtime.task.template import has_fixed_end
 
 Phase = Callable[[str], None]
@@ -134,20 +134,29 @@ def open_source(source: str, task_name: str, scope: Scope | None, notice: Phase)
     _tell_tokens_beyond(checkpoint, notice)
     task = named.for_family(checkpoint.family)
     splits = task.kind == "completion" or has_fixed_end(task.template)
-    compiled = CompiledTask(
+    compiled = compile_task(checkpoint, task, scope or ("suffix" if splits else "all"))
+    if scope is None and not splits:
+        notice("scope all: the template ends with a field, so there is no suffix for the state to act at")
+    return Opened(checkpoint, compiled)
+
+
+def compile_task(checkpoint: Checkpoint, task: Task, scope: Scope) -> CompiledTask:
+    """``task``, which is for the family of ``checkpoint``, as its tokenizer has it.
+
+    Raises:
+        SeedTuneError: a label word is not one token, or the template has no border that ``scope`` needs.
+    """
+    return CompiledTask(
         task,
         checkpoint.tokenizer,
         checkpoint.family,
         checkpoint.mask_token,
         checkpoint.unknown_token,
         checkpoint.max_positions,
-        scope or ("suffix" if splits else "all"),
+        scope,
         checkpoint.end_token,
         vocabulary_size=checkpoint.vocabulary_size,
     )
-    if scope is None and not splits:
-        notice("scope all: the template ends with a field, so there is no suffix for the state to act at")
-    return Opened(checkpoint, compiled)
 
 
 def _tell_tokens_beyond(checkpoint: Checkpoint, notice: Phase) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from lab.accuracy.corpora import Row
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
+from seedtune.exporter.pipeline import compile_task
 from seedtune.runtime.data.rows import rows_of
 from seedtune.runtime.model.splits import encode_rows
 from seedtune.runtime.task.compile import CompiledTask
@@ -63,18 +64,7 @@ class LanguageModel:
         Raises:
             SeedTuneError: a label word is not one token, or the template ends with a field.
         """
-        checkpoint = self.checkpoint
-        return CompiledTask(
-            task,
-            checkpoint.tokenizer,
-            checkpoint.family,
-            checkpoint.mask_token,
-            checkpoint.unknown_token,
-            checkpoint.max_positions,
-            "suffix",
-            checkpoint.end_token,
-            vocabulary_size=checkpoint.vocabulary_size,
-        )
+        return compile_task(self.checkpoint, task, "suffix")
 
     def words(self, label_word_ids: Sequence[int]) -> torch.Tensor:
         """The rows of the output embedding that say the label words, [L, H]."""
