@@ -17,7 +17,7 @@ from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.exporter.passes.gradient.backward import NoRule
 from seedtune.exporter.passes.own_label_rows import own_label_rows
-from seedtune.exporter.passes.storage import store
+from seedtune.exporter.passes.storage import Reader, store
 from seedtune.exporter.stages.build import build_stages
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.trace.traced_model import TracedModel, head_parameters
@@ -85,13 +85,12 @@ def build_graphs(
     # Buffers stay as they are too: a rotary table is no weight.
     keep = {target.lora_a for target in layout.targets} | buffers.keys()
     pairs = {"probe": pair_shape(graphs["probe"].graph, traced)}
-    encodings = store(
-        ((graph.graph, pairs.get(name)) for name, graph in graphs.items() if name != "gradient"),
-        storage,
-        keep,
-        head_parameters(model.skeleton),
-        [graphs["gradient"].graph] if "gradient" in graphs else (),
-    )
+    # Behind a context a row is one token or a few.
+    readers = [
+        Reader(graph.graph, pairs.get(name), traced.context is not None and name != CONTEXT, name != "gradient")
+        for name, graph in graphs.items()
+    ]
+    encodings = store(readers, storage, keep, head_parameters(model.skeleton))
     if context_on_host and words:
         for name, graph in graphs.items():
             if name != CONTEXT:

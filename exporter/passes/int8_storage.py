@@ -14,9 +14,15 @@ looked up are widened after their Gather.
 Rounding the sides of a perturbation each for itself would drown their difference. So a graph of both sides rounds the
 middle m of a pair of rows and their half distance d, each with its own scale, and takes W (m +- d) = W m +- W d. The
 error of W m is the same for both sides, that of W d is small against W d even with one digit.
+
+A kernel lays a matrix out anew for every product, which takes longer than the product where rows are few. Then all
+digits of a linear are laid below each other and multiplied at once; of many rows that would only take memory.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -36,7 +42,9 @@ DIGIT_BASE = 254
 DIGITS, DISTANCE_DIGITS = 2, 1
 
 
-def read_int8(graph: ir.Graph, value: ir.Value, encoding: Encoding, pairs: ir.Value | None = None) -> None:
+def read_int8(
+    graph: ir.Graph, value: ir.Value, encoding: Encoding, pairs: ir.Value | None = None, few_rows: bool = False
+) -> None:
     """Turns the float32 matrix ``value`` of ``graph`` into int8 codes and their scales.
 
     Args:
@@ -45,6 +53,7 @@ def read_int8(graph: ir.Graph, value: ir.Value, encoding: Encoding, pairs: ir.Va
         encoding: of kind "int8", which says how a layer reads the matrix; a backward product reads it the other way.
         pairs: for a graph of both sides, [3] int64: [a, 2, b] into which the rows of every linear can be reshaped so
             that the second axis tells the sides apart.
+        few_rows: whether all digits of a linear's input are to be multiplied at once.
     """
     shape = static_shape(value)
     assert len(shape) == 2
@@ -60,7 +69,7 @@ def read_int8(graph: ir.Graph, value: ir.Value, encoding: Encoding, pairs: ir.Va
         elif is_backward(use.node, encoding):
             multiply_back_int8(graph, use.node, value, scales)
         else:
-            _multiply(graph, use.node, value, scales, pairs)
+            _multiply(graph, use.node, _Matrix(value, scales, few_rows), pairs)
     graph.opset_imports[CONTRIBUTED] = 1
 
 
@@ -77,16 +86,38 @@ def _widen_after(graph: ir.Graph, gather: ir.Node, scales: ir.Value) -> None:
     graph.insert_after(gather, list(emit.tape.nodes))
 
 
-def _multiply(graph: ir.Graph, gemm: ir.Node, codes: ir.Value, scales: ir.Value, pairs: ir.Value | None) -> None:
+@dataclass(frozen=True)
+class _Matrix:
+    """What the rows are multiplied with, and whether all their digits at once."""
+
+    codes: ir.Value
+    scales: ir.Value
+    at_once: bool
+
+
+@dataclass(frozen=True)
+class _Rounded:
+    """Rows as digits: ``factor scale sum_k digits[k] / DIGIT_BASE^k``, with one ``scale`` a row, [N]."""
+
+    digits: list[ir.Value]
+    scale: ir.Value
+    factor: float
+
+    def units(self) -> list[float]:
+        """What each digit counts, but for the scale of its row."""
+        return [self.factor / DIGIT_BASE**digit for digit in range(len(self.digits))]
+
+
+def _multiply(graph: ir.Graph, gemm: ir.Node, matrix: _Matrix, pairs: ir.Value | None) -> None:
     x, bias = gemm.inputs[0], gemm.inputs[2] if len(gemm.inputs) > 2 else None
     assert x is not None
     emit = Emitter(graph)
     if pairs is None:
-        result = _product(emit, x, codes, scales, DIGITS)
+        (result,) = _products(emit, [_rounded(emit, x, DIGITS)], matrix)
         if bias is not None:
             result = emit.op("Add", result, bias)
     else:
-        result = _paired(emit, x, codes, scales, bias, pairs)
+        result = _paired(emit, x, matrix, bias, pairs)
     output = gemm.outputs[0]
     result.type, result.shape = output.type, output.shape
     emit.insert_before(gemm)
@@ -96,18 +127,16 @@ def _multiply(graph: ir.Graph, gemm: ir.Node, codes: ir.Value, scales: ir.Value,
     graph.remove(gemm, safe=True)
 
 
-def _paired(
-    emit: Emitter, x: ir.Value, codes: ir.Value, scales: ir.Value, bias: ir.Value | None, pairs: ir.Value
-) -> ir.Value:
+def _paired(emit: Emitter, x: ir.Value, matrix: _Matrix, bias: ir.Value | None, pairs: ir.Value) -> ir.Value:
     """W (m + d) and W (m - d) as W m + W d and W m - W d, in the order of ``x`` [N, i]; [N, o]."""
-    width, channels = static_shape(codes)
+    width, channels = static_shape(matrix.codes)
     sides = emit.op("Reshape", x, emit.op("Concat", pairs, emit.integers(width), axis=0))
     plus, minus = emit.op_many("Split", sides, outputs=2, axis=1, num_outputs=2)
     flat = emit.integers(-1, width)
     total = emit.op("Reshape", emit.op("Add", plus, minus), flat)
-    middle = _product(emit, total, codes, scales, DIGITS, 0.5)
     difference = emit.op("Reshape", emit.op("Sub", plus, minus), flat)
-    distance = _product(emit, difference, codes, scales, DISTANCE_DIGITS, 0.5)
+    rounded = [_rounded(emit, total, DIGITS, 0.5), _rounded(emit, difference, DISTANCE_DIGITS, 0.5)]
+    middle, distance = _products(emit, rounded, matrix)
     if bias is not None:
         middle = emit.op("Add", middle, bias)
     # [a, 2, b] without its 2: where the rows of one side lie.
@@ -117,26 +146,52 @@ def _paired(
     return emit.op("Reshape", emit.op("Concat", *both, axis=1), emit.integers(-1, channels))
 
 
-def _product(
-    emit: Emitter, x: ir.Value, codes: ir.Value, scales: ir.Value, digits: int, factor: float = 1.0
-) -> ir.Value:
-    """``factor`` W x for rows ``x`` [N, i], each rounded to so many digits; [N, o]."""
+def _rounded(emit: Emitter, x: ir.Value, digits: int, factor: float = 1.0) -> _Rounded:
+    """``factor x`` for rows ``x`` [N, i], each rounded to so many digits, [N, i] uint8."""
     axis = emit.integers(1)
     largest = emit.op("ReduceMax", x, axis, keepdims=0)
     smallest = emit.op("ReduceMin", x, axis, keepdims=0)
     extent = emit.op("Max", largest, emit.op("Neg", smallest))
     row_scale = emit.op("Mul", extent, emit.constant(np.array(1 / INT8_MAXIMUM, np.float32)))
     row_scale = emit.op("Max", row_scale, emit.constant(np.array(SMALLEST_ROW_SCALE, np.float32)))
-    zero = emit.constant(np.array(ZERO_CODE, np.uint8))
-    zeros = emit.op("Expand", zero, emit.op("Shape", row_scale))
-    rest, scale, total = x, row_scale, None
+    zeros = emit.op("Expand", _zero_code(emit), emit.op("Shape", row_scale))
+    rest, scale, found = x, row_scale, []
     for digit in range(digits):
         rounded = emit.op("QuantizeLinear", rest, scale, zeros, axis=0)
-        unit = emit.constant(np.array(factor / DIGIT_BASE**digit, np.float32))
-        part = emit.op("MatMulIntegerToFloat", rounded, codes, unit, scales, zero, domain=CONTRIBUTED)
-        total = part if total is None else emit.op("Add", total, part)
+        found.append(rounded)
         if digit + 1 < digits:
             rest = emit.op("Sub", rest, emit.op("DequantizeLinear", rounded, scale, zeros, axis=0))
             scale = emit.op("Mul", scale, emit.constant(np.array(1 / DIGIT_BASE, np.float32)))
-    assert total is not None
-    return emit.op("Mul", total, emit.op("Unsqueeze", row_scale, axis))
+    return _Rounded(found, row_scale, factor)
+
+
+def _products(emit: Emitter, rows: Sequence[_Rounded], matrix: _Matrix) -> list[ir.Value]:
+    """W x of each of ``rows``, [N, o]; all of them have the same N."""
+    digits = [digit for one in rows for digit in one.digits]
+    units = [unit for one in rows for unit in one.units()]
+    if matrix.at_once:
+        together = _product(emit, emit.op("Concat", *digits, axis=0), matrix, 1.0)
+        parts = emit.op_many("Split", together, outputs=len(digits), axis=0, num_outputs=len(digits))
+        parts = [
+            emit.op("Mul", part, emit.constant(np.array(unit, np.float32)))
+            for part, unit in zip(parts, units, strict=True)
+        ]
+    else:
+        parts = [_product(emit, digit, matrix, unit) for digit, unit in zip(digits, units, strict=True)]
+    found = []
+    for one in rows:
+        total, *others = parts[: len(one.digits)]
+        parts = parts[len(one.digits) :]
+        for part in others:
+            total = emit.op("Add", total, part)
+        found.append(emit.op("Mul", total, emit.op("Unsqueeze", one.scale, emit.integers(1))))
+    return found
+
+
+def _product(emit: Emitter, digits: ir.Value, matrix: _Matrix, unit: float) -> ir.Value:
+    scale, zero = emit.constant(np.array(unit, np.float32)), _zero_code(emit)
+    return emit.op("MatMulIntegerToFloat", digits, matrix.codes, scale, matrix.scales, zero, domain=CONTRIBUTED)
+
+
+def _zero_code(emit: Emitter) -> ir.Value:
+    return emit.constant(np.array(ZERO_CODE, np.uint8))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import onnx_ir as ir
 from onnx_ir._core import Usage
@@ -15,65 +16,74 @@ from seedtune.exporter.storage.encodings import INT4_BLOCK, TYPES, Encoding
 from seedtune.runtime.bundle.manifest import Storage
 
 
+@dataclass(frozen=True)
+class Reader:
+    """A graph that reads matrices.
+
+    Attributes:
+        graph: the graph.
+        pairs: how the rows of both sides of a perturbation can be told apart (`int8_storage.read_int8`); None for one
+            side.
+        few_rows: whether its calls are short (`int8_storage`).
+        decides: whether how it reads a matrix bears on how that is stored; backward products have no say.
+    """
+
+    graph: ir.Graph
+    pairs: ir.Value | None = None
+    few_rows: bool = False
+    decides: bool = True
+
+
 def store(
-    graphs: Iterable[tuple[ir.Graph, ir.Value | None]],
+    readers: Sequence[Reader],
     storage: Storage,
     keep: Collection[str] = (),
     at_least_half: Collection[str] = (),
-    gradients: Collection[ir.Graph] = (),
 ) -> dict[str, Encoding]:
-    """Encodes the matrices of ``graphs``: 2-D float32 parameters that only Gemm, MatMul or Gather read.
+    """Encodes the matrices of graphs: 2-D float32 parameters that only Gemm, MatMul or Gather read.
 
     Tables that are looked up (embeddings) are stored as int8 for int4 too. A matrix that cannot be stored in the kind
     asked for (both looked up and multiplied with, or of an odd width for int4) takes the next wider one.
 
     Args:
-        graphs: changed in place; a parameter of one name is the same in all of them. With each its `pairs`: how the
-            rows of both sides of a perturbation can be told apart (`int8_storage.read_int8`), None for one side.
+        readers: the graphs, changed in place; a parameter of one name is the same in all of them.
         storage: how to store.
         keep: names of parameters that stay float32.
         at_least_half: names of parameters whose layers multiply other rows than those of all tokens, which
             `pairs` says nothing about.
-        gradients: graphs that read the same matrices, also in backward products, and have no say in how they are
-            stored; changed in place as well.
 
     Returns:
         Parameter -> its encoding.
     """
     if storage == "fp32":
         return {}
-    graphs = list(graphs)
-    readers: dict[str, list[Usage]] = {}
+    uses: dict[str, list[Usage]] = {}
     shapes: dict[str, tuple[int, int]] = {}
-    for graph, _pairs in graphs:
-        for name, value in graph.initializers.items():
+    for reader in readers:
+        for name, value in reader.graph.initializers.items() if reader.decides else ():
             if _is_matrix(value) and name not in keep:
-                readers.setdefault(name, []).extend(value.uses())
+                uses.setdefault(name, []).extend(value.uses())
                 first, second = static_shape(value)
                 shapes[name] = first, second
     encodings = {}
-    for name, uses in readers.items():
-        chosen = _choose(storage, uses, shapes[name], name in at_least_half)
+    for name, of_name in uses.items():
+        chosen = _choose(storage, of_name, shapes[name], name in at_least_half)
         if chosen is not None:
             encodings[name] = chosen
-    for graph, pairs in graphs:
-        for name, value in list(graph.initializers.items()):
+    for reader in readers:
+        for name, value in list(reader.graph.initializers.items()):
             if name in encodings and _is_matrix(value):
-                _read(graph, value, encodings[name], pairs)
-    for graph in gradients:
-        for name, value in list(graph.initializers.items()):
-            if name in encodings and _is_matrix(value):
-                _read(graph, value, encodings[name], None)
+                _read(reader, value, encodings[name])
     return encodings
 
 
-def _read(graph: ir.Graph, value: ir.Value, encoding: Encoding, pairs: ir.Value | None) -> None:
+def _read(reader: Reader, value: ir.Value, encoding: Encoding) -> None:
     if encoding.kind == "int8":
-        read_int8(graph, value, encoding, pairs)
+        read_int8(reader.graph, value, encoding, reader.pairs, reader.few_rows)
     elif encoding.kind == "int4":
-        read_int4(graph, value, encoding)
+        read_int4(reader.graph, value, encoding)
     else:
-        read_half(graph, value, TYPES[encoding.kind])
+        read_half(reader.graph, value, TYPES[encoding.kind])
 
 
 def _is_matrix(value: ir.Value) -> bool:

@@ -19,7 +19,7 @@ from seedtune.exporter.stages.reads import is_parameter, reads, size_bytes
 from seedtune.runtime.bundle.stage_plan import Role
 
 # Matrices of one stage; the buffers that they are read into hold two stages.
-GROUP_BYTES = 32 << 20
+GROUP_BYTES = 16 << 20
 # The first number in the name of a parameter is its layer.
 LAYER = re.compile(r"\.(\d+)\.")
 

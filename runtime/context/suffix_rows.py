@@ -14,8 +14,10 @@ from seedtune.runtime.context.blocks import ENTERING, entering_states, side_by_s
 from seedtune.runtime.context.contexts import Contexts
 from seedtune.runtime.task.example import Example
 
-# Keys and values of one call of a whole graph, which reads a copy of them all (docs/log/2026-11-23.md, "Memory").
-CONTEXT_BYTES_PER_CALL = 32 << 20
+# Cached tokens of one call of a whole graph, which reads a copy of them all, and the most that the copy may take. Fewer
+# save memory and cost time: every call lays the weights out anew (docs/log/2026-11-26.md, "Calls of OPT-1.3B").
+CONTEXT_TOKENS_PER_CALL = 2048
+CONTEXT_BYTES_PER_CALL = 128 << 20
 
 
 class SuffixRows:
@@ -33,8 +35,8 @@ class SuffixRows:
         self.examples = examples
         self.padding_id = padding_id
         self.contexts = contexts
-        self._context_limit = context_tokens_per_call or max(
-            1, CONTEXT_BYTES_PER_CALL // contexts.layout.bytes_per_token
+        self._context_limit = context_tokens_per_call or min(
+            CONTEXT_TOKENS_PER_CALL, max(1, CONTEXT_BYTES_PER_CALL // contexts.layout.bytes_per_token)
         )
 
     def __len__(self) -> int:

@@ -122,7 +122,8 @@ def main() -> None:
 def random_examples(manifest: Manifest, rows: int, tokens: int, suffix_tokens: int) -> list[Example]:
     """``rows`` examples of exactly ``tokens`` random tokens, split where the bundle splits rows."""
     generator = np.random.default_rng(0)
-    places = np.arange(max(0, tokens - suffix_tokens), tokens) if manifest.objective.scope == "suffix" else None
+    reached = {"all": 0, "suffix": suffix_tokens, "last": 1}[manifest.objective.scope]
+    places = np.arange(max(0, tokens - reached), tokens) if reached else None
     examples = []
     for _ in range(rows):
         ids = generator.integers(0, manifest.objective.model.vocabulary_size, tokens)

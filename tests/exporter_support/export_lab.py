@@ -26,7 +26,7 @@ from seedtune.exporter.graphs.gradient import build_gradient
 from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.linear_layout import normalise_linears
-from seedtune.exporter.passes.storage import store
+from seedtune.exporter.passes.storage import Reader, store
 from seedtune.exporter.targets import lay_out, lora_a_values, select
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.exporter.trace.traced import Traced
@@ -73,7 +73,7 @@ class Export:
         traced = Traced(self.trunk, self.family, self.context, self.whole)
         model = build_context(traced) if name == "context" else build(traced, self.layout, self.words)
         if self.storage != "fp32":
-            store([(model.graph, None)], self.storage, keep={target.lora_a for target in self.layout.targets})
+            store([Reader(model.graph)], self.storage, keep={target.lora_a for target in self.layout.targets})
         return model
 
     def tensors(self) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from graph_lab import FLOAT, INT64, make_graph, make_value, op_types, run
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import finish, used_parameters
-from seedtune.exporter.passes.storage import store
+from seedtune.exporter.passes.storage import Reader, store
 from seedtune.runtime.graphs.session import CONFIG
 
 pytestmark = pytest.mark.traced
@@ -23,7 +23,7 @@ HALF = ir.DataType.FLOAT16
 
 def store_half(graph: ir.Graph, keep: set[str] | None = None) -> set[str]:
     """Names of the parameters that are stored in half precision afterwards."""
-    return set(store([(graph, None)], "fp16", keep or ()))
+    return set(store([Reader(graph)], "fp16", keep or ()))
 
 
 def normal(*shape: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from graph_lab import FLOAT, INT64, make_graph, make_value, products_saturate, r
 
 from seedtune.exporter.passes.emitter import Emitter, set_outputs
 from seedtune.exporter.passes.finish import finish, used_parameters
-from seedtune.exporter.passes.storage import store
+from seedtune.exporter.passes.storage import Reader, store
 from seedtune.exporter.storage.encodings import Encoding, decoded
 from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.graphs.session import CONFIG
@@ -25,6 +25,8 @@ GENERATOR = np.random.default_rng(21)
 exact_products = pytest.mark.skipif(
     products_saturate(), reason="this processor's 8-bit products overflow (x86 without VNNI): docs/reference/limits.md"
 )
+
+few_and_many = pytest.mark.parametrize("few_rows", [False, True], ids=["many-rows", "few-rows"])
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -46,10 +48,12 @@ def network(*parameters: str, transposed: bool = True) -> ir.Model:
     return model
 
 
-def stored(model: ir.Model, pairs: list[int] | None = None, storage: Storage = "int8") -> dict[str, np.ndarray]:
+def stored(
+    model: ir.Model, pairs: list[int] | None = None, storage: Storage = "int8", few_rows: bool = False
+) -> dict[str, np.ndarray]:
     """Stores the matrices of ``model`` and returns all tensors that it reads then."""
     value = None if pairs is None else Emitter(model.graph).integers(*pairs)
-    encodings = store([(model.graph, value)], storage)
+    encodings = store([Reader(model.graph, value, few_rows)], storage)
     tensors = dict(TENSORS)
     for name, encoding in encodings.items():
         tensors |= {name + part: array for part, array in encoding.encode(name, TENSORS[name])}
@@ -57,6 +61,7 @@ def stored(model: ir.Model, pairs: list[int] | None = None, storage: Storage = "
 
 
 @exact_products
+@few_and_many
 @pytest.mark.parametrize(
     ("parameters", "transposed", "encoding"),
     [
@@ -67,10 +72,10 @@ def stored(model: ir.Model, pairs: list[int] | None = None, storage: Storage = "
     ids=["linear", "without-bias", "conv1d"],
 )
 def test_a_layer_is_that_of_its_stored_weights_to_the_precision_of_two_digits(
-    parameters: tuple[str, ...], transposed: bool, encoding: Encoding
+    parameters: tuple[str, ...], transposed: bool, encoding: Encoding, few_rows: bool
 ) -> None:
     model = network(*parameters, transposed=transposed)
-    tensors = stored(model)
+    tensors = stored(model, few_rows=few_rows)
     x = normal(6, IN) * np.array([1, 1e3, 1e-3, 1, 1, 0], np.float32)[:, None]
     x[3, 7] = 500
     (found,) = run(model, {"x": x}, tensors)
@@ -83,10 +88,11 @@ def test_a_layer_is_that_of_its_stored_weights_to_the_precision_of_two_digits(
 
 
 @exact_products
+@few_and_many
 @pytest.mark.parametrize("pairs", [[1, 2, -1], [-1, 2, 3]], ids=["sides-are-rows", "sides-are-tokens"])
-def test_both_sides_of_a_pair_keep_their_difference(pairs: list[int]) -> None:
+def test_both_sides_of_a_pair_keep_their_difference(pairs: list[int], few_rows: bool) -> None:
     model = network("linear", "bias")
-    tensors = stored(model, pairs)
+    tensors = stored(model, pairs, few_rows=few_rows)
     x = normal(12, IN).reshape(1, 2, 6, IN) if pairs[0] == 1 else normal(12, IN).reshape(2, 2, 3, IN)
     small = 1e-5 * normal(*x[:, 0].shape)
     x[:, 1] = x[:, 0] + small
@@ -129,7 +135,8 @@ def test_a_table_is_looked_up_by_row_in_int8(storage: Storage) -> None:
     np.testing.assert_array_equal(found, -decoded(Encoding("int8"), TENSORS["table"])[indices])
 
 
-def test_layers_that_read_the_same_rows_round_them_once() -> None:
+@few_and_many
+def test_layers_that_read_the_same_rows_round_them_once(few_rows: bool) -> None:
     x = make_value("x", FLOAT, ["rows", IN])
     values = [make_value(name, FLOAT, (OUT, IN)) for name in ("linear", "other")]
     model = make_graph([x], [], [], values)
@@ -138,10 +145,12 @@ def test_layers_that_read_the_same_rows_round_them_once() -> None:
     total = emit.op("Add", *products)
     emit.append()
     set_outputs(model.graph, {"y": (total, FLOAT, ["rows", OUT])})
-    store([(model.graph, None)], "int8")
+    store([Reader(model.graph, few_rows=few_rows)], "int8")
     types = [node.op_type for node in finish(model).graph]
     assert types.count("QuantizeLinear") == 2
-    assert types.count("MatMulIntegerToFloat") == 4
+    # A matrix is laid out for each product: once where rows are few.
+    assert types.count("MatMulIntegerToFloat") == (2 if few_rows else 4)
+    assert types.count("Concat") == int(few_rows)
 
 
 @pytest.mark.parametrize("storage", ["int8", "int4"])
@@ -179,7 +188,7 @@ def test_int4_is_the_stored_matrix_times_the_rows() -> None:
 
 def test_what_cannot_be_paired_or_split_takes_the_next_wider_kind() -> None:
     model = network("linear", "bias")
-    assert store([(model.graph, None)], "int8", at_least_half={"linear"}) == {"linear": Encoding("fp16")}
+    assert store([Reader(model.graph)], "int8", at_least_half={"linear"}) == {"linear": Encoding("fp16")}
     narrow = make_value("narrow", FLOAT, (OUT, 20))
     x = make_value("x", FLOAT, ["rows", 20])
     model = make_graph([x], [], [], [narrow])
@@ -187,4 +196,4 @@ def test_what_cannot_be_paired_or_split_takes_the_next_wider_kind() -> None:
     y = emit.op("Gemm", x, narrow, transB=1)
     emit.append()
     set_outputs(model.graph, {"y": (y, FLOAT, ["rows", OUT])})
-    assert store([(model.graph, None)], "int4") == {"narrow": Encoding("int8", 0, True)}
+    assert store([Reader(model.graph)], "int4") == {"narrow": Encoding("int8", 0, True)}

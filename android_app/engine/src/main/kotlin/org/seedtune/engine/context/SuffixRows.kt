@@ -19,7 +19,7 @@ internal class SuffixRows(
     contextTokensPerCall: Int? = null,
 ) : Feeder {
     private val lengths = IntArray(examples.size) { contexts.tokens[it].context }
-    private val contextLimit = contextTokensPerCall ?: maxOf(1, CONTEXT_BYTES_PER_CALL / layout.bytesPerToken)
+    private val contextLimit = contextTokensPerCall ?: maxOf(1, CONTEXT_BYTES_PER_CALL / layout.bytesPerToken).coerceAtMost(CONTEXT_TOKENS_PER_CALL)
 
     override val size: Int get() = examples.size
     override val unit: String get() = "tokens"
@@ -65,7 +65,8 @@ internal class SuffixRows(
     }
 
     private companion object {
-        /** Of contexts copied into a call; measured, see docs/log/2026-11-23.md, "Memory". */
-        const val CONTEXT_BYTES_PER_CALL = 32 shl 20
+        /** Of contexts copied into a call, and the most that the copy may take; see docs/log/2026-11-26.md, "Calls of OPT-1.3B". */
+        const val CONTEXT_TOKENS_PER_CALL = 2048
+        const val CONTEXT_BYTES_PER_CALL = 128 shl 20
     }
 }
