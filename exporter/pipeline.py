@@ -46,7 +46,6 @@ from seedtune.runtime.files import write_durably
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.definition import load_task
 from seedtune.runtime.task.structure import Scope, Task
-from seedtune.runtime.task.template import has_fixed_end
 
 Phase = Callable[[str], None]
 FILES = GRAPHS | CONTEXT_GRAPH | GRADIENT_GRAPH
@@ -81,14 +80,16 @@ def export_bundle(
         rank: r, the columns of every B.
         adapter_seed: the seed of every A.
         scope: "suffix": the state acts behind the text of a row, whose keys and values can be kept; "last": at the one
-            token whose output is scored; "all": at every token. None for "suffix" where task and model allow it.
-        layers: the state acts in this many layers from the top, and what enters them is kept as well; None for all.
+            token whose output is scored; "all": at every token. None for "last", or "suffix" for completion tasks, where
+            the model allows it.
+        layers: the state acts in this many layers from the top, and what enters them is kept as well; None for all, or
+            for the top half where no scope is given either and the task is no completion.
         context_storage: how keys and values of a context are stored.
         context_on_host: keep what only contexts are computed with in files of their own, which a phone may lack.
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
-        notice: told why a scope of None became "all", why there is no gradient, and of tokens that the embedding lacks.
+        notice: told why a reach of None became scope "all", why there is no gradient, and of tokens that the embedding lacks.
 
     Raises:
         SeedTuneError: anything the user can put right; ``out`` is then as it was.
@@ -98,7 +99,7 @@ def export_bundle(
     reach = Reach(scope, layers, context_on_host)
     place = destination(out, overwrite)
     phase("opening the checkpoint")
-    opened = open_source(source, task_name, scope, notice)
+    opened = open_source(source, task_name, reach, notice)
     phase("tracing the model")
     model = trace_model(opened.checkpoint, opened.task, reach, context_storage, targets, rank, adapter_seed, notice)
     phase("building the graphs")
@@ -126,18 +127,14 @@ class Opened:
     task: CompiledTask
 
 
-def open_source(source: str, task_name: str, scope: Scope | None, notice: Phase) -> Opened:
+def open_source(source: str, task_name: str, reach: Reach, notice: Phase) -> Opened:
     """Opens the checkpoint and holds the task against it; arguments as of :func:`export_bundle`."""
     # First what is quickly known to be wrong.
     named = load_task(task_name)
     checkpoint = open_checkpoint(source)
     _tell_tokens_beyond(checkpoint, notice)
     task = named.for_family(checkpoint.family)
-    splits = task.kind == "completion" or has_fixed_end(task.template)
-    compiled = compile_task(checkpoint, task, scope or ("suffix" if splits else "all"))
-    if scope is None and not splits:
-        notice("scope all: the template ends with a field, so there is no suffix for the state to act at")
-    return Opened(checkpoint, compiled)
+    return Opened(checkpoint, compile_task(checkpoint, task, reach.tokens(task.kind == "completion")))
 
 
 def compile_task(checkpoint: Checkpoint, task: Task, scope: Scope) -> CompiledTask:

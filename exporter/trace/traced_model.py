@@ -34,7 +34,7 @@ def trace_in_scope(
     storage: ContextStorage,
     notice: Callable[[str], None],
 ) -> Traced:
-    """The model within the reach that was asked for; with no scope given, "all" where the attention cannot be split.
+    """The model within the reach that was asked for, or within the shortest default that its layers allow.
 
     Raises:
         SeedTuneError: it cannot be traced within that reach.
@@ -42,19 +42,19 @@ def trace_in_scope(
     longest_tokens = compiled.task.max_tokens
     if compiled.scope == "all":
         return Traced(trace(skeleton, checkpoint.family, longest_tokens), checkpoint.family)
-    first_layer = reach.first_layer(getattr(checkpoint.config.get_text_config(), "num_hidden_layers", None))
-    name = type(skeleton).__name__
-    must = reach.scope is not None or first_layer > 0 or compiled.task.kind == "completion"
-    try:
-        return _trace_suffix(skeleton, checkpoint.family, longest_tokens, first_layer, storage)
-    except UnsupportedAttention as error:
-        reason = str(error)
-        if must:
-            raise _unsupported(name, reason, reach, first_layer, compiled) from error
-    except SeedTuneError as error:
-        reason = error.what
-        if must:
-            raise
+    name, completes = type(skeleton).__name__, compiled.task.kind == "completion"
+    layers = getattr(checkpoint.config.get_text_config(), "num_hidden_layers", None)
+    for first_layer in reach.first_layers(layers, completes):
+        try:
+            return _trace_suffix(skeleton, checkpoint.family, longest_tokens, first_layer, storage)
+        except UnsupportedAttention as error:
+            reason = str(error)
+            if completes or not reach.left_open:
+                raise _unsupported(name, reason, reach, first_layer, compiled) from error
+        except SeedTuneError as error:
+            reason = error.what
+            if completes or not reach.left_open:
+                raise
     notice(f"scope all: {name} cannot be split, because {reason}")
     return Traced(trace(skeleton, checkpoint.family, longest_tokens), checkpoint.family)
 

@@ -31,15 +31,16 @@ def export_command(
         Scope | None,
         typer.Option(
             help="Where the state acts: at the suffix of a row (the template's end, the mask), or at the last of its "
-            "tokens, so that the keys and values of its text are computed once; or at all tokens. Default: suffix "
-            "where task and model allow it.",
+            "tokens (the mask), so that the keys and values of its text are computed once; or at all tokens. Default: "
+            "last, and suffix for completion tasks, where the model allows it.",
             show_default=False,
         ),
     ] = None,
     layers: Annotated[
         int | None,
         typer.Option(
-            help="Layers from the top in which the state acts; what enters them is computed once a row. Default: all.",
+            help="Layers from the top in which the state acts; what enters them is computed once a row. Default: all; "
+            "the top half if --scope is left out too.",
             show_default=False,
         ),
     ] = None,
@@ -104,9 +105,10 @@ def export_command(
     out = out.expanduser()
     seconds, objective = time.monotonic() - started, manifest.objective
     total_bytes = sum(entry.size_bytes for entry in manifest.files.values())
+    layers = f" in {objective.context.layers} layers" if objective.context else ""
     console.print(
         f"{out}: {objective.model.architecture}, {objective.model.parameters:,} parameters, "
-        f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, scope {objective.scope}, "
+        f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, scope {objective.scope}{layers}, "
         f"{total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
         highlight=False,
         soft_wrap=True,

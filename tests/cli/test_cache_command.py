@@ -55,10 +55,10 @@ def test_an_export_says_what_a_phone_must_hold(
 ) -> None:
     out = tmp_path / "bundle"
     options = ["--task", tiny_task_file, "--out", out, "--no-check", "--json", "--context-on-host"]
-    refused = seedtune("export", tiny_checkpoint, *options)
+    refused = seedtune("export", tiny_checkpoint, *options, "--scope", "last")
     assert refused.returncode == 2
     assert "nothing could be left to the desk" in refused.stderr
-    done = seedtune("export", tiny_checkpoint, *options, "--scope", "last", "--layers", 1)
+    done = seedtune("export", tiny_checkpoint, *options)
     about = last_line(done)
     host = [path for path in out.iterdir() if path.name.startswith("context.")]
     assert about["host_bytes"] == sum(path.stat().st_size for path in host) > 0

@@ -171,7 +171,7 @@ def test_export_from_the_command_line_makes_a_bundle_that_runs(
     result = last_json(done)
     assert result["architecture"] == "LlamaForCausalLM"
     assert result["checked"] is False
-    # Two layers, two key heads; eight numbers of a byte and a scale of two, for keys and for values.
-    assert (result["scope"], result["context_bytes_per_token"]) == ("suffix", 2 * 2 * 2 * (8 + 2))
+    # The upper of two layers, two key heads; eight numbers of a byte and a scale of two, for keys and for values.
+    assert (result["scope"], result["layers"], result["context_bytes_per_token"]) == ("last", 1, 2 * 2 * (8 + 2))
     ran = seedtune("run", tmp_path / "b", "--train", tiny_data.train, "--out", tmp_path / "r", "--steps", 1)
     assert ran.returncode == 0, ran.stderr

@@ -106,7 +106,7 @@ def test_the_comparison_with_transformers_holds_and_a_replaced_bundle_leaves_no_
     [
         ({"scope": "all"}, "scope all"),
         ({"scope": "last"}, "all layers"),
-        ({}, "all layers"),
+        ({"scope": "suffix"}, "all layers"),
         ({"scope": "last", "layers": 2}, "--layers 2"),
         ({"scope": "suffix", "layers": 2}, "--layers 2"),
     ],

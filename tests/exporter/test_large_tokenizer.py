@@ -56,9 +56,10 @@ def test_the_export_says_how_many_tokens_the_embedding_lacks(bundle: tuple[Path,
 
 def test_a_tokenizer_that_fits_is_not_told_of(tiny_checkpoint: Path, tiny_task_file: Path) -> None:
     from seedtune.exporter.pipeline import open_source
+    from seedtune.exporter.trace.reach import Reach
 
     notices: list[str] = []
-    open_source(str(tiny_checkpoint), str(tiny_task_file), None, notices.append)
+    open_source(str(tiny_checkpoint), str(tiny_task_file), Reach(), notices.append)
     assert notices == []
 
 

@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from seedtune.exporter.pipeline import export_bundle
+from seedtune.exporter.trace.reach import Reach
 from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
@@ -76,6 +77,31 @@ def test_tokens_and_layers_of_the_reach_are_chosen_apart(
     assert largest_error(manifest) < 1e-5
     assert manifest.objective.scope == scope
     assert layers_and_width(manifest) == ((1, 32) if layers == 1 else (2, 0))
+
+
+@pytest.mark.parametrize("case", ["llama", "roberta"])
+def test_a_classifier_left_to_the_default_is_tuned_at_the_last_token_in_the_upper_half(
+    folder: Callable[[str], Path], tmp_path: Path, case: str
+) -> None:
+    manifest = export(folder(case), tmp_path / "out")
+    assert manifest.objective.scope == "last"
+    assert layers_and_width(manifest) == (1, 32)
+    assert largest_error(manifest) < 1e-5
+
+
+def test_a_model_that_shares_its_layers_is_tuned_in_all_of_them_by_default(
+    folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    manifest = export(folder("albert, which shares its layers"), tmp_path / "out")
+    assert manifest.objective.scope == "last"
+    assert layers_and_width(manifest)[1] == 0
+
+
+@pytest.mark.parametrize(("count", "first"), [(30, (15, 0)), (5, (2, 0)), (1, (0,)), (None, (0,))])
+def test_the_upper_half_is_rounded_up(count: int | None, first: tuple[int, ...]) -> None:
+    assert Reach().first_layers(count, completes=False) == first
+    assert Reach().first_layers(count, completes=True) == (0,)
+    assert Reach("last").first_layers(count, completes=False) == (0,)
 
 
 @pytest.mark.parametrize(

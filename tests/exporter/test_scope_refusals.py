@@ -130,14 +130,14 @@ def open_ended(folder: Path) -> str:
     return str(path)
 
 
-def test_a_template_without_a_fixed_end_becomes_all_with_a_notice(tmp_path: Path) -> None:
+def test_a_template_without_a_fixed_end_has_a_last_token_but_no_suffix(tmp_path: Path) -> None:
     family, config = config_of("llama", num_hidden_layers=1)
     source = save_folder(tmp_path / "model", random_model(config, family))
     notices: list[str] = []
     task = open_ended(tmp_path)
     manifest = export_bundle(str(source), task, tmp_path / "out", check=False, notice=notices.append)
-    assert manifest.objective.scope == "all"
-    assert notices == ["scope all: the template ends with a field, so there is no suffix for the state to act at"]
+    assert manifest.objective.scope == "last"
+    assert notices == []
     with pytest.raises(SeedTuneError, match="the template ends with a field") as caught:
         export_bundle(str(source), task, tmp_path / "other", scope="suffix")
     assert "--scope all" in str(caught.value.remedy)
@@ -151,7 +151,7 @@ def test_a_masked_template_may_end_with_its_field(tmp_path: Path) -> None:
     notices: list[str] = []
     path = tmp_path / "mask_first.toml"
     path.write_text(TASK.replace("review {text} is {mask}", "{mask} is {text}"))
-    manifest = export_bundle(str(source), str(path), tmp_path / "out", notice=notices.append)
+    manifest = export_bundle(str(source), str(path), tmp_path / "out", scope="suffix", notice=notices.append)
     assert manifest.objective.scope == "suffix"
     assert manifest.check is not None
     assert notices == []

@@ -89,8 +89,9 @@ def export(
         storages: of the matrices.
     """
     notices: list[str] = []
-    opened = open_source(str(source), str(task or source / "task.toml"), scope, notices.append)
-    model = trace_model(opened.checkpoint, opened.task, Reach(scope, layers), "fp32", "all", RANK, 7, notices.append)
+    reach = Reach(scope, layers)
+    opened = open_source(str(source), str(task or source / "task.toml"), reach, notices.append)
+    model = trace_model(opened.checkpoint, opened.task, reach, "fp32", "all", RANK, 7, notices.append)
     made: dict[Storage, Exported] = {}
     for storage in storages:
         built = build_graphs(model, opened.task.label_word_ids, storage, notices.append)
