@@ -80,8 +80,8 @@ def export_bundle(
         rank: r, the columns of every B.
         adapter_seed: the seed of every A.
         scope: "suffix": the state acts behind the text of a row, whose keys and values can be kept; "last": at the one
-            token whose output is scored; "all": at every token. None for "last", or "suffix" for completion tasks, where
-            the model allows it.
+            token whose output is scored; "all": at every token. None for "last", or for "suffix" where the task is one
+            of completion, if the model allows it.
         layers: the state acts in this many layers from the top, and what enters them is kept as well; None for all, or
             for the top half where no scope is given either and the task is no completion.
         context_storage: how keys and values of a context are stored.
@@ -89,7 +89,7 @@ def export_bundle(
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
-        notice: told why a reach of None became scope "all", why there is no gradient, and of tokens that the embedding lacks.
+        notice: told why no scope became scope "all", why there is no gradient, and of tokens that the embedding lacks.
 
     Raises:
         SeedTuneError: anything the user can put right; ``out`` is then as it was.

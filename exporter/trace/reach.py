@@ -12,9 +12,9 @@ from seedtune.runtime.task.structure import Scope
 class Reach:
     """Tokens times layers, as the user named them.
 
-    Where neither is named, the state of a classifier acts at the last token in the top half of the layers, as far as the
-    model allows it: first-order tuning within that reach was level with tuning every layer at every token on three
-    tasks (docs/guides/accuracy.md), at a sixtieth of the cost of a step.
+    Where neither is named, the state of a classifier acts at the last token in the top half of the layers, as far as
+    the model allows it: first-order tuning within that reach was level with tuning every layer at every token on three
+    tasks (docs/guides/accuracy.md), at a fraction of the cost of a step.
 
     Attributes:
         scope: the tokens; None for the last one, or for the response of a completion task.

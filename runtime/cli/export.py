@@ -108,8 +108,8 @@ def export_command(
     layers = f" in {objective.context.layers} layers" if objective.context else ""
     console.print(
         f"{out}: {objective.model.architecture}, {objective.model.parameters:,} parameters, "
-        f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, scope {objective.scope}{layers}, "
-        f"{total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
+        f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, "
+        f"scope {objective.scope}{layers}, {total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
         highlight=False,
         soft_wrap=True,
     )
