@@ -2,8 +2,9 @@
 
     gradient = (1 / rows) sum over rows of d loss / d state
 
-The graph returns sums over the rows of a call; they are added in float64 in the order of the calls, so how rows were
-split changes no more than kernel rounding.
+The graph returns sums over the rows of a call; they are added in float64 in the order of the calls, as losses are in
+the order of the rows within them, so how rows were split changes no more than kernel rounding. Every sum is made one
+number after the other, as any language can; numpy's own would be made in an order of its own.
 """
 
 from __future__ import annotations
@@ -68,8 +69,10 @@ class Descent:
 
     @property
     def norm(self) -> float:
-        """Euclidean, in float64."""
-        return float(np.sqrt(np.sum(self.gradient.astype(np.float64) ** 2)))
+        """Euclidean; squares are added in float64, one after the other."""
+        squares = self.gradient.astype(np.float64)
+        squares *= squares
+        return float(np.sqrt(np.cumsum(squares)[-1]))
 
 
 class Gradient:
@@ -83,7 +86,8 @@ class Gradient:
         total = np.zeros(len(state), np.float64)
         loss, rows = 0.0, 0
         for index, (losses, gradient) in self.graph.run(["loss", "gradient"], batches, {"state": state}):
-            loss += float(losses.astype(np.float64).sum())
+            for of_row in losses.tolist():
+                loss += of_row
             total += gradient
             rows += len(index)
         total /= rows

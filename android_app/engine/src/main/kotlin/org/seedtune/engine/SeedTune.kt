@@ -24,6 +24,7 @@ import org.seedtune.engine.run.RunResult
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.Split
 import org.seedtune.engine.run.TuningEvent
+import org.seedtune.engine.run.method.replay
 import org.seedtune.engine.stages.DesktopPlatform
 import org.seedtune.engine.stages.MappedGraphs
 import org.seedtune.engine.stages.Platform
@@ -77,6 +78,8 @@ class SeedTune private constructor(
     ): RunResult {
         settings.check()
         check(!tuned) { "this model has been tuned: open the bundle again for another run" }
+        bundle.requireGraph(settings.estimator.graph)
+        settings.requireRunsWithin(memoryLimitBytes)
         tuned = true
         val learnt = Split.load(train, task)
         val kept = heldOut?.let { Split.load(it, task) }
@@ -102,9 +105,10 @@ class SeedTune private constructor(
     }
 
     /**
-     * Takes the state that the journal in [run] leads to, by the optimizer that it names.
+     * Takes the state that the journal in [run] leads to, by the optimizer that it names; of a run along gradients the latest that was
+     * kept.
      *
-     * @return the steps it holds.
+     * @return the steps it has.
      * @throws SeedTuneException there is no journal, it is damaged, it belongs to another bundle, or its settings are not of this
      * version.
      */
@@ -123,8 +127,7 @@ class SeedTune private constructor(
         val settings = Settings.of(journal.header.settings, file)
         tuned = true
         StartFile.put(run, journal.header.startSha256, bundle.manifest.state, state)
-        settings.optimizer.build(settings.steps).use { it.move(state, journal.seeds(), journal.coefficients()) }
-        return journal.steps
+        return replay(settings, journal, run, state)
     }
 
     /** Loss and accuracy of the rows of [data] by the state as it is now; [contexts] as of [tune]. */

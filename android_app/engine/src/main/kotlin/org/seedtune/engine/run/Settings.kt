@@ -6,6 +6,7 @@ import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.noise.Noise
 import org.seedtune.engine.tuning.Recorded
 import org.seedtune.engine.tuning.estimator.EstimatorSettings
+import org.seedtune.engine.tuning.estimator.GradientSettings
 import org.seedtune.engine.tuning.estimator.TwoSidedSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
@@ -47,6 +48,24 @@ data class Settings(
         Recorded.require("seed", seed, seed in 0..Noise.WORD_MASK, "0 to ${Noise.WORD_MASK}")
         estimator.check()
         optimizer.check()
+        if (optimizer.kind in estimator.optimizers) return
+        throw SeedTuneException(
+            "this optimizer does not go with this estimator",
+            value = "${estimator.kind} and ${optimizer.kind}",
+            rule = estimator.optimizers.joinToString(" or "),
+            remedy = "choose one of these, or another estimator",
+        )
+    }
+
+    /** @throws SeedTuneException they do not go with a limit of [memoryLimitBytes]; null for none. */
+    internal fun requireRunsWithin(memoryLimitBytes: Long?) {
+        if (memoryLimitBytes == null || estimator !is GradientSettings) return
+        throw SeedTuneException(
+            "gradients are not streamed",
+            value = "the estimator ${estimator.kind} with a memory limit of $memoryLimitBytes bytes",
+            rule = "a memory limit with the estimator ${TwoSidedSettings.KIND}",
+            remedy = "leave the limit out: of a short reach little is held anyway",
+        )
     }
 
     /** Name -> value, as in run.json and the journal's header. */
@@ -67,6 +86,10 @@ data class Settings(
         const val LINEAR_PROBE = "linear-probe"
         const val ZERO = "zero"
         private val STARTS = listOf(LINEAR_PROBE, ZERO)
+
+        /** Those of a run by [estimator], with the optimizer and the batch size that go with it. */
+        fun by(estimator: EstimatorSettings) =
+            Settings(batchSize = estimator.batchSize, estimator = estimator, optimizer = OptimizerSettings.named(estimator.optimizers.first()))
 
         /**
          * The settings of a journal's header.

@@ -17,7 +17,7 @@ data class NormalisedSettings(
     val schedule: String = Schedule.LINEAR,
     val rmsDecay: Double = 0.98,
     val clip: Double = 3.0,
-) : OptimizerSettings() {
+) : ProbeOptimizerSettings() {
     override val kind: String get() = KIND
 
     override fun build(steps: Int): Optimizer = Normalised(this, steps)
