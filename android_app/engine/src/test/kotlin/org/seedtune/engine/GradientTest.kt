@@ -6,6 +6,9 @@ import java.util.Random
 import kotlin.math.pow
 import kotlin.math.sqrt
 import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.jsonObject
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -18,6 +21,7 @@ import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.data.Sampler
 import org.seedtune.engine.data.Work
 import org.seedtune.engine.files.Vectors
+import org.seedtune.engine.files.sha256Of
 import org.seedtune.engine.graph.Feeds
 import org.seedtune.engine.graph.Graph
 import org.seedtune.engine.graph.State
@@ -25,6 +29,7 @@ import org.seedtune.engine.journal.GradientRecord
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.TuningEvent
+import org.seedtune.engine.stages.StagePlan
 import org.seedtune.engine.tuning.Descended
 import org.seedtune.engine.tuning.Descender
 import org.seedtune.engine.tuning.estimator.Gradient
@@ -243,6 +248,16 @@ class GradientTest {
         assertEquals(2, events.size)
     }
 
+    /** Lets the manifest of [folder] say what its plan of stages is now. */
+    private fun resealed(folder: File) {
+        val raw = File(folder, StagePlan.FILE).readBytes()
+        val manifest = File(folder, "manifest.json")
+        val fields = Json.parseToJsonElement(manifest.readText()).jsonObject
+        val entry = JsonObject(mapOf("size_bytes" to JsonPrimitive(raw.size), "sha256" to JsonPrimitive(sha256Of(raw))))
+        val files = JsonObject(fields.getValue("files").jsonObject + (StagePlan.FILE to entry))
+        manifest.writeText(JsonObject(fields + ("files" to files)).toString())
+    }
+
     @Test
     fun `a kept state that was altered is refused by name`() {
         val folder = File(temporary.root, "altered").also { golden.copyRecursively(it) }
@@ -256,7 +271,7 @@ class GradientTest {
     }
 
     @Test
-    fun `a bundle without a gradient graph, and a memory limit, are refused before anything is made`() {
+    fun `a bundle without a gradient graph, or without stages of it within a limit, is refused before the first step`() {
         val folder = File(temporary.root, "none")
         val whole = File(Golden.read("runs/${Golden.read("runs.json").items[0].text}/info.json").field("bundle").text)
         SeedTune.open(whole, 1).use { model ->
@@ -264,9 +279,16 @@ class GradientTest {
             assertEquals("the bundle has no gradient graph", error.what)
             assertTrue("${error.value}", "scope all" in error.value.toString())
         }
-        SeedTune.open(bundle, 1, 2_000_000_000).use { model ->
-            assertEquals("gradients are not streamed", refused { model.tune(folder, train, settings) }.what)
-        }
         assertFalse(folder.exists())
+        val earlier = File(temporary.root, "earlier").also { bundle.copyRecursively(it) }
+        val plan = File(earlier, StagePlan.FILE)
+        val stages = Json.parseToJsonElement(plan.readText()).jsonObject
+        val without = stages.mapValues { (name, of) -> if (name in setOf("graphs", "memory")) JsonObject(of.jsonObject - "gradient") else of }
+        plan.writeText(JsonObject(without).toString())
+        resealed(earlier)
+        SeedTune.open(earlier, 1, 3_000_000_000).use { model ->
+            assertEquals("the bundle's gradient graph has no stages", refused { model.tune(folder, train, settings) }.what)
+        }
+        assertFalse(File(folder, "journal.bin").exists())
     }
 }

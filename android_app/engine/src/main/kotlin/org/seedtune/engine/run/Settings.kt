@@ -6,7 +6,6 @@ import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.noise.Noise
 import org.seedtune.engine.tuning.Recorded
 import org.seedtune.engine.tuning.estimator.EstimatorSettings
-import org.seedtune.engine.tuning.estimator.GradientSettings
 import org.seedtune.engine.tuning.estimator.TwoSidedSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
@@ -54,17 +53,6 @@ data class Settings(
             value = "${estimator.kind} and ${optimizer.kind}",
             rule = estimator.optimizers.joinToString(" or "),
             remedy = "choose one of these, or another estimator",
-        )
-    }
-
-    /** @throws SeedTuneException they do not go with a limit of [memoryLimitBytes]; null for none. */
-    internal fun requireRunsWithin(memoryLimitBytes: Long?) {
-        if (memoryLimitBytes == null || estimator !is GradientSettings) return
-        throw SeedTuneException(
-            "gradients are not streamed",
-            value = "the estimator ${estimator.kind} with a memory limit of $memoryLimitBytes bytes",
-            rule = "a memory limit with the estimator ${TwoSidedSettings.KIND}",
-            remedy = "leave the limit out: of a short reach little is held anyway",
         )
     }
 

@@ -4,6 +4,7 @@ import kotlinx.serialization.json.JsonPrimitive
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.journal.RecordKind
+import org.seedtune.engine.stages.StagePlan
 import org.seedtune.engine.tuning.Recorded
 import org.seedtune.engine.tuning.optimizer.MomentumSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
@@ -15,6 +16,9 @@ sealed class EstimatorSettings {
 
     /** The graph that it runs. */
     internal abstract val graph: String
+
+    /** As long as the state, that a step takes at most. */
+    internal abstract val vectors: Int
 
     /** K, the records of a step in the journal. */
     internal abstract val probes: Int
@@ -66,7 +70,8 @@ sealed class EstimatorSettings {
 
 /** One that measures along noise. */
 sealed class ProbeEstimatorSettings : EstimatorSettings() {
-    override val graph: String get() = "probe"
+    override val graph: String get() = StagePlan.PROBE
+    override val vectors: Int get() = 0
     override val record: RecordKind get() = RecordKind.PROBE
     override val optimizers: List<String> get() = listOf(NormalisedSettings.KIND, MomentumSettings.KIND)
     override val batchSize: Int get() = BATCH_SIZE

@@ -8,6 +8,7 @@ import org.seedtune.engine.graph.Graph
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.RecordKind
+import org.seedtune.engine.stages.StagePlan
 import org.seedtune.engine.tuning.optimizer.AdamWSettings
 
 /** Settings of [Gradient]: there are none. */
@@ -18,7 +19,10 @@ data object GradientSettings : EstimatorSettings() {
     private const val BATCH_SIZE = 16
 
     override val kind: String get() = KIND
-    override val graph: String get() = "gradient"
+    override val graph: String get() = StagePlan.GRADIENT
+
+    /** Sums in float64, the gradient and a copy of it; or twice what is being kept. */
+    override val vectors: Int get() = 6
     override val probes: Int get() = 1
     override val record: RecordKind get() = RecordKind.GRADIENT
     override val optimizers: List<String> get() = listOf(AdamWSettings.KIND)

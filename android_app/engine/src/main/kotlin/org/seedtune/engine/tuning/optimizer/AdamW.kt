@@ -23,6 +23,7 @@ data class AdamWSettings(
     val clipNorm: Double = 1.0,
 ) : OptimizerSettings() {
     override val kind: String get() = KIND
+    override val vectors: Int get() = 2
 
     /** The optimizer of a run of [steps] steps. */
     internal fun build(steps: Int) = AdamW(this, steps)

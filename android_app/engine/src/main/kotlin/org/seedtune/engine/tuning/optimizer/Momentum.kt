@@ -19,6 +19,7 @@ data class MomentumSettings(
     private val normalised get() = NormalisedSettings(learningRate, schedule, rmsDecay, clip)
 
     override val kind: String get() = KIND
+    override val vectors: Int get() = 1
 
     override fun build(steps: Int): Optimizer = Momentum(Normalised(normalised, steps), momentum)
 

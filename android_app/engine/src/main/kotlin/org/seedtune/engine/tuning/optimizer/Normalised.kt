@@ -19,6 +19,7 @@ data class NormalisedSettings(
     val clip: Double = 3.0,
 ) : ProbeOptimizerSettings() {
     override val kind: String get() = KIND
+    override val vectors: Int get() = 0
 
     override fun build(steps: Int): Optimizer = Normalised(this, steps)
 

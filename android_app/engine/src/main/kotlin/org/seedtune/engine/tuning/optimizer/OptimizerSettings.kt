@@ -12,6 +12,9 @@ sealed class OptimizerSettings {
     /** How far a typical step moves every parameter of the state, at the start. */
     abstract val learningRate: Double
 
+    /** As long as the state, that the optimizer keeps. */
+    internal abstract val vectors: Int
+
     /** Name -> value in the order of files, [kind] left out. */
     internal abstract fun values(): Map<String, JsonPrimitive>
 
