@@ -16,7 +16,7 @@ from seedtune.runtime.graphs.types import MemoryChoice
 from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.model.limit import limit_memory
 from seedtune.runtime.stages.memory_limit import Shape, _Budget
-from seedtune.runtime.stages.streaming import StageFiles
+from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.stages.weights import stage_bytes
 
 NAMES = ["loss", "gradient"]
@@ -56,7 +56,7 @@ def test_no_stage_of_it_reads_more_than_the_largest_of_an_evaluation(deep_bundle
 
 
 def test_it_goes_through_the_layers_and_back_in_order(deep_bundle: Bundle) -> None:
-    layers = []
+    layers: list[int] = []
     for stage in deep_bundle.plan.graphs["gradient"]:
         found = {LAYER.search(name) for name in stage.weights.values() if deep_bundle.plan.roles[name] == "streamed"}
         of_stage = {int(layer.group(1)) for layer in found if layer}
@@ -70,10 +70,13 @@ def test_it_goes_through_the_layers_and_back_in_order(deep_bundle: Bundle) -> No
 def test_what_a_limit_leads_to_counts_one_of_the_graphs_of_a_step(case: Case) -> None:
     if case.bundle.manifest.objective.scope == "all":
         pytest.skip("no gradient graph")
-    examples = {"examples_at_once": 4, "cached": True, "threads": 1}
-    graphs = [
-        limit_memory(case.bundle, case.examples, 10**10, step_graph=graph, **examples) for graph in (PROBE, GRADIENT)
-    ]
+
+    def limited(graph: str) -> StreamedGraphs:
+        return limit_memory(
+            case.bundle, case.examples, 10**10, examples_at_once=4, cached=True, threads=1, step_graph=graph
+        )
+
+    graphs = [limited(graph) for graph in (PROBE, GRADIENT)]
     for own, other, name in ((graphs[0], graphs[1], PROBE), (graphs[1], graphs[0], GRADIENT)):
         assert own.open(name).outputs
         with pytest.raises(KeyError):
