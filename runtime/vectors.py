@@ -33,14 +33,14 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
 def encode_tensors(tensors: Mapping[str, Floats], metadata: Mapping[str, str] | None = None) -> bytes:
     """A safetensors file of ``tensors``, float32 of any shape, in order and without gaps; and texts about them."""
     header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
-    data = b""
+    end = 0
     for name, values in tensors.items():
-        raw = values.astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
+        begin, end = end, end + 4 * values.size
+        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text + data
+    data = (values.astype("<f4", copy=False).tobytes() for values in tensors.values())
+    return b"".join((len(text).to_bytes(8, "little"), text, *data))
 
 
 def write_vectors(path: Path, vectors: Mapping[str, Floats]) -> None:

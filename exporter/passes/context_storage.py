@@ -70,6 +70,8 @@ def _widen(graph: ir.Graph, reader: ir.Node, part: ir.Value, scales: ir.Value | 
         of_layer = emit.op("Gather", scales, reader.inputs[1], axis=0 if axis is None else axis.as_int())
         wide = emit.op("Mul", wide, emit.op("Cast", of_layer, to=ir.DataType.FLOAT))
     part.type = None
+    # Whoever differentiates the graph asks for it.
+    wide.type, wide.shape = ir.TensorType(ir.DataType.FLOAT), part.shape
     for use in uses:
         use.node.replace_input_with(use.idx, wide)
     graph.insert_after(reader, list(emit.tape.nodes))

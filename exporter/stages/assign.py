@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 import onnx_ir as ir
 
 from seedtune.exporter.stages.border import Users, run_late, users_of
+from seedtune.exporter.stages.both_ways import BACK
 from seedtune.exporter.stages.reads import is_parameter, reads, size_bytes
 from seedtune.runtime.bundle.stage_plan import Role
 
@@ -61,10 +62,11 @@ def _groups(matrices: Sequence[ir.Value], crossing: Sequence[int]) -> list[list[
     return groups
 
 
-def _layer_of(matrix: ir.Value) -> str:
+def _layer_of(matrix: ir.Value) -> tuple[bool, str]:
+    """Which layer, and whether on the way back (`both_ways.py`): a stage has matrices of one way only."""
     name = matrix.name or ""
     found = LAYER.search(name)
-    return found.group(1) if found else name
+    return name.startswith(BACK), found.group(1) if found else name
 
 
 def _cheapest_cuts(sizes: Sequence[int], crossing: Sequence[int]) -> list[int]:

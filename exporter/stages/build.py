@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import onnx_ir as ir
 
 from seedtune.exporter.stages.assign import assign
+from seedtune.exporter.stages.both_ways import part_ways
 from seedtune.exporter.stages.cut import cut
 from seedtune.exporter.stages.layers import split_layers
 from seedtune.exporter.stages.memory import batches_to_infer, measure
@@ -41,16 +43,23 @@ def build_stages(graphs: Mapping[str, ir.Model], max_positions: int) -> tuple[St
         found = roles(graph)
         if not found:
             continue
+        back = part_ways(graph, found)
+        found |= {other: found[parameter] for other, parameter in back.items()}
         layers = split_layers(graph)
         types, *others = infer(model, [weighed_by, *batches_to_infer(model, max_positions)])
         stages = assign(graph, found, {value: kind.size_bytes for value, kind in types.items()})
         memory[name] = measure(model, stages, others, max_positions)
         stages_of_graph, models = merge(cut(graph, stages, types), layers, name, graph.opset_imports)
-        plans[name] = tuple(stages_of_graph)
+        plans[name] = tuple(_of_file(stage, back) for stage in stages_of_graph)
         files |= models
-        for parameter, role in found.items():
+        for parameter, role in ((name, role) for name, role in found.items() if name not in back):
             # A table in one graph stays one, even where another graph reads all of it.
             merged[parameter] = "mapped" if "mapped" in (role, merged.get(parameter)) else role
             if graph.initializers[parameter].dtype == ir.DataType.INT4:
                 packed.add(parameter)
     return StagePlan(plans, merged, memory, tuple(sorted(packed))), files
+
+
+def _of_file(stage: Stage, back: Mapping[str, str]) -> Stage:
+    """``stage`` with the weights that it reads on the way back under the names that the weights file has."""
+    return msgspec.structs.replace(stage, weights={key: back.get(name, name) for key, name in stage.weights.items()})

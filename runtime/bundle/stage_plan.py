@@ -21,8 +21,10 @@ from seedtune.runtime.errors import SeedTuneError
 STAGES = "stages.json"
 # The inputs of a suffix graph that have the layers of the model as their first axis.
 LAYERED = ("keys", "values", "key_scales", "value_scales")
-# What update.onnx does is no work for stages: it reads no weights. The gradient has none so far.
-UNSTAGED = {"update", "gradient"}
+# What update.onnx does is no work for stages: it reads no weights.
+UNSTAGED = {"update"}
+# What a step runs: one of them in a run.
+PROBE, GRADIENT = "probe", "gradient"
 REMEDY = "export the bundle again"
 
 Role = Literal["streamed", "mapped", "resident"]
@@ -87,7 +89,7 @@ class StagePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All stages of a bundle.
 
     Attributes:
-        graphs: graph ("probe", "eval", "context") -> its stages in order.
+        graphs: graph ("probe", "eval", "context", "gradient") -> its stages in order.
         roles: tensor of the weights file -> "streamed" (a matrix, read when its stage runs), "mapped" (a table, of
             which rows are looked up), "resident" (small, read once).
         memory: graph -> what batches take.
@@ -172,7 +174,8 @@ def decode_plan(raw: bytes, path: Path) -> StagePlan:
 def require_fitting(plan: StagePlan, graphs: Iterable[str], layers: int, path: Path) -> None:
     """Raises SeedTuneError unless ``plan`` is one of a bundle of ``graphs`` whose contexts have ``layers`` layers."""
     wanted = set(graphs) - UNSTAGED
-    strange = sorted(plan.graphs.keys() ^ wanted)
+    # Bundles of an earlier day have a gradient graph without stages.
+    strange = sorted((plan.graphs.keys() ^ wanted) - ({GRADIENT} & wanted))
     for stages in plan.graphs.values():
         strange += [f"{name} {layer}" for stage in stages for name, layer in stage.layers.values() if layer >= layers]
     if strange:

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from seedtune.runtime.batches.types import Batch
+from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.bundle.stage_plan import PROBE
 from seedtune.runtime.estimators.protocol import Doubles, Estimate, Floats
 from seedtune.runtime.graphs.types import Graph, Graphs
 
@@ -38,9 +40,22 @@ class TwoSidedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         """What the journal records of a step."""
         return "probe"
 
+    @property
+    def graph(self) -> str:
+        """The graph that it runs."""
+        return PROBE
+
+    @property
+    def vectors(self) -> int:
+        """As long as the state, that a step takes: none."""
+        return 0
+
+    def require_graph(self, bundle: Bundle) -> None:
+        """Every ``bundle`` has a probe graph."""
+
     def build(self, graphs: Graphs) -> TwoSided:
         """The estimator over the probe graph."""
-        return TwoSided(graphs.open("probe"), self.epsilon)
+        return TwoSided(graphs.open(PROBE), self.epsilon)
 
 
 class TwoSided:

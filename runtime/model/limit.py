@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from seedtune.runtime.bundle.host_files import CONTEXT
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.bundle.stage_plan import GRADIENT, PROBE, StagePlan
 from seedtune.runtime.context.maker import context_places, read_ids, reads_context_alone
+from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.stages.memory_limit import Shape, choose
 from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.task.example import Example
@@ -28,6 +30,7 @@ def limit_memory(
     vectors: int = 0,
     contexts_only: bool = False,
     other_bytes: int = 0,
+    step_graph: str = PROBE,
 ) -> StreamedGraphs:
     """The graphs of ``bundle``, kept to ``limit_bytes``; call it when all else that takes memory is there.
 
@@ -42,13 +45,17 @@ def limit_memory(
         vectors: as long as the state, that an optimizer will keep beside it.
         contexts_only: whether no other graph than that of contexts is opened.
         other_bytes: that will be needed beside the graphs for a time.
+        step_graph: which graph a step runs, PROBE or GRADIENT; the other one is not opened.
 
     Raises:
-        SeedTuneError: the limit is too small, or the bundle lies where files cannot be mapped.
+        SeedTuneError: the limit is too small, the bundle lies where files cannot be mapped, or its gradient graph has
+            no stages.
     """
     files = StageFiles.of(bundle)
     if contexts_only:
         files = StageFiles(files.plan.only(CONTEXT), files.tensors)
+    else:
+        files = StageFiles(_stepping_with(bundle, files.plan, step_graph), files.tensors)
     memory = read_memory()
     # Where the system tells nothing, what is held is what was held at most.
     held = (
@@ -57,6 +64,17 @@ def limit_memory(
     shape = shape_of(bundle, examples, examples_at_once, cached or not bundle.computes_contexts)
     choice = choose(limit_bytes, files.plan, files.tensors, shape, held, tokens_per_call)
     return StreamedGraphs(bundle, files, choice, threads)
+
+
+def _stepping_with(bundle: Bundle, plan: StagePlan, step_graph: str) -> StagePlan:
+    if step_graph == GRADIENT and GRADIENT not in plan.graphs:
+        raise SeedTuneError(
+            "the bundle's gradient graph has no stages",
+            file=bundle.path,
+            rule="a bundle of a version that cuts it into stages, for a run within a memory limit",
+            remedy="export the bundle again, or leave --memory-limit out",
+        )
+    return plan.without(PROBE if step_graph == GRADIENT else GRADIENT)
 
 
 def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int, cached: bool) -> Shape:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.gradient import GradientSettings
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.mapped import MappedGraphs
@@ -33,6 +32,7 @@ from seedtune.runtime.run.folder import RunFolder, recorded_settings
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.listeners.outcome import Outcome
 from seedtune.runtime.run.methods.choice import method_of
+from seedtune.runtime.run.methods.gradient import BATCH_SIZE as BATCH_SIZE_OF_GRADIENTS
 from seedtune.runtime.run.resume import require_same_run, resume_journal
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
 from seedtune.runtime.start.file import encode_start, sha256_of_start
@@ -162,15 +162,11 @@ def _within_limit(
     limit, head = request.memory_limit_bytes, request.bundle.manifest.state.head
     if limit is None:
         return MappedGraphs(request.bundle, request.threads), settings
-    if isinstance(settings.estimator, GradientSettings):
-        raise SeedTuneError(
-            "gradients are not streamed",
-            value=f"--estimator gradient with --memory-limit {request.memory_limit_bytes}",
-            rule="a memory limit with --estimator two-sided",
-            remedy="leave --memory-limit out: of a short reach little is held anyway",
-        )
+    settings.estimator.require_graph(request.bundle)
     fixed = resumed or "rows_per_call" in request.options
     at_once = BATCH_SIZE_OF_WHOLE_ROWS if request.bundle.manifest.objective.scope == "all" else MANY
+    if isinstance(settings.estimator, GradientSettings):
+        at_once = BATCH_SIZE_OF_GRADIENTS
     graphs = limit_memory(
         request.bundle,
         [*train.examples, *(held_out.examples if held_out else ())],
@@ -179,7 +175,8 @@ def _within_limit(
         cached=cache.keeps_all,
         tokens_per_call=settings.tokens_per_call if fixed else None,
         threads=request.threads,
-        vectors=settings.optimizer.vectors,
+        vectors=settings.optimizer.vectors + settings.estimator.vectors,
+        step_graph=settings.estimator.graph,
         other_bytes=0 if resumed or head is None else solver_bytes(settings, head.features, len(train.rows), limit),
     )
     if not fixed:

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from seedtune.runtime.bundle.stage_plan import StagePlan
+from seedtune.runtime.bundle.stage_plan import GRADIENT, PROBE, StagePlan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import MemoryChoice
 from seedtune.runtime.stages.tensors import Tensor
@@ -170,10 +170,13 @@ class _Budget:
             blocks = 1 + (self._rows_in_flight(choice, 2) if shape.computed_contexts else 0)
             held = memory.held.of(rows, shape.longest_read) + blocks * shape.context_bytes
             return held + int(ARENA_FACTOR * memory.running.of(rows, shape.longest_read))
-        tokens, sides = max(1, shape.longest_tokens), 1 if graph == "probe" else 2
+        tokens, sides = max(1, shape.longest_tokens), 1 if graph in (PROBE, GRADIENT) else 2
         rows = max(1, sides * choice.tokens_per_call // tokens)
         rows_in_flight = self._rows_in_flight(choice, sides)
         held = memory.held.of(rows_in_flight, tokens, shape.longest_context) + rows_in_flight * shape.held_context_bytes
+        if graph == GRADIENT:
+            # Each call in flight has one of its own, in float32.
+            held += -(-rows_in_flight // rows) * 4 * shape.parameters
         return held + int(ARENA_FACTOR * memory.running.of(rows, tokens, shape.longest_context))
 
     def _rows_in_flight(self, choice: MemoryChoice, sides: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.bundle.stage_plan import StagePlan
+from seedtune.runtime.bundle.stage_plan import GRADIENT, PROBE, StagePlan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import MemoryChoice, Reading
 from seedtune.runtime.stages.staged_graph import StagedGraph
@@ -70,12 +70,13 @@ class StreamedGraphs:
         """See :class:`~seedtune.runtime.graphs.types.Graphs`."""
         self.bundle.require_graph(name)
         in_flight = {
-            "probe": self.choice.tokens_in_flight,
+            PROBE: self.choice.tokens_in_flight,
+            GRADIENT: self.choice.tokens_in_flight,
             "eval": 2 * self.choice.tokens_in_flight,
             "context": self.choice.tokens_per_context_call,
         }[name]
-        # The probe graph runs at every step and keeps its memory; the others give theirs back to it.
-        gives_back = name != "probe"
+        # The graph that runs at every step keeps its memory; the others give theirs back to it.
+        gives_back = name not in (PROBE, GRADIENT)
         return StagedGraph(
             self.bundle.path, self._plan.graphs[name], self._weights, in_flight, self.threads, gives_back
         )

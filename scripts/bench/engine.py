@@ -1,4 +1,4 @@
-"""python scripts/bench engine [BUNDLE] [--steps 6] [--rounds 2]: the Kotlin engine on the JVM against Python.
+"""python scripts/bench engine [BUNDLE] [--steps 6] [--rounds 2] [--estimator gradient]: the engine against Python.
 
 The same run, in turns, each in a process of its own with the same threads: time of a step (probe and update, median),
 and peak RssAnon of the process, both seen from outside. Journals must be equal to the byte. BUNDLE is SmolLM2-135M for
@@ -47,12 +47,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6, help="of each turn, two of them to warm up")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--estimator", default="two-sided", help="gradient needs a BUNDLE that has a graph for it")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     bundle = options.bundle or smollm2.exported()
     train = smollm2.data()["train"]
     given = [str(bundle), "--train", str(train), "--threads", str(options.threads)]
-    given += ["--steps", str(options.steps), "--batch-size", str(options.batch_size)]
+    given += ["--steps", str(options.steps), "--batch-size", str(options.batch_size), "--estimator", options.estimator]
+    # A linear probe has other last bits in each language, and journals name the file that it is kept in.
+    given += ["--start", "zero"]
     runners = Runner("Python"), Runner("JVM")
     commands = (
         [str(Path(sys.executable).with_name("seedtune")), "run", *given],
@@ -65,7 +68,7 @@ def main() -> None:
             watch(runner, [*command, "--out", str(folder)], folder)
         if (folders[0] / "journal.bin").read_bytes() != (folders[1] / "journal.bin").read_bytes():
             sys.exit(f"the journals of turn {turn + 1} differ")
-    compare(bundle, *runners)
+    compare(bundle, options.estimator, *runners)
 
 
 def watch(runner: Runner, command: list[str], folder: Path) -> None:
@@ -79,13 +82,13 @@ def watch(runner: Runner, command: list[str], folder: Path) -> None:
     runner.peak_bytes = max(runner.peak_bytes, watched.peak["RssAnon"])
 
 
-def compare(bundle: Path, python: Runner, jvm: Runner) -> None:
+def compare(bundle: Path, estimator: str, python: Runner, jvm: Runner) -> None:
     """Prints the table and the line of JSON."""
     medians = {runner.name: statistics.median(runner.milliseconds) for runner in (python, jvm)}
     ratio = medians["JVM"] / medians["Python"]
     more = jvm.peak_bytes - python.peak_bytes
     report(
-        f"{bundle}: the same run by both, equal journals",
+        f"{bundle}: the same run by both ({estimator}), equal journals",
         [
             ("a step, Python", f"{medians['Python']:,.0f} ms", ""),
             (
@@ -102,6 +105,7 @@ def compare(bundle: Path, python: Runner, jvm: Runner) -> None:
         ],
         {
             "bundle": str(bundle),
+            "estimator": estimator,
             "milliseconds": {runner.name: runner.milliseconds for runner in (python, jvm)},
             "ratio": ratio,
             "rss_anon_peak_bytes": {runner.name: runner.peak_bytes for runner in (python, jvm)},

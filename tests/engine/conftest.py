@@ -114,6 +114,9 @@ def golden(
         write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data)
     names.append("momentum")
     write_run(folder / "runs" / names[-1], bundle_of(*CASES[0]), tiny_data, optimizer="momentum")
+    for scope, case in (("last", CASES[4]), ("suffix", CASES[1])):
+        names.append(f"gradient-{scope}")
+        write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data, estimator="gradient")
     files.write_json(folder / "runs.json", names)
     write_run(folder / "probed", bundle_of(*CASES[1]), tiny_data, start="linear-probe")
     write_probes(folder / "probes.json")
@@ -134,6 +137,7 @@ def write_run(folder: Path, bundle: Path, data: SimpleNamespace, **more: Any) ->
         files.write_rows(folder / "rows.jsonl", model.bundle, data.train)
     info = {
         "bundle": str(bundle),
+        "more": more,
         "train": str(data.train),
         "eval": str(data.eval),
         "state_sha256": tuning.result.state_sha256,

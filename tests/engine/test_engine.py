@@ -57,6 +57,7 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         "SegmentedLogTest",
         "SettingsTest",
         "OptimizerTest",
+        "GradientTest",
         "LoopTest",
         "ManifestTest",
         "RowsTest",
@@ -84,17 +85,21 @@ def java(reports: dict[str, ElementTree.Element], maven: Maven, tmp_path_factory
     return ["java", "-Xmx256m", "-cp", classpath, MAIN]
 
 
-@pytest.fixture
-def case(golden: Path) -> SimpleNamespace:
-    """A run of scope "suffix" that Python made."""
-    name = json.loads((golden / "runs.json").read_text())[1]
-    folder = golden / "runs" / name
+@pytest.fixture(params=["causal-suffix-fp16-int8", "gradient-last"])
+def case(golden: Path, request: pytest.FixtureRequest) -> SimpleNamespace:
+    """A run that Python made: along noise with scope "suffix", and along gradients with scope "last"."""
+    folder = golden / "runs" / request.param
     return SimpleNamespace(folder=folder, **json.loads((folder / "info.json").read_text()))
 
 
 def arguments(case: SimpleNamespace, run: Path) -> list[str]:
-    options = {**SETTINGS, "out": run, "train": case.train}
+    options = {**SETTINGS, **case.more, "out": run, "train": case.train}
     return [str(case.bundle), *(f"--{name}={value}" for name, value in options.items())]
+
+
+def kept_states(run: Path) -> dict[str, bytes]:
+    """What a run along gradients keeps; nothing of another."""
+    return {path.name: path.read_bytes() for path in (run / "states").glob("*")}
 
 
 def test_python_goes_on_with_a_run_that_the_engine_began(
@@ -113,6 +118,7 @@ def test_python_goes_on_with_a_run_that_the_engine_began(
     assert done.returncode == 0, done.stderr
     assert (run / "journal.bin").read_bytes() == (case.folder / "journal.bin").read_bytes()
     assert json.loads(done.stdout.splitlines()[-1])["state_sha256"] == case.state_sha256
+    assert kept_states(run) == kept_states(case.folder)
 
 
 def test_a_run_killed_at_any_instant_goes_on_bit_equal(java: list[str], case: SimpleNamespace, tmp_path: Path) -> None:
@@ -135,6 +141,7 @@ def test_a_run_killed_at_any_instant_goes_on_bit_equal(java: list[str], case: Si
     assert done.returncode == 0, done.stderr
     assert (run / "journal.bin").read_bytes() == (case.folder / "journal.bin").read_bytes()
     assert json.loads(done.stdout.splitlines()[-1])["state_sha256"] == case.state_sha256
+    assert kept_states(run) == kept_states(case.folder)
 
 
 def test_a_second_run_in_the_same_folder_is_refused(java: list[str], case: SimpleNamespace, tmp_path: Path) -> None:

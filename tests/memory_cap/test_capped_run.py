@@ -26,7 +26,13 @@ def tune(
     # Sessions of other tests keep the shared bundle mapped, and mapped pages stay cached.
     bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
 
-    def call(cap_bytes: int | None, *options: str, out: str = "run", timeout_seconds: float = 60) -> TuningRun:
+    def call(
+        cap_bytes: int | None,
+        *options: str,
+        out: str = "run",
+        timeout_seconds: float = 60,
+        bundle: Path = bundle,
+    ) -> TuningRun:
         given = ["--train", str(tiny_data.train), "--steps", str(STEPS), "--batch-size", "8", "--threads", "1"]
         return tune_under(cap_bytes, bundle, [*given, *options], tmp_path / out, timeout_seconds)
 
@@ -46,6 +52,16 @@ def test_a_cap_that_is_large_enough_changes_nothing_but_what_is_seen(tune: Tune)
     assert capped.ratio(free) == pytest.approx(seconds[1] / seconds[0])
     assert capped.process.cgroup_peak_bytes is not None
     assert capped.process.cgroup_peak_bytes <= 500_000_000
+
+
+def test_gradients_within_a_limit_live_under_a_cap_of_that_limit(
+    tune: Tune, bundle_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    bundle = Path(shutil.copytree(bundle_of("causal", "last", "fp16", "fp32", 1), tmp_path / "reach"))
+    run = tune(200_000_000, "--memory-limit", "200M", "--estimator", "gradient", bundle=bundle)
+    assert (run.outcome, run.message, len(run.step_seconds)) == ("ran", "", STEPS)
+    assert run.process.cgroup_peak_bytes is not None
+    assert run.process.cgroup_peak_bytes <= 200_000_000
 
 
 def test_a_cap_that_is_too_small_kills(tune: Tune) -> None:

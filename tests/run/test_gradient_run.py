@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,9 +142,24 @@ def test_a_bundle_without_a_gradient_graph_is_refused_by_name(tune_tiny: Tune, t
     assert "two-sided" in str(caught.value.remedy)
 
 
-def test_a_memory_limit_is_refused_by_name(causal_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_bundle_whose_gradient_has_no_stages_is_refused_within_a_limit_only(
+    causal_bundle: Path, tiny_data: SimpleNamespace, tune_tiny: Tune, tmp_path: Path
+) -> None:
+    earlier = Path(shutil.copytree(causal_bundle, tmp_path / "earlier"))
+    plan = json.loads((earlier / "stages.json").read_text())
+    del plan["graphs"]["gradient"], plan["memory"]["gradient"]
+    raw = json.dumps(plan).encode()
+    (earlier / "stages.json").write_bytes(raw)
+    manifest = json.loads((earlier / "manifest.json").read_text())
+    manifest["files"]["stages.json"] = {"size_bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+    for name in [name for name in manifest["files"] if name.startswith("gradient.stage")]:
+        del manifest["files"][name]
+    (earlier / "manifest.json").write_text(json.dumps(manifest))
+    assert tune_tiny(tmp_path / "run", bundle=earlier, steps=1, **GRADIENT).steps == 1
     with (
-        pytest.raises(SeedTuneError, match="gradients are not streamed"),
-        seedtune.open(causal_bundle, memory_limit="400M") as model,
+        pytest.raises(SeedTuneError, match="gradient graph has no stages") as caught,
+        seedtune.open(earlier, memory_limit="400M") as model,
     ):
-        list(model.tune(tiny_data.train, out=tmp_path / "run", **GRADIENT))
+        list(model.tune(tiny_data.train, out=tmp_path / "limited", **GRADIENT))
+    assert "export the bundle again" in str(caught.value.remedy)
+    assert not (tmp_path / "limited" / "journal.bin").exists()

@@ -22,6 +22,11 @@ ROWS = Shape(longest_tokens=40, longest_context=0, longest_read=0, tokens_wanted
 SUFFIXES = Shape(4, 200, 200, 400, 10_000, context_bytes=400_000, computed_contexts=True)
 
 
+def lines(path: Path) -> list[dict]:
+    """The objects of a JSONL file."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
 def chosen(bundle: Bundle, limit_bytes: int, shape: Shape, tokens_per_call: int | None = None) -> MemoryChoice:
     files = StageFiles.of(bundle)
     return choose(limit_bytes, files.plan, files.tensors, shape, HELD, tokens_per_call)
@@ -63,16 +68,18 @@ def test_calls_that_were_chosen_before_stay_as_they_were(deep_bundle: Bundle) ->
     assert chosen(deep_bundle, 10**9, ROWS, tokens_per_call=48).tokens_per_call == 48
 
 
-@pytest.mark.parametrize("scope", ["all", "suffix"])
+@pytest.mark.parametrize("method", [("all",), ("suffix",), ("last", "--estimator", "gradient")], ids=" ".join)
 def test_a_run_within_a_limit_takes_the_same_steps(
-    scope: str,
+    method: tuple[str, ...],
     bundle_of: Callable[..., Path],
     tiny_data: SimpleNamespace,
     seedtune: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
 ) -> None:
+    scope, *estimator = method
     bundle = bundle_of("causal", scope)
     options = ["--train", tiny_data.train, "--eval", tiny_data.eval, "--steps", 4, "--batch-size", 8, "--threads", 1]
+    options += estimator
     options += ["--eval-every", 2, "--cache", tmp_path / "cache", "--json", "--rows-per-call", 256]
     # Stages round otherwise than whole graphs do, and so would a probe that is solved from them.
     options += ["--start", "zero"]
@@ -85,8 +92,14 @@ def test_a_run_within_a_limit_takes_the_same_steps(
             assert "memory limit 200 MB" in done.stderr
             assert results[-1]["memory_limit_bytes"] == 200_000_000
             assert results[-1]["vm_hwm_bytes"] <= 200_000_000
-    assert results[0]["state_sha256"] == results[1]["state_sha256"]
-    assert results[0]["loss_end"] == results[1]["loss_end"]
+    if estimator:
+        # Other last bits of a gradient, and AdamW takes a whole step where a gradient is next to nothing.
+        losses = [[line["loss"] for line in lines(tmp_path / name / "steps.jsonl")] for name in ("plain", "limited")]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+        assert results[0]["loss_end"] == pytest.approx(results[1]["loss_end"], rel=1e-4)
+    else:
+        assert results[0]["state_sha256"] == results[1]["state_sha256"]
+        assert results[0]["loss_end"] == results[1]["loss_end"]
     tuned = seedtune(
         "eval", tmp_path / "plain", "--data", tiny_data.eval, "--json", "--memory-limit", "200M", "--threads", 1
     )

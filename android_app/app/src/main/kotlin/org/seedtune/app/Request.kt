@@ -3,6 +3,8 @@ package org.seedtune.app
 import android.content.Intent
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.run.Settings
+import org.seedtune.engine.tuning.estimator.EstimatorSettings
+import org.seedtune.engine.tuning.optimizer.AdamWSettings
 import org.seedtune.engine.tuning.optimizer.MomentumSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
@@ -13,8 +15,8 @@ import org.seedtune.engine.tuning.optimizer.OptimizerSettings
  *     adb shell am start-foreground-service -n org.seedtune.app/.TuningService -a org.seedtune.app.START \
  *         --es bundle NAME --es train train.jsonl --es eval validation.jsonl --es run NAME --ei steps 100 --ez only_while_charging true --el memory_limit 320000000
  *
- * `--es optimizer momentum` and `--es momentum 0.9` choose how the state moves. A run that has begun goes on; other settings than its own
- * are refused.
+ * `--es optimizer momentum` and `--es momentum 0.9` choose how the state moves, `--es estimator gradient` tunes along exact gradients
+ * where the bundle has a graph for them. A run that has begun goes on; other settings than its own are refused.
  */
 data class Request(
     val bundle: String,
@@ -32,6 +34,7 @@ data class Request(
         .putExtra(RUN, run)
         .putExtra(STEPS, settings.steps)
         .putExtra(BATCH_SIZE, settings.batchSize)
+        .putExtra(ESTIMATOR, settings.estimator.kind)
         .putExtra(OPTIMIZER, settings.optimizer.kind)
         .putExtra(LEARNING_RATE, settings.optimizer.learningRate.toString())
         .putExtra(MOMENTUM, (settings.optimizer as? MomentumSettings)?.momentum?.toString())
@@ -47,6 +50,7 @@ data class Request(
         const val RUN = "run"
         const val STEPS = "steps"
         const val BATCH_SIZE = "batch_size"
+        const val ESTIMATOR = "estimator"
         const val OPTIMIZER = "optimizer"
         const val LEARNING_RATE = "learning_rate"
         const val MOMENTUM = "momentum"
@@ -58,12 +62,12 @@ data class Request(
         /**
          * The request in [intent], or null when it names no bundle or no rows; numbers that are none are defaults.
          *
-         * @throws SeedTuneException it names an optimizer that there is none of.
+         * @throws SeedTuneException it names an estimator or an optimizer that there is none of.
          */
         fun of(intent: Intent): Request? {
             val bundle = intent.getStringExtra(BUNDLE) ?: return null
             val train = intent.getStringExtra(TRAIN) ?: return null
-            val default = Settings()
+            val default = intent.getStringExtra(ESTIMATOR)?.let { Settings.by(EstimatorSettings.named(it)) } ?: Settings()
             val settings = default.copy(
                 steps = intent.getIntExtra(STEPS, default.steps),
                 batchSize = intent.getIntExtra(BATCH_SIZE, default.batchSize),
@@ -81,6 +85,7 @@ data class Request(
             val learningRate = intent.getStringExtra(LEARNING_RATE)?.toDoubleOrNull() ?: named.learningRate
             return when (named) {
                 is NormalisedSettings -> named.copy(learningRate = learningRate)
+                is AdamWSettings -> named.copy(learningRate = learningRate)
                 is MomentumSettings ->
                     named.copy(learningRate = learningRate, momentum = intent.getStringExtra(MOMENTUM)?.toDoubleOrNull() ?: named.momentum)
             }

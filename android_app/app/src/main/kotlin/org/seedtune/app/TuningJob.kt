@@ -95,7 +95,7 @@ class TuningJob(
                         is TuningEvent.CachingContexts -> host.show(Status.Preparing(event.done, event.of))
                         is TuningEvent.Step -> {
                             recorder.record()
-                            losses += event.step.estimate.loss
+                            losses += event.step.loss
                             host.show(Status.Tuning(event.step.step, request.settings.steps, losses.toList(), MemorySample.read().rssAnonBytes))
                             waitWhile(policy, event.step.step)
                         }

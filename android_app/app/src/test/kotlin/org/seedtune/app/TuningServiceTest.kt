@@ -22,8 +22,11 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.shadows.ShadowPowerManager
+import org.seedtune.engine.journal.Record
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.run.Settings
+import org.seedtune.engine.tuning.estimator.GradientSettings
+import org.seedtune.engine.tuning.optimizer.AdamWSettings
 import org.seedtune.engine.tuning.optimizer.MomentumSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 
@@ -55,6 +58,9 @@ class TuningServiceTest {
         assertEquals(NormalisedSettings(learningRate = 0.01), Request.of(plain.putExtra(Request.LEARNING_RATE, "0.01"))!!.settings.optimizer)
         assertEquals(MomentumSettings(learningRate = 0.01), Request.of(plain.putExtra(Request.OPTIMIZER, "momentum"))!!.settings.optimizer)
         assertEquals(MomentumSettings(0.01, momentum = 0.5), Request.of(plain.putExtra(Request.MOMENTUM, "0.5"))!!.settings.optimizer)
+        val along = Intent().putExtra(Request.BUNDLE, "tiny").putExtra(Request.TRAIN, "train.jsonl").putExtra(Request.ESTIMATOR, "gradient")
+        assertEquals(Settings.by(GradientSettings), Request.of(along)!!.settings)
+        assertEquals(AdamWSettings(learningRate = 0.01), Request.of(along.putExtra(Request.LEARNING_RATE, "0.01"))!!.settings.optimizer)
         val service = started(plain.putExtra(Request.OPTIMIZER, "adam"))
         assertTrue(Board.status.toString(), (Board.status as Status.Failed).message.contains("adam"))
         assertTrue(shadowOf(service as Service).isStoppedBySelf)
@@ -77,13 +83,23 @@ class TuningServiceTest {
     }
 
     @Test
+    fun `it tunes along gradients, and keeps the state`() {
+        lab.furnish("gradient-last")
+        val request = lab.request(6).let { it.copy(settings = Settings.by(GradientSettings).copy(steps = 6)) }
+        assertEquals(request, Request.of(intent(request)))
+        started(intent(request)).worker!!.join(60_000)
+        assertEquals(Status.Done(6, complete = true, accuracy = null), Board.status)
+        assertEquals(listOf("000006.safetensors"), File(lab.places.run("tiny-train"), "states").list()!!.toList())
+    }
+
+    @Test
     fun `within a memory limit it takes the same steps, and one that is too small is explained`() {
         lab.furnish()
         val records = listOf(null, 4_000_000_000L).map { limit ->
             lab.places.run("tiny-train").deleteRecursively()
             started(intent(lab.request(4).copy(memoryLimitBytes = limit))).worker!!.join(60_000)
             assertEquals(Status.Done(4, complete = true, accuracy = null), Board.status)
-            readJournal(File(lab.places.run("tiny-train"), "journal.bin")).records
+            readJournal(File(lab.places.run("tiny-train"), "journal.bin")).records.filterIsInstance<Record>()
         }
         // Calls have other sizes, so losses have other last bits.
         assertEquals(4, records[0].size)

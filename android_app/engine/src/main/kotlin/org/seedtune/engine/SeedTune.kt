@@ -24,6 +24,7 @@ import org.seedtune.engine.run.RunResult
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.Split
 import org.seedtune.engine.run.TuningEvent
+import org.seedtune.engine.run.method.replay
 import org.seedtune.engine.stages.DesktopPlatform
 import org.seedtune.engine.stages.MappedGraphs
 import org.seedtune.engine.stages.Platform
@@ -77,13 +78,14 @@ class SeedTune private constructor(
     ): RunResult {
         settings.check()
         check(!tuned) { "this model has been tuned: open the bundle again for another run" }
+        bundle.requireGraph(settings.estimator.graph)
         tuned = true
         val learnt = Split.load(train, task)
         val kept = heldOut?.let { Split.load(it, task) }
         val examples = learnt.examples + kept?.examples.orEmpty()
         RunFolder(run).use { folder ->
             val rowsPerCall = settings.rowsPerCall.takeIf { it > 0 } ?: folder.recordedSettings()?.rowsPerCall
-            graphs(examples, settings.batchSize, cacheContexts, rowsPerCall).use { graphs ->
+            graphs(examples, settings.batchSize, cacheContexts, rowsPerCall, settings).use { graphs ->
                 val limited = graphs as? StreamedGraphs
                 val resolved = settings.copy(rowsPerCall = rowsPerCall ?: limited?.let { 2 * it.choice.tokensPerCall } ?: Settings.ROWS_PER_CALL)
                 limited?.let { onEvent(TuningEvent.KeepingToLimit(it.choice.limitBytes, it.choice.expectedBytes, resolved.rowsPerCall)) }
@@ -102,9 +104,10 @@ class SeedTune private constructor(
     }
 
     /**
-     * Takes the state that the journal in [run] leads to, by the optimizer that it names.
+     * Takes the state that the journal in [run] leads to, by the optimizer that it names; of a run along gradients the latest that was
+     * kept.
      *
-     * @return the steps it holds.
+     * @return the steps it has.
      * @throws SeedTuneException there is no journal, it is damaged, it belongs to another bundle, or its settings are not of this
      * version.
      */
@@ -123,8 +126,7 @@ class SeedTune private constructor(
         val settings = Settings.of(journal.header.settings, file)
         tuned = true
         StartFile.put(run, journal.header.startSha256, bundle.manifest.state, state)
-        settings.optimizer.build(settings.steps).use { it.move(state, journal.seeds(), journal.coefficients()) }
-        return journal.steps
+        return replay(settings, journal, run, state)
     }
 
     /** Loss and accuracy of the rows of [data] by the state as it is now; [contexts] as of [tune]. */
@@ -147,17 +149,18 @@ class SeedTune private constructor(
             return feeding(mapped, examples, source) { evaluator.value.evaluate(state, it, tokensPerCall) }
         }
         val atOnce = (TOKENS_AT_ONCE / examples.maxOf { it.ids.size }).coerceIn(1, examples.size)
-        return graphs(examples, atOnce, cached = false, rowsPerCall = null).use { graphs ->
+        return graphs(examples, atOnce, cached = false, rowsPerCall = null, Settings()).use { graphs ->
             val tokens = 2 * (graphs as StreamedGraphs).choice.tokensPerCall
             feeding(graphs, examples, source) { feeder -> Evaluator(bundle, graphs).use { it.evaluate(state, feeder, tokens) } }
         }
     }
 
-    /** Graphs for [examples], of which [atOnce] are computed before the weights change; the caller closes them. */
-    private fun graphs(examples: List<Example>, atOnce: Int, cached: Boolean, rowsPerCall: Int?): Graphs {
+    /** Graphs for [examples], of which [atOnce] are computed before the weights change, by [settings]; the caller closes them. */
+    private fun graphs(examples: List<Example>, atOnce: Int, cached: Boolean, rowsPerCall: Int?, settings: Settings): Graphs {
         val limit = memoryLimitBytes ?: return mapped
         val tokensPerCall = rowsPerCall?.let { maxOf(1, it / 2) }
-        return StreamedGraphs.within(limit, bundle, examples, atOnce, cached, tokensPerCall, threads, platform)
+        val (estimator, vectors) = settings.estimator to settings.estimator.vectors + settings.optimizer.vectors
+        return StreamedGraphs.within(limit, bundle, examples, atOnce, cached, tokensPerCall, threads, platform, estimator.graph, vectors)
     }
 
     /** Where rows are from, the folder of caches that were made elsewhere, and that of the cache that this device keeps. */

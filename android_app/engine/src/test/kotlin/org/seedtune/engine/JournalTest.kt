@@ -13,10 +13,13 @@ import org.junit.Assert.assertTrue
 import org.junit.Rule
 import org.junit.Test
 import org.junit.rules.TemporaryFolder
+import org.seedtune.engine.files.Crc32
+import org.seedtune.engine.journal.GradientRecord
 import org.seedtune.engine.journal.Header
 import org.seedtune.engine.journal.JournalFormat
 import org.seedtune.engine.journal.JournalWriter
 import org.seedtune.engine.journal.Record
+import org.seedtune.engine.journal.RecordKind
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.noise.Noise
 
@@ -160,15 +163,57 @@ class JournalTest {
     private fun decoded(header: Header) = JournalFormat.decode(JournalFormat.encodeHeader(header), "journal.bin").header
 
     @Test
-    fun `a journal of gradients is refused by name`() {
-        val text = """{"run_seed":1,"state_parameters":32,"groups":1,"records_per_step":1,"bundle_sha256":"ab","settings":{},"record":"gradient"}"""
-        val body = ByteBuffer.allocate(16 + text.length).order(ByteOrder.LITTLE_ENDIAN)
-        body.put("SEEDTUNE".toByteArray()).putInt(2).putInt(text.length).put(text.toByteArray())
-        val checksum = CRC32().apply { update(body.array()) }.value.toInt()
+    fun `a journal of gradients has the bytes of the format, and is read`() {
+        val header = model.header.copy(record = RecordKind.GRADIENT, startSha256 = "cd")
+        val records = List(3) { step -> GradientRecord(0.5f * step, 0.25f, ByteArray(32) { (it * 7 + step).toByte() }) }
         val file = File(temporary.newFolder(), "journal.bin")
-        file.writeBytes(body.array() + ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putInt(checksum).array())
-        val error = assertThrows(SeedTuneException::class.java) { readJournal(file) }
-        assertTrue(error.what, "not one of probes" in error.what)
+        JournalWriter.create(file, header).use { writer -> records.forEach { writer.append(listOf(it)) } }
+        val text = """{"run_seed":7,"state_parameters":64,"groups":1,"records_per_step":1,"bundle_sha256":"ab",""" +
+            """"settings":{"steps":5,"optimizer.clip":3.0},"record":"gradient","start_sha256":"cd"}"""
+        var expected = headed(text)
+        var checksum = Crc32.of(expected, 0, expected.size - 4)
+        for (record in records) {
+            val payload = little(8) { putFloat(record.loss).putFloat(record.learningRate) } + record.stateSha256
+            checksum = Crc32.of(payload, previous = checksum)
+            expected += payload + little(4) { putInt(checksum) }
+        }
+        assertArrayEquals(expected, file.readBytes())
+        assertEquals(44, JournalFormat.recordBytes(1, RecordKind.GRADIENT))
+        val journal = readJournal(file)
+        assertEquals(header, journal.header)
+        assertEquals(records, journal.records)
+        assertEquals(0, journal.coefficients().size)
+        for (other in listOf(model.steps[0], listOf(records[0], records[1]))) {
+            JournalWriter.resume(file, journal).use { writer -> assertThrows(IllegalArgumentException::class.java) { writer.append(other) } }
+        }
+        assertThrows(IllegalArgumentException::class.java) { JournalWriter.resume(model.written(), readJournal(model.written())).use { it.append(listOf(records[0])) } }
+    }
+
+    @Test
+    fun `a journal as it was after some steps goes on from there to the same bytes`() {
+        for (case in cases) {
+            val raw = case.written().readBytes()
+            for (steps in 0..5) {
+                val file = File(temporary.newFolder(), "journal.bin").also { it.writeBytes(raw + ByteArray(3)) }
+                val until = readJournal(file).until(steps)
+                assertEquals(steps, until.steps)
+                assertEquals(case.steps.take(steps).flatten(), until.records)
+                assertEquals((5 - steps) * case.stepBytes + 3, until.tornBytes)
+                JournalWriter.resume(file, until).use { writer -> case.steps.drop(steps).forEach(writer::append) }
+                assertArrayEquals(raw, file.readBytes())
+            }
+        }
+    }
+
+    @Test
+    fun `records of another kind are refused by name`() {
+        val whole = """{"run_seed":1,"state_parameters":32,"groups":1,"records_per_step":1,"bundle_sha256":"ab","settings":{},"record":"gradient"}"""
+        assertEquals(RecordKind.GRADIENT, JournalFormat.decode(headed(whole), "journal.bin").header.record)
+        val error = refused { JournalFormat.decode(headed(whole.replace("gradient", "curvature")), "journal.bin") }
+        assertEquals("the journal's records are of a kind that this version does not know", error.what)
+        assertEquals("curvature", error.value)
+        assertEquals("probe, gradient", error.rule)
+        for (other in listOf("null", "1", "[]")) refused { JournalFormat.decode(headed(whole.replace("\"gradient\"", other)), "journal.bin") }
     }
 
     @Test

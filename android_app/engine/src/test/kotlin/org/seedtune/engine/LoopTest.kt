@@ -106,7 +106,7 @@ class LoopTest {
             val event = tuner(Told(floatArrayOf(1f), floatArrayOf(2f)), 1, state) {}.step(6)
             assertEquals(7, event.step)
             assertEquals(Work(6, 2, 10, 4), event.work)
-            assertEquals(1.5, event.estimate.loss, 0.0)
+            assertEquals(1.5, event.loss, 0.0)
             assertEquals(1.0, event.learningRate, 0.0)
         }
     }

@@ -18,7 +18,7 @@ import org.seedtune.engine.tuning.estimator.TwoSidedSettings
 import org.seedtune.engine.tuning.optimizer.MomentumSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 import org.seedtune.engine.tuning.optimizer.Optimizer
-import org.seedtune.engine.tuning.optimizer.OptimizerSettings
+import org.seedtune.engine.tuning.optimizer.ProbeOptimizerSettings
 
 class OptimizerTest {
     private val random = Random(16)
@@ -78,7 +78,7 @@ class OptimizerTest {
     fun `each group goes its own way, to the bit`() {
         val (steps, groups) = 30 to 4
         val given = gradients(steps * groups)
-        for (settings in listOf<OptimizerSettings>(NormalisedSettings(), MomentumSettings())) {
+        for (settings in listOf<ProbeOptimizerSettings>(NormalisedSettings(), MomentumSettings())) {
             val together = settings.build(steps).all(given, groups, 1)
             for (group in 0 until groups) {
                 val alone = settings.build(steps).all(DoubleArray(steps) { given[it * groups + group] }, 1, 1)
@@ -146,7 +146,7 @@ class OptimizerTest {
     fun `a replay in pieces is the replay in one`() {
         val seeds = LongArray(10) { it.toLong() }
         val coefficients = FloatArray(10) { random.nextFloat() }
-        val hashes = listOf<OptimizerSettings>(NormalisedSettings(), MomentumSettings()).map { settings ->
+        val hashes = listOf<ProbeOptimizerSettings>(NormalisedSettings(), MomentumSettings()).map { settings ->
             val (whole, parts) = listOf(listOf(0..9), listOf(0..3, 4..4, 5..9)).map { ranges ->
                 State(plainUpdate, 32).use { state ->
                     settings.build(10).use { made -> for (range in ranges) made.move(state, seeds.sliceArray(range), coefficients.sliceArray(range)) }
@@ -162,7 +162,7 @@ class OptimizerTest {
     @Test
     fun `what is seen stands for what was asked`() {
         val given = gradients(12)
-        for (settings in listOf<OptimizerSettings>(NormalisedSettings(), MomentumSettings())) {
+        for (settings in listOf<ProbeOptimizerSettings>(NormalisedSettings(), MomentumSettings())) {
             val asked = settings.build(6)
             val seeing = settings.build(6)
             asked.all(given.copyOf(8), 2, 1).forEachIndexed { step, recorded -> seeing.see(step, estimate(given, step), recorded) }

@@ -8,7 +8,10 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.run.Settings
+import org.seedtune.engine.tuning.estimator.EstimatorSettings
+import org.seedtune.engine.tuning.estimator.GradientSettings
 import org.seedtune.engine.tuning.estimator.TwoSidedSettings
+import org.seedtune.engine.tuning.optimizer.AdamWSettings
 import org.seedtune.engine.tuning.optimizer.MomentumSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
@@ -42,8 +45,32 @@ class SettingsTest {
     }
 
     @Test
+    fun `an estimator brings what goes with it, as Python's settings do`() {
+        assertEquals(Settings(), Settings.by(EstimatorSettings.named("two_sided")))
+        val along = Settings.by(EstimatorSettings.named("gradient"))
+        assertEquals(Settings(batchSize = 16, estimator = GradientSettings, optimizer = AdamWSettings()), along)
+        assertEquals(
+            """{"steps":300,"batch_size":16,"seed":0,"eval_every":50,"rows_per_call":0,"start":"linear-probe","estimator.kind":"gradient",""" +
+                """"optimizer.kind":"adamw","optimizer.learning_rate":0.002,"optimizer.schedule":"linear","optimizer.beta1":0.9,""" +
+                """"optimizer.beta2":0.999,"optimizer.weight_decay":0.01,"optimizer.clip_norm":1.0}""",
+            JsonText.encode(along.asMap()),
+        )
+        assertEquals(along, Settings.of(along.asMap()))
+    }
+
+    @Test
+    fun `an optimizer that does not go with the estimator is refused by name`() {
+        for ((settings, rule) in listOf(Settings(optimizer = AdamWSettings()) to "normalised or momentum", Settings(estimator = GradientSettings) to "adamw")) {
+            val error = refused { settings.check() }
+            assertEquals("this optimizer does not go with this estimator", error.what)
+            assertEquals(rule, error.rule)
+            assertThrows(SeedTuneException::class.java) { Settings.of(settings.asMap()) }
+        }
+    }
+
+    @Test
     fun `a kind that is not known is refused by name`() {
-        val known = mapOf("estimator.kind" to listOf("two_sided"), "optimizer.kind" to listOf("normalised", "momentum"))
+        val known = mapOf("estimator.kind" to listOf("two_sided", "gradient"), "optimizer.kind" to listOf("normalised", "momentum", "adamw"))
         for ((key, kinds) in known) {
             val error = refused { Settings.of(momentum.asMap() + (key to JsonPrimitive("nesterov")), File("journal.bin")) }
             assertTrue(error.what, key in error.what)
@@ -53,6 +80,7 @@ class SettingsTest {
             assertTrue(error.remedy!!.isNotEmpty())
         }
         assertEquals("adam", refused { OptimizerSettings.named("adam") }.value)
+        assertEquals("slope", refused { EstimatorSettings.named("slope") }.value)
     }
 
     @Test
@@ -79,6 +107,7 @@ class SettingsTest {
     @Test
     fun `values beyond their bounds are refused, those at them are not`() {
         fun normalised(change: (NormalisedSettings) -> NormalisedSettings) = Settings(optimizer = change(NormalisedSettings()))
+        fun along(change: (AdamWSettings) -> AdamWSettings) = Settings(estimator = GradientSettings, optimizer = change(AdamWSettings()))
         val beyond = mapOf(
             "steps" to listOf(Settings(steps = 0)),
             "batch_size" to listOf(Settings(batchSize = 0)),
@@ -90,6 +119,10 @@ class SettingsTest {
             "optimizer.learning_rate" to listOf(0.0, Double.NaN, Double.POSITIVE_INFINITY).map { rate -> normalised { it.copy(learningRate = rate) } },
             "optimizer.clip" to listOf(0.0, Double.NaN).map { clip -> normalised { it.copy(clip = clip) } },
             "optimizer.rms_decay" to listOf(0.0, 1.0, Double.NaN).map { decay -> normalised { it.copy(rmsDecay = decay) } },
+            "optimizer.beta1" to listOf(-0.1, 1.0, Double.NaN).map { beta -> along { it.copy(beta1 = beta) } },
+            "optimizer.beta2" to listOf(-0.1, 1.0, Double.NaN).map { beta -> along { it.copy(beta2 = beta) } },
+            "optimizer.weight_decay" to listOf(-0.1, Double.NaN, Double.POSITIVE_INFINITY).map { decay -> along { it.copy(weightDecay = decay) } },
+            "optimizer.clip_norm" to listOf(0.0, Double.NaN, Double.POSITIVE_INFINITY).map { norm -> along { it.copy(clipNorm = norm) } },
             "optimizer.schedule" to listOf(normalised { it.copy(schedule = "quadratic") }, Settings(optimizer = MomentumSettings(schedule = ""))),
             "optimizer.momentum" to listOf(-0.1, 1.0, Double.NaN).map { Settings(optimizer = MomentumSettings(momentum = it)) },
         )

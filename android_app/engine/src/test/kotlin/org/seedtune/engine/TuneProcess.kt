@@ -7,6 +7,7 @@ import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.TuningEvent
 import org.seedtune.engine.telemetry.MemorySample
+import org.seedtune.engine.tuning.estimator.EstimatorSettings
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
 
 /**
@@ -54,9 +55,11 @@ fun main(arguments: Array<String>) {
 /** Options that are not settings. */
 private val OWN_OPTIONS = setOf("out", "train", "eval", "threads", "memory-limit", "stop-after")
 
-/** The settings that [given] options lead to: an option is a setting without its first word, with dashes. */
-private fun settings(given: Map<String, String>): Settings {
-    val default = Settings().let { settings -> given["optimizer"]?.let { settings.copy(optimizer = OptimizerSettings.named(it)) } ?: settings }
+/** The settings that [options] lead to: an option is a setting without its first word, with dashes. */
+private fun settings(options: Map<String, String>): Settings {
+    val given = options.mapValues { (name, value) -> if (name == "estimator") value.replace('-', '_') else value }
+    val estimated = given["estimator"]?.let { Settings.by(EstimatorSettings.named(it)) } ?: Settings()
+    val default = given["optimizer"]?.let { estimated.copy(optimizer = OptimizerSettings.named(it)) } ?: estimated
     val recorded = default.asMap().toMutableMap()
     val keys = recorded.keys.associateBy { it.removeSuffix(".kind").substringAfter('.').replace('_', '-') }
     for ((option, value) in given) recorded[requireNotNull(keys[option]) { "unknown: --$option" }] = JsonPrimitive(value)

@@ -66,11 +66,15 @@ class TuneTest {
             }
             assertArrayEquals(case.name, File(case.run, "journal.bin").readBytes(), File(folder, "journal.bin").readBytes())
             assertEquals(case.info.field("state_sha256").text, sha256)
+            assertEquals(kept(case.run), kept(folder))
             for (cache in File(case.run, "contexts").listFiles { file -> file.name.endsWith(".contexts") }.orEmpty()) {
                 assertArrayEquals(cache.readBytes(), File(folder, "contexts/${cache.name}").readBytes())
             }
         }
     }
+
+    /** Name -> bytes of the states that a run along gradients kept. */
+    private fun kept(run: File) = File(run, "states").listFiles().orEmpty().associate { it.name to it.readBytes().toList() }
 
     @Test
     fun `evaluations and predictions are Python's`() {
@@ -100,7 +104,7 @@ class TuneTest {
             case.run.copyRecursively(folder)
             val whole = File(case.run, "journal.bin").readBytes()
             // Half of the steps, and a torn record.
-            val kept = whole.size - JournalFormat.recordBytes(groups = 1) * (case.settings.steps / 2) + 5
+            val kept = whole.size - JournalFormat.recordBytes(1, case.journal.header.record) * (case.settings.steps / 2) + 5
             File(folder, "journal.bin").writeBytes(whole.copyOf(kept))
             SeedTune.open(case.bundle, 1).use {
                 val result = it.tune(folder, case.train, case.settings, case.heldOut)

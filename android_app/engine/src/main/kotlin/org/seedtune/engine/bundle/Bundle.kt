@@ -32,8 +32,17 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
         return File(folder, "$name.onnx")
     }
 
-    /** @throws SeedTuneException the graph [name] is among the host files, and these are not here. */
+    /** @throws SeedTuneException the bundle has no graph [name], or has it among the host files, and these are not here. */
     internal fun requireGraph(name: String) {
+        if ("$name.onnx" !in manifest.files) {
+            throw SeedTuneException(
+                "the bundle has no $name graph",
+                folder.path,
+                "scope ${manifest.languageModel.scope}, ${manifest.languageModel.model.architecture}",
+                "gradients need a bundle of scope suffix or last, whose operators all have a gradient",
+                "export with --scope last, or choose the estimator two_sided",
+            )
+        }
         if (computesContexts || name != HostFiles.CONTEXT) return
         throw SeedTuneException(
             "contexts cannot be computed here: the bundle's host files are at the desk",

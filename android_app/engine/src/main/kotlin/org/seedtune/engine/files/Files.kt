@@ -49,7 +49,10 @@ internal fun sha256Of(file: File): String {
 }
 
 /** SHA-256 of [data], in hexadecimal. */
-internal fun sha256Of(data: ByteArray): String = hexadecimal(MessageDigest.getInstance("SHA-256").digest(data))
+internal fun sha256Of(data: ByteArray): String = hexadecimal(sha256BytesOf(data))
+
+/** SHA-256 of [data], 32 bytes. */
+internal fun sha256BytesOf(data: ByteArray): ByteArray = MessageDigest.getInstance("SHA-256").digest(data)
 
 /** [bytes] as lower-case hexadecimal digits. */
 internal fun hexadecimal(bytes: ByteArray): String = bytes.joinToString("") { "%02x".format(it) }

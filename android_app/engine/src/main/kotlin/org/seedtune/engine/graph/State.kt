@@ -5,7 +5,8 @@ import java.io.Closeable
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.FloatBuffer
-import org.seedtune.engine.files.sha256Of
+import org.seedtune.engine.files.hexadecimal
+import org.seedtune.engine.files.sha256BytesOf
 
 /**
  * The trainable state: float32 vectors, changed in place by an optimizer and by nothing else. Zero, as they are at the start, means
@@ -55,17 +56,23 @@ internal class State(private val update: Update, val parameters: Int, val groups
     /** Another state of the same shape, zero; the caller closes it. */
     fun zeroLike() = State(update, parameters, groups)
 
-    /** SHA-256 of the little-endian float32 bytes. */
-    fun sha256(): String {
-        val raw = ByteBuffer.allocate(bytes.capacity()).order(ByteOrder.LITTLE_ENDIAN)
-        raw.asFloatBuffer().put(values)
-        return sha256Of(raw.array())
-    }
+    /** SHA-256 of the little-endian float32 bytes, in hexadecimal. */
+    fun sha256(): String = hexadecimal(sha256Bytes())
+
+    /** Likewise, 32 bytes. */
+    fun sha256Bytes(): ByteArray = sha256BytesOf(values)
 
     override fun close() = tensor.close()
 
-    private companion object {
-        fun sizeBytes(parameters: Int, groups: Int): Int {
+    companion object {
+        /** SHA-256 of the little-endian float32 bytes of [values], from their position on; 32 bytes. */
+        fun sha256BytesOf(values: FloatBuffer): ByteArray {
+            val raw = ByteBuffer.allocate(values.remaining() * Float.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
+            raw.asFloatBuffer().put(values)
+            return sha256BytesOf(raw.array())
+        }
+
+        private fun sizeBytes(parameters: Int, groups: Int): Int {
             val size = parameters.toLong() * groups * Float.SIZE_BYTES
             require(parameters >= 1 && groups >= 1 && size <= Int.MAX_VALUE) { "$groups groups of $parameters values: $size bytes" }
             return size.toInt()

@@ -37,9 +37,9 @@ internal class JournalWriter private constructor(
      *
      * @throws SeedTuneException the storage is full; the journal then ends with the step before.
      */
-    fun append(records: List<Record>) {
-        require(records.size == header.recordsPerStep && records.all { it.groups == header.groups }) {
-            "${records.size} records a step of ${records.map { it.groups }} groups, for a journal of ${header.recordsPerStep} of ${header.groups}"
+    fun append(records: List<JournalRecord>) {
+        require(records.size == header.recordsPerStep && records.all { it.kind == header.record && it.groups == header.groups }) {
+            "${records.map { "${it.kind.word} of ${it.groups}" }} a step, for a journal of ${header.recordsPerStep} ${header.record.word} of ${header.groups}"
         }
         val raw = ByteArrayOutputStream()
         var chained = checksum

@@ -28,12 +28,14 @@ import org.seedtune.engine.noise.Noise
  *     16      h               header, UTF-8 JSON
  *     16+h    4               CRC-32 of everything before it
  *     20+h    (12 G + 4)*r    r records: coefficient, loss_plus, loss_minus (float32 [G] each), checksum (uint32)
+ *     or      44*r            of gradients: loss, learning_rate (float32 each), SHA-256 of the state after the step, checksum
  *
- * A record's checksum is the CRC-32 of its first 12 G bytes, continued from the checksum before it. Step s consists of the K records
- * from s K on; G and K are in the header. A file that ends within a step loses that step.
+ * A record's checksum is the CRC-32 of what stands before it in the record, continued from the checksum before it. Step s consists of
+ * the K records from s K on; G, K and the kind of the records are in the header. A file that ends within a step loses that step.
  */
 internal object JournalFormat {
     private const val START = "start_sha256"
+    private const val RECORD = "record"
     private const val PREFIX_BYTES = 16
     private const val VERSION = 2
     private const val MAX_HEADER_BYTES = 1 shl 20
@@ -42,10 +44,8 @@ internal object JournalFormat {
     const val RESTORE = "restore the journal from a copy, or start a new run"
     private val MAGIC = "SEEDTUNE".toByteArray(Charsets.US_ASCII)
 
-    private fun payloadBytes(groups: Int) = 3 * Float.SIZE_BYTES * groups
-
     /** Of a record of [groups] groups. */
-    fun recordBytes(groups: Int): Int = payloadBytes(groups) + Int.SIZE_BYTES
+    fun recordBytes(groups: Int, kind: RecordKind = RecordKind.PROBE): Int = kind.payloadBytes(groups) + Int.SIZE_BYTES
 
     /** Magic, version, length, JSON and CRC. */
     fun encodeHeader(header: Header): ByteArray {
@@ -57,7 +57,10 @@ internal object JournalFormat {
                 "records_per_step" to header.recordsPerStep,
                 "bundle_sha256" to header.bundleSha256,
                 "settings" to header.settings,
-            ) + listOfNotNull(header.startSha256?.let { START to it }),
+            ) + listOfNotNull(
+                header.record.takeUnless { it == RecordKind.PROBE }?.let { RECORD to it.word },
+                header.startSha256?.let { START to it },
+            ),
         ).toByteArray()
         val raw = ByteBuffer.allocate(PREFIX_BYTES + text.size + Int.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
         raw.put(MAGIC).putInt(VERSION).putInt(text.size).put(text)
@@ -66,11 +69,10 @@ internal object JournalFormat {
     }
 
     /** The bytes of [record]; their checksum, the last four, is chained to [previous]. */
-    fun encodeRecord(record: Record, previous: Int): ByteArray {
-        val groups = record.coefficient.size
-        val raw = ByteBuffer.allocate(recordBytes(groups)).order(ByteOrder.LITTLE_ENDIAN)
-        for (part in listOf(record.coefficient, record.lossPlus, record.lossMinus)) part.forEach(raw::putFloat)
-        return raw.putInt(Crc32.of(raw.array(), 0, payloadBytes(groups), previous)).array()
+    fun encodeRecord(record: JournalRecord, previous: Int): ByteArray {
+        val payload = record.payload()
+        val raw = ByteBuffer.allocate(payload.size + Int.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN)
+        return raw.put(payload).putInt(Crc32.of(payload, previous = previous)).array()
     }
 
     /**
@@ -100,12 +102,14 @@ internal object JournalFormat {
 
     private fun decodeRecords(raw: ByteArray, first: Int, header: Header, start: Int, path: String): Journal {
         val bytes = ByteBuffer.wrap(raw).order(ByteOrder.LITTLE_ENDIAN)
-        val size = recordBytes(header.groups)
-        val payload = payloadBytes(header.groups)
+        val size = recordBytes(header.groups, header.record)
+        val payload = header.record.payloadBytes(header.groups)
         // The records of a step that was cut short prove nothing, and are written anew.
         val count = (raw.size - first) / size / header.recordsPerStep * header.recordsPerStep
-        val records = ArrayList<Record>(count)
+        val records = ArrayList<JournalRecord>(count)
+        val checksums = IntArray(count + 1)
         var checksum = start
+        checksums[0] = start
         for (index in 0 until count) {
             val offset = first + index * size
             checksum = Crc32.of(raw, offset, payload, checksum)
@@ -118,11 +122,11 @@ internal object JournalFormat {
                 )
             }
             bytes.position(offset)
-            fun floats() = FloatArray(header.groups) { bytes.getFloat() }
-            records += Record(floats(), floats(), floats())
+            records += header.record.read(bytes, header.groups)
+            checksums[index + 1] = checksum
         }
         val whole = first + count.toLong() * size
-        return Journal(header, records, checksum, whole, (raw.size - whole).toInt())
+        return Journal(header, records, checksums, whole, (raw.size - whole).toInt())
     }
 
     private fun requireVersion(found: Int, path: String) {
@@ -140,15 +144,15 @@ internal object JournalFormat {
     private fun parseHeader(text: ByteArray, path: String): Header {
         val header = reading(path, "the journal's header cannot be read", RESTORE) {
             val fields = parsed(utf8(text)).jsonObject
-            requireProbes(fields["record"], path)
             Header(
                 fields.value("run_seed").whole,
                 Math.toIntExact(fields.value("state_parameters").whole),
                 Math.toIntExact(fields.value("groups").whole),
                 Math.toIntExact(fields.value("records_per_step").whole),
-                fields.value("bundle_sha256").also { require(it.isString) { "bundle_sha256 is no text" } }.content,
+                text(fields.field("bundle_sha256"), "bundle_sha256"),
                 fields.field("settings").jsonObject.mapValues { it.value.jsonPrimitive },
-                fields[START]?.takeIf { it !is JsonNull }?.jsonPrimitive?.also { require(it.isString) { "$START is no text" } }?.content,
+                fields[START]?.takeIf { it !is JsonNull }?.let { text(it, START) },
+                fields[RECORD]?.let { kind(text(it, RECORD), path) } ?: RecordKind.PROBE,
             )
         }
         requireWithin("run_seed", header.runSeed, 0, Noise.WORD_MASK, path)
@@ -158,16 +162,17 @@ internal object JournalFormat {
         return header
     }
 
-    private fun requireProbes(record: JsonElement?, path: String) {
-        if (record == null) return
-        throw SeedTuneException(
-            "the journal is not one of probes, and this engine replays no other",
+    private fun text(element: JsonElement, name: String): String =
+        element.jsonPrimitive.also { require(it.isString) { "$name is no text" } }.content
+
+    private fun kind(word: String, path: String): RecordKind = RecordKind.entries.firstOrNull { it.word == word }
+        ?: throw SeedTuneException(
+            "the journal's records are of a kind that this version does not know",
             path,
-            record,
-            "no record in the header: a run with --estimator two-sided",
-            "use the run where seedtune runs in Python",
+            word,
+            RecordKind.entries.joinToString { it.word },
+            "update SeedTune, or restore the journal from a copy",
         )
-    }
 
     private fun requireWithin(name: String, value: Number, least: Long, most: Long, path: String) {
         if (value.toLong() !in least..most) {

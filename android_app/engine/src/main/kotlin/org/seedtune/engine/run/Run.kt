@@ -5,20 +5,18 @@ import java.io.File
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Feeder
-import org.seedtune.engine.data.Sampler
 import org.seedtune.engine.files.sha256Of
 import org.seedtune.engine.files.writeDurably
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.Header
 import org.seedtune.engine.journal.Journal
+import org.seedtune.engine.journal.JournalRecord
 import org.seedtune.engine.journal.JournalWriter
 import org.seedtune.engine.journal.readJournal
+import org.seedtune.engine.run.method.Method
 import org.seedtune.engine.start.StartFile
 import org.seedtune.engine.telemetry.MemorySample
-import org.seedtune.engine.journal.joined
-import org.seedtune.engine.tuning.Tuner
-import org.seedtune.engine.tuning.estimator.Estimator
 
 /**
  * A run in a RUN folder: new, or resumed after the steps that its journal holds. One thread at a time may use it.
@@ -38,11 +36,9 @@ internal class Run(
     private val memoryLimitBytes: Long?,
     notice: (String) -> Unit,
 ) : Closeable {
-    private val probes = settings.estimator.probes
-    private val optimizer = settings.optimizer.build(settings.steps)
+    private val method: Method
     private val journal: JournalWriter
     private val log: StepLog
-    private val estimator: Estimator
     private val header: Header
     private val startsFromProbe: Boolean get() = header.startSha256 != null
     private var done: Int
@@ -50,32 +46,16 @@ internal class Run(
     init {
         val before = if (folder.begun) readJournal(folder.journal) else null
         val start = if (before == null) newStart(train, feeder, graphs, notice) else before.header.startSha256
-        header = Header(settings.seed, state.parameters, state.groups, probes, bundle.sha256, settings.asMap(), start)
-        if (before == null) {
-            folder.describe(bundle, settings, train, heldOut, start)
-            journal = JournalWriter.create(folder.journal, header)
-        } else {
-            requireSame(before)
-            journal = JournalWriter.resume(folder.journal, before)
-        }
+        val (probes, record) = settings.estimator.probes to settings.estimator.record
+        header = Header(settings.seed, state.parameters, state.groups, probes, bundle.sha256, settings.asMap(), start, record)
+        if (before == null) folder.describe(bundle, settings, train, heldOut, start) else requireSame(before)
         StartFile.put(folder.folder, start, bundle.manifest.state, state)
-        if (before != null) catchUp(before)
-        done = before?.steps ?: 0
+        method = Method.of(settings, graphs, feeder, state, folder.folder, ::record)
+        val made = before?.let(::caughtUp)
+        journal = if (made == null) JournalWriter.create(folder.journal, header) else JournalWriter.resume(folder.journal, made)
+        done = made?.steps ?: 0
         log = StepLog(folder.steps, done)
-        estimator = settings.estimator.build(graphs)
     }
-
-    private val tuner = Tuner(
-        estimator,
-        probes,
-        optimizer,
-        Sampler(settings.seed, train.examples.size, settings.batchSize),
-        feeder,
-        state,
-        journal::append,
-        settings.seed,
-        settings.tokensPerCall,
-    )
 
     /** Makes the remaining steps, until [onEvent] returns false for one; writes result.json either way. */
     fun execute(onEvent: (TuningEvent) -> Boolean): RunResult {
@@ -83,7 +63,7 @@ internal class Run(
             if (startsFromProbe) state.zeroLike().use { evaluation?.evaluateUntouched(it) }
             var goesOn = evaluated(onEvent)
             while (goesOn && done < settings.steps) {
-                val event = tuner.step(done)
+                val event = method.step(done)
                 done = event.step
                 log.write(event)
                 goesOn = onEvent(TuningEvent.Step(event)) && evaluated(onEvent)
@@ -95,6 +75,8 @@ internal class Run(
     }
 
     private fun evaluated(onEvent: (TuningEvent) -> Boolean): Boolean {
+        // Before it is evaluated: whoever reads the evaluation finds the state.
+        if (done % settings.evalEvery == 0) method.keep(done, evaluation?.best?.step)
         if (evaluation == null || !evaluation.isDue(done)) return true
         val record = evaluation.evaluate(done, state)
         return onEvent(TuningEvent.Evaluated(done, record.accuracy, record.loss, record.best))
@@ -109,6 +91,7 @@ internal class Run(
     }
 
     private fun conclude() {
+        method.keep(done, evaluation?.best?.step)
         val evaluations = evaluation?.records.orEmpty()
         val zeroShot = if (startsFromProbe) evaluation?.zeroShot else evaluations.firstOrNull()?.takeIf { it.step == 0 }
         val (lossStart, lossEnd) = if (evaluations.isEmpty()) log.edges() else evaluations.first().loss to evaluations.last().loss
@@ -149,23 +132,18 @@ internal class Run(
         )
     }
 
-    /** Shows the optimizer the recorded steps, checks that it would take them again, and takes them. */
-    private fun catchUp(before: Journal) {
-        for (step in 0 until before.steps) {
-            val records = before.step(step)
-            val estimate = settings.estimator.estimate(joined(records) { it.lossPlus }, joined(records) { it.lossMinus }, state.groups)
-            try {
-                optimizer.see(step, estimate, joined(records) { it.coefficient })
-            } catch (error: SeedTuneException) {
-                throw error.at(folder.journal.path)
-            }
+    private fun record(records: List<JournalRecord>) = journal.append(records)
+
+    private fun caughtUp(before: Journal): Journal =
+        try {
+            method.catchUp(before)
+        } catch (error: SeedTuneException) {
+            method.close()
+            throw if (error.file == null) error.at(folder.journal.path) else error
         }
-        optimizer.move(state, before.seeds(), before.coefficients())
-    }
 
     override fun close() {
-        estimator.close()
-        optimizer.close()
+        method.close()
         log.close()
         journal.close()
     }

@@ -47,6 +47,13 @@ data class Settings(
         Recorded.require("seed", seed, seed in 0..Noise.WORD_MASK, "0 to ${Noise.WORD_MASK}")
         estimator.check()
         optimizer.check()
+        if (optimizer.kind in estimator.optimizers) return
+        throw SeedTuneException(
+            "this optimizer does not go with this estimator",
+            value = "${estimator.kind} and ${optimizer.kind}",
+            rule = estimator.optimizers.joinToString(" or "),
+            remedy = "choose one of these, or another estimator",
+        )
     }
 
     /** Name -> value, as in run.json and the journal's header. */
@@ -67,6 +74,10 @@ data class Settings(
         const val LINEAR_PROBE = "linear-probe"
         const val ZERO = "zero"
         private val STARTS = listOf(LINEAR_PROBE, ZERO)
+
+        /** Those of a run by [estimator], with the optimizer and the batch size that go with it. */
+        fun by(estimator: EstimatorSettings) =
+            Settings(batchSize = estimator.batchSize, estimator = estimator, optimizer = OptimizerSettings.named(estimator.optimizers.first()))
 
         /**
          * The settings of a journal's header.

@@ -7,18 +7,22 @@ import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.doubleOrNull
 import kotlinx.serialization.json.jsonObject
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.files.writeDurably
+import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.json.parsed
 import org.seedtune.engine.json.reading
 import org.seedtune.engine.telemetry.JsonLines
 import org.seedtune.engine.telemetry.MemorySample
+import org.seedtune.engine.tuning.Descended
 import org.seedtune.engine.tuning.StepEvent
+import org.seedtune.engine.tuning.Taken
 
 /**
  * steps.jsonl: a line a step, with the fields of the Python runtime, and what the lines come to. It is telemetry: a run can be
  * resumed without it.
  */
 internal class StepLog(file: File, recordedSteps: Int) : Closeable {
-    private val before = read(file).filter { line -> line.number("step")?.let { it <= recordedSteps } == true }
+    private val before = upTo(recordedSteps, file)
     private val losses = before.mapNotNullTo(ArrayList()) { it.number("loss") }
     private val probeMs = before.mapNotNullTo(ArrayList()) { it.number("probe_ms") }
     private val secondsBefore = before.lastOrNull()?.number("elapsed_seconds") ?: 0.0
@@ -44,25 +48,24 @@ internal class StepLog(file: File, recordedSteps: Int) : Closeable {
     fun write(event: StepEvent) {
         val memory = MemorySample.read()
         peakAnonymousBytes = listOfNotNull(peakAnonymousBytes, memory.rssAnonBytes).maxOrNull()
-        losses += event.estimate.loss
-        probeMs += event.probeMs
+        val (measured, sides) = measured(event)
+        val times = event.times
+        losses += event.loss
+        probeMs += times.probeMs
         lines.write(
             linkedMapOf(
                 "step" to event.step,
-                "loss" to event.estimate.loss,
-                "loss_plus" to event.estimate.lossPlus.single(),
-                "loss_minus" to event.estimate.lossMinus.single(),
-                "projected_gradient" to event.estimate.projectedGradient.single(),
-                "coefficient" to event.coefficients.single(),
+                "loss" to event.loss,
+                *measured,
                 "learning_rate" to event.learningRate,
-                "rows" to 2 * event.work.computed,
+                "rows" to sides * event.work.computed,
                 "tokens" to event.work.computed - event.work.padding,
                 "padding_tokens" to event.work.padding,
-                "encode_ms" to event.encodeMs,
-                "probe_ms" to event.probeMs,
-                "update_ms" to event.updateMs,
-                "journal_ms" to event.journalMs,
-                "total_ms" to event.encodeMs + event.probeMs + event.journalMs + event.updateMs,
+                "encode_ms" to times.encodeMs,
+                "probe_ms" to times.probeMs,
+                "update_ms" to times.updateMs,
+                "journal_ms" to times.journalMs,
+                "total_ms" to times.totalMs,
                 "elapsed_seconds" to elapsedSeconds,
                 "context_tokens" to event.work.cached - event.work.cachedPadding,
                 "context_padding_tokens" to event.work.cachedPadding,
@@ -80,6 +83,24 @@ internal class StepLog(file: File, recordedSteps: Int) : Closeable {
     private companion object {
         /** Share of the steps whose losses stand for start and end when there are no held-out rows. */
         const val EDGE_SHARE = 0.1
+
+        /** What a step found, named as in the log, and how many sides of its rows were computed. */
+        fun measured(event: StepEvent): Pair<Array<Pair<String, Any>>, Int> = when (event) {
+            is Taken -> arrayOf<Pair<String, Any>>(
+                "loss_plus" to event.estimate.lossPlus.single(),
+                "loss_minus" to event.estimate.lossMinus.single(),
+                "projected_gradient" to event.estimate.projectedGradient.single(),
+                "coefficient" to event.coefficients.single(),
+            ) to 2
+            is Descended -> arrayOf<Pair<String, Any>>("gradient_norm" to event.gradientNorm) to 1
+        }
+
+        /** The lines of the first [steps] steps. Later ones, which will be made again, are taken out of [file]. */
+        fun upTo(steps: Int, file: File): List<JsonObject> {
+            val (kept, later) = read(file).partition { line -> line.number("step")?.let { it <= steps } != false }
+            if (later.isNotEmpty()) writeDurably(file, kept.joinToString("") { JsonText.encode(it) + "\n" }.toByteArray())
+            return kept.filter { it.number("step") != null }
+        }
 
         fun read(file: File): List<JsonObject> {
             if (!file.isFile) return emptyList()

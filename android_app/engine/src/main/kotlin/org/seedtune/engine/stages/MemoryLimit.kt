@@ -152,11 +152,13 @@ internal class MemoryLimit(
             return held + (ARENA_FACTOR * memory.running.of(rows, shape.longestRead)).toLong()
         }
         val tokens = maxOf(1, shape.longestTokens)
-        val sides = if (graph == "probe") 1 else 2
+        val sides = if (graph == StagePlan.PROBE || graph == StagePlan.GRADIENT) 1 else 2
         val rows = maxOf(1, sides * choice.tokensPerCall / tokens)
         val inFlight = rowsInFlight(choice, sides)
         val contexts = if (shape.computedContexts) inFlight * shape.contextBytes else 0
-        val held = memory.held.of(inFlight, tokens, shape.longestContext) + contexts
+        // Each call in flight has a gradient of its own, in float32.
+        val gradients = if (graph == StagePlan.GRADIENT) (inFlight + rows - 1) / rows * Float.SIZE_BYTES.toLong() * shape.parameters else 0
+        val held = memory.held.of(inFlight, tokens, shape.longestContext) + contexts + gradients
         return held + (ARENA_FACTOR * memory.running.of(rows, tokens, shape.longestContext)).toLong()
     }
 

@@ -110,6 +110,10 @@ internal data class StagePlan(
 
     companion object {
         const val FILE = "stages.json"
+
+        /** What a step runs: one of them in a run. */
+        const val PROBE = "probe"
+        const val GRADIENT = "gradient"
         private val LAYERED = setOf("keys", "values", "key_scales", "value_scales")
 
         /**
@@ -152,9 +156,11 @@ internal data class StagePlan(
             val file = File(bundle.folder, FILE)
             val whole = read(file)
             val context = bundle.manifest.languageModel.context
-            val wanted = setOf("probe", "eval") + (if (context == null) emptySet() else setOf("context"))
+            val wanted = setOf(PROBE, "eval") + (if (context == null) emptySet() else setOf("context"))
+            // Bundles of an earlier day have a gradient graph without stages.
+            val optional = if ("$GRADIENT.onnx" in bundle.manifest.files) setOf(GRADIENT) else emptySet()
             val layers = whole.graphs.values.flatten().flatMap { it.layerInputs.values }
-            val strange = whole.graphs.values.flatten().map { it.graph }.filterNot { it in bundle.manifest.files } + (whole.graphs.keys - wanted) + (wanted - whole.graphs.keys) +
+            val strange = whole.graphs.values.flatten().map { it.graph }.filterNot { it in bundle.manifest.files } + (whole.graphs.keys - wanted - optional) + (wanted - whole.graphs.keys) +
                 layers.filter { (_, layer) -> layer >= (context?.layers ?: 0) }.map { (name, layer) -> "$name $layer" }
             if (strange.isNotEmpty()) {
                 throw SeedTuneException("the stages are not those of this bundle", file.path, strange.first(), "stages of $wanted", REMEDY)

@@ -1,5 +1,6 @@
 package org.seedtune.engine.stages
 
+import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.context.contextPlaces
 import org.seedtune.engine.context.readIds
@@ -34,7 +35,7 @@ internal class StreamedGraphs private constructor(
     override fun open(name: String): Graph {
         bundle.requireGraph(name)
         val inFlight = when (name) {
-            "probe" -> choice.tokensInFlight
+            StagePlan.PROBE, StagePlan.GRADIENT -> choice.tokensInFlight
             "eval" -> 2 * choice.tokensInFlight
             else -> choice.tokensPerContextCall
         }
@@ -54,6 +55,9 @@ internal class StreamedGraphs private constructor(
          * @param examplesAtOnce how many of them are computed before the weights change.
          * @param cached whether the contexts of rows are read from a file.
          * @param tokensPerCall of one side of a probe, where it was chosen before.
+         * @param stepGraph which graph a step runs, [StagePlan.PROBE] or [StagePlan.GRADIENT]; the other one is not opened.
+         * @param vectors as long as the state, that estimator and optimizer will keep beside it.
+         * @throws SeedTuneException the limit is too small, or the gradient graph has no stages.
          */
         fun within(
             limitBytes: Long,
@@ -64,14 +68,26 @@ internal class StreamedGraphs private constructor(
             tokensPerCall: Int?,
             threads: Int,
             platform: Platform,
+            stepGraph: String,
+            vectors: Int,
         ): StreamedGraphs {
-            val (plan, tensors) = StagePlan.of(bundle)
+            val (whole, tensors) = StagePlan.of(bundle)
+            if (stepGraph !in whole.graphs) {
+                throw SeedTuneException(
+                    "the bundle's $stepGraph graph has no stages",
+                    bundle.folder.path,
+                    rule = "a bundle of a version that cuts it into stages, for a run within a memory limit",
+                    remedy = "export the bundle again, or leave the limit out",
+                )
+            }
+            val plan = whole.without(if (stepGraph == StagePlan.GRADIENT) StagePlan.PROBE else StagePlan.GRADIENT)
             // Encoding the rows leaves garbage behind, which would count as held.
             System.gc()
             val runtime = Runtime.getRuntime()
             val growth = minOf(runtime.maxMemory() - runtime.totalMemory(), HEAP_GROWTH_BYTES)
             val memory = MemorySample.read()
-            val held = (memory.vmRssBytes ?: memory.vmHwmBytes ?: 0) + growth
+            val kept = vectors * Float.SIZE_BYTES.toLong() * bundle.manifest.state.parameters
+            val held = (memory.vmRssBytes ?: memory.vmHwmBytes ?: 0) + growth + kept
             val limit = MemoryLimit(plan, tensors, shapeOf(bundle, examples, examplesAtOnce, cached || !bundle.computesContexts), held)
             return StreamedGraphs(bundle, plan, tensors, limit.choose(limitBytes, tokensPerCall), threads, platform)
         }

@@ -6,9 +6,9 @@ import java.nio.ByteOrder
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Head
 import org.seedtune.engine.bundle.StateLayout
+import org.seedtune.engine.files.Vectors
 import org.seedtune.engine.files.sha256Of
 import org.seedtune.engine.graph.State
-import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.json.readPlainFile
 
 /**
@@ -17,7 +17,6 @@ import org.seedtune.engine.json.readPlainFile
  */
 internal object StartFile {
     const val NAME = "start.safetensors"
-    private const val ALIGNMENT = 8
     private const val WHAT = "the start of the run"
     private const val REMEDY = "restore the folder from a copy, or start a new run"
 
@@ -25,18 +24,7 @@ internal object StartFile {
     fun encode(probe: LinearProbe, head: Head): ByteArray {
         val shapes = linkedMapOf("weight" to listOf(head.labels, head.features), "bias" to listOf(head.labels), "scale" to listOf(1))
         val about = linkedMapOf("strength" to probe.strength, "rows" to probe.rows, "accuracy" to probe.accuracy, "loss" to probe.loss)
-        val header = linkedMapOf<String, Any>("__metadata__" to about.mapValues { it.value.toString() })
-        var end = 0
-        for ((name, shape) in shapes) {
-            val begin = end
-            end += shape.fold(Float.SIZE_BYTES) { size, length -> size * length }
-            header[name] = linkedMapOf("dtype" to "F32", "shape" to shape, "data_offsets" to listOf(begin, end))
-        }
-        val text = JsonText.encode(header).let { it + " ".repeat((ALIGNMENT - it.length % ALIGNMENT) % ALIGNMENT) }.toByteArray()
-        val raw = ByteBuffer.allocate(Long.SIZE_BYTES + text.size + end).order(ByteOrder.LITTLE_ENDIAN)
-        raw.putLong(text.size.toLong()).put(text)
-        for (value in probe.values) raw.putFloat(value)
-        return raw.array()
+        return Vectors.encode(shapes, listOf(probe.values), about.mapValues { it.value.toString() })
     }
 
     /**

@@ -1,10 +1,8 @@
 package org.seedtune.engine.tuning
 
 import org.seedtune.engine.SeedTuneException
-import org.seedtune.engine.data.Batch
 import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.data.Sampler
-import org.seedtune.engine.data.Work
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.Record
 import org.seedtune.engine.journal.probeSeed
@@ -36,7 +34,7 @@ internal class Tuner(
      *
      * @throws SeedTuneException a loss is not finite; the state and the journal end with the step before.
      */
-    fun step(step: Int): StepEvent {
+    fun step(step: Int): Taken {
         val clock = Clock()
         val indices = sampler.indices(step)
         val batches = Counted(feeder.batches(indices, limit))
@@ -48,16 +46,13 @@ internal class Tuner(
         record(records(estimate, coefficients))
         val journalMs = clock.lap()
         optimizer.move(state, seeds, coefficients)
-        return StepEvent(
+        return Taken(
             step + 1,
             estimate,
             coefficients,
             optimizer.rate(step),
             batches.work,
-            batches.encodeMs,
-            probeMs,
-            journalMs,
-            clock.lap(),
+            StepTimes(batches.encodeMs, probeMs, journalMs, clock.lap()),
         )
     }
 
@@ -76,37 +71,5 @@ internal class Tuner(
             rule = "both losses of a step are finite",
             remedy = "start a new run with a smaller learning rate (a tenth, say); the state before this step is kept",
         )
-    }
-
-    /** Passes batches on one at a time, as memory wants it, and counts their work and the time they took to make. */
-    private class Counted(batches: Sequence<Batch>) {
-        var work = Work()
-            private set
-        var encodeMs = 0.0
-            private set
-
-        val all: Sequence<Batch> = sequence {
-            val each = batches.iterator()
-            while (true) {
-                val making = Clock()
-                val batch = if (each.hasNext()) each.next() else null
-                encodeMs += making.lap()
-                if (batch == null) break
-                work += batch.work
-                yield(batch)
-            }
-        }
-    }
-
-    /** Milliseconds since the last lap. */
-    private class Clock {
-        private var last = System.nanoTime()
-
-        fun lap(): Double {
-            val now = System.nanoTime()
-            val passed = (now - last) / 1e6
-            last = now
-            return passed
-        }
     }
 }

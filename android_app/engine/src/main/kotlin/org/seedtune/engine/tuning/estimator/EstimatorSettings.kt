@@ -3,21 +3,34 @@ package org.seedtune.engine.tuning.estimator
 import kotlinx.serialization.json.JsonPrimitive
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.graph.Graphs
+import org.seedtune.engine.journal.RecordKind
+import org.seedtune.engine.stages.StagePlan
 import org.seedtune.engine.tuning.Recorded
+import org.seedtune.engine.tuning.optimizer.MomentumSettings
+import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 
 /** How a run measures the slope of the loss: a closed union, of which files name one by its [kind], and can name no other. */
 sealed class EstimatorSettings {
     /** The name in files. */
     abstract val kind: String
 
-    /** K, the probes of a step. */
+    /** The graph that it runs. */
+    internal abstract val graph: String
+
+    /** As long as the state, that a step takes at most. */
+    internal abstract val vectors: Int
+
+    /** K, the records of a step in the journal. */
     internal abstract val probes: Int
 
-    /** The estimator over the graphs that [graphs] opens; the caller closes it. */
-    internal abstract fun build(graphs: Graphs): Estimator
+    /** What the journal records of a step. */
+    internal abstract val record: RecordKind
 
-    /** The estimate that recorded losses [K, groups] stand for; the same when measured and when read back. */
-    internal abstract fun estimate(lossPlus: FloatArray, lossMinus: FloatArray, groups: Int): Estimate
+    /** Kinds of the optimizers that its measurements are for, the default first. */
+    internal abstract val optimizers: List<String>
+
+    /** Examples a step, unless others are asked for. */
+    internal abstract val batchSize: Int
 
     /** Name -> value in the order of files, [kind] left out. */
     internal abstract fun values(): Map<String, JsonPrimitive>
@@ -29,7 +42,22 @@ sealed class EstimatorSettings {
         internal const val WORD = "estimator"
 
         // Functions that name a method when they are called: its class needs this one to be made first.
-        private val READERS = mapOf<String, (Recorded) -> EstimatorSettings>(TwoSidedSettings.KIND to { TwoSidedSettings.of(it) })
+        private val READERS = mapOf<String, (Recorded) -> EstimatorSettings>(
+            TwoSidedSettings.KIND to { TwoSidedSettings.of(it) },
+            GradientSettings.KIND to { GradientSettings },
+        )
+        private val DEFAULTS = mapOf<String, () -> EstimatorSettings>(
+            TwoSidedSettings.KIND to { TwoSidedSettings() },
+            GradientSettings.KIND to { GradientSettings },
+        )
+
+        /**
+         * The estimator of this [kind] with the values that it has unless others are given.
+         *
+         * @throws SeedTuneException there is none of that kind.
+         */
+        fun named(kind: String): EstimatorSettings =
+            DEFAULTS.getValue(Recorded.requireKnown("$WORD.${Recorded.KIND}", kind, DEFAULTS.keys))()
 
         /**
          * The settings in a journal's header.
@@ -37,5 +65,24 @@ sealed class EstimatorSettings {
          * @throws SeedTuneException they are not settings of this version.
          */
         internal fun of(recorded: Recorded): EstimatorSettings = READERS.getValue(recorded.kind(READERS.keys))(recorded)
+    }
+}
+
+/** One that measures along noise. */
+sealed class ProbeEstimatorSettings : EstimatorSettings() {
+    override val graph: String get() = StagePlan.PROBE
+    override val vectors: Int get() = 0
+    override val record: RecordKind get() = RecordKind.PROBE
+    override val optimizers: List<String> get() = listOf(NormalisedSettings.KIND, MomentumSettings.KIND)
+    override val batchSize: Int get() = BATCH_SIZE
+
+    /** The estimator over the graphs that [graphs] opens; the caller closes it. */
+    internal abstract fun build(graphs: Graphs): Estimator
+
+    /** The estimate that recorded losses [K, groups] stand for; the same when measured and when read back. */
+    internal abstract fun estimate(lossPlus: FloatArray, lossMinus: FloatArray, groups: Int): Estimate
+
+    private companion object {
+        private const val BATCH_SIZE = 32
     }
 }

@@ -15,12 +15,12 @@ import org.seedtune.engine.tuning.Recorded
  *
  * @property epsilon half the distance between the two sides of a probe.
  */
-data class TwoSidedSettings(val epsilon: Double = 1e-2) : EstimatorSettings() {
+data class TwoSidedSettings(val epsilon: Double = 1e-2) : ProbeEstimatorSettings() {
     override val kind: String get() = KIND
 
     override val probes: Int get() = 1
 
-    override fun build(graphs: Graphs): Estimator = TwoSided(graphs.open("probe"), this)
+    override fun build(graphs: Graphs): Estimator = TwoSided(graphs.open(graph), this)
 
     override fun estimate(lossPlus: FloatArray, lossMinus: FloatArray, groups: Int): Estimate {
         val gradient = DoubleArray(lossPlus.size) { (lossPlus[it].toDouble() - lossMinus[it].toDouble()) / (2 * epsilon) }

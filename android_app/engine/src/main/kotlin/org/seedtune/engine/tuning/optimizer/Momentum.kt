@@ -15,10 +15,11 @@ data class MomentumSettings(
     val rmsDecay: Double = 0.98,
     val clip: Double = 3.0,
     val momentum: Double = 0.9,
-) : OptimizerSettings() {
+) : ProbeOptimizerSettings() {
     private val normalised get() = NormalisedSettings(learningRate, schedule, rmsDecay, clip)
 
     override val kind: String get() = KIND
+    override val vectors: Int get() = 1
 
     override fun build(steps: Int): Optimizer = Momentum(Normalised(normalised, steps), momentum)
 

@@ -17,8 +17,9 @@ data class NormalisedSettings(
     val schedule: String = Schedule.LINEAR,
     val rmsDecay: Double = 0.98,
     val clip: Double = 3.0,
-) : OptimizerSettings() {
+) : ProbeOptimizerSettings() {
     override val kind: String get() = KIND
+    override val vectors: Int get() = 0
 
     override fun build(steps: Int): Optimizer = Normalised(this, steps)
 

@@ -12,8 +12,8 @@ sealed class OptimizerSettings {
     /** How far a typical step moves every parameter of the state, at the start. */
     abstract val learningRate: Double
 
-    /** The optimizer of a run of [steps] steps; the caller closes it. */
-    internal abstract fun build(steps: Int): Optimizer
+    /** As long as the state, that the optimizer keeps. */
+    internal abstract val vectors: Int
 
     /** Name -> value in the order of files, [kind] left out. */
     internal abstract fun values(): Map<String, JsonPrimitive>
@@ -28,10 +28,12 @@ sealed class OptimizerSettings {
         private val READERS = mapOf<String, (Recorded) -> OptimizerSettings>(
             NormalisedSettings.KIND to { NormalisedSettings.of(it) },
             MomentumSettings.KIND to { MomentumSettings.of(it) },
+            AdamWSettings.KIND to { AdamWSettings.of(it) },
         )
         private val DEFAULTS = mapOf<String, () -> OptimizerSettings>(
             NormalisedSettings.KIND to { NormalisedSettings() },
             MomentumSettings.KIND to { MomentumSettings() },
+            AdamWSettings.KIND to { AdamWSettings() },
         )
 
         /**
@@ -49,4 +51,10 @@ sealed class OptimizerSettings {
          */
         internal fun of(recorded: Recorded): OptimizerSettings = READERS.getValue(recorded.kind(READERS.keys))(recorded)
     }
+}
+
+/** One that moves along noise. */
+sealed class ProbeOptimizerSettings : OptimizerSettings() {
+    /** The optimizer of a run of [steps] steps; the caller closes it. */
+    internal abstract fun build(steps: Int): Optimizer
 }
