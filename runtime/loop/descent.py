@@ -85,6 +85,7 @@ def descend(
             gradient_norm=norm,
             learning_rate=rate,
             work=batches.work,
+            passes=1,
             encode_ms=batches.encode_ms,
             probe_ms=probe_ms,
             journal_ms=clock.lap(),

@@ -17,7 +17,8 @@ class StepTaken:
     Attributes:
         step: from 1.
         learning_rate: the scheduled one.
-        work: what was computed, for one side.
+        work: what one pass over the rows computes.
+        passes: forward passes of each row.
         encode_ms: making batches.
         probe_ms: running the graph.
         journal_ms: recording.
@@ -27,6 +28,7 @@ class StepTaken:
     step: int
     learning_rate: float
     work: Work
+    passes: int
     encode_ms: float
     probe_ms: float
     journal_ms: float
