@@ -15,8 +15,8 @@ In the journal the K records of a step have the loss at the state as their secon
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Batch
 from seedtune.runtime.estimators.protocol import Directions, Epsilon, Estimate, Floats
-from seedtune.runtime.estimators.rows import in_order, mean_of_rows
+from seedtune.runtime.estimators.rows import at_states, in_order, mean_of_rows
 from seedtune.runtime.graphs.types import Graph, Graphs
 from seedtune.runtime.noise import rademacher
 
@@ -40,6 +40,11 @@ class OneSidedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     def probes(self) -> int:
         """K, the seeds of a step."""
         return self.directions
+
+    @property
+    def passes_a_row(self) -> int:
+        """Example passes of a step for each of its rows: one at the state, one along each direction."""
+        return self.directions + 1
 
     @property
     def record(self) -> Literal["probe"]:
@@ -60,7 +65,7 @@ class OneSided:
         self.probes = directions
 
     @property
-    def passes(self) -> int:
+    def passes_a_row(self) -> int:
         """See :class:`~seedtune.runtime.estimators.protocol.Estimator`."""
         return self.probes + 1
 
@@ -70,12 +75,12 @@ class OneSided:
             raise ValueError(f"one state and {self.probes} seeds: {state.shape}, {len(seeds)}")
         places: list[npt.NDArray[np.int64]] = []
         parts: list[Floats] = []
-        batches = self._at_each_state(batches, state, seeds)
+        batches = at_states(batches, _States(state, self.epsilon, seeds))
         for call, (index, (losses,)) in enumerate(self.graph.run(["loss"], batches, {})):
-            which = call % self.passes
+            which = call % self.passes_a_row
             if which == 0:
                 places.append(index)
-                parts.append(np.empty((self.passes, len(index)), np.float32))
+                parts.append(np.empty((self.passes_a_row, len(index)), np.float32))
             parts[-1][which] = losses
         means = mean_of_rows(in_order(places, parts)).astype(np.float32)
         return self.estimate_from(means[1:], np.repeat(means[:1], self.probes, axis=0))
@@ -85,11 +90,16 @@ class OneSided:
         slopes = (loss_plus.astype(np.float64) - loss_minus.astype(np.float64)) / self.epsilon
         return Estimate(loss_plus, loss_minus, slopes, sides=1)
 
-    def _at_each_state(self, batches: Iterable[Batch], state: Floats, seeds: Sequence[int]) -> Iterator[Batch]:
-        """Each batch at the state and at one side of it along each seed's noise, before the next one."""
-        for batch in batches:
-            yield dataclasses.replace(batch, arrays={**batch.arrays, "state": state})
-            for seed in seeds:
-                moved = state + np.float32(self.epsilon) * rademacher(seed, len(state))
-                yield dataclasses.replace(batch, arrays={**batch.arrays, "state": moved})
-            del batch
+
+@dataclass(frozen=True)
+class _States:
+    """The state, and one side of it along each seed's noise, made anew whenever they are iterated: one at a time."""
+
+    state: Floats
+    epsilon: float
+    seeds: Sequence[int]
+
+    def __iter__(self) -> Iterator[Floats]:
+        yield self.state
+        for seed in self.seeds:
+            yield self.state + np.float32(self.epsilon) * rademacher(seed, len(self.state))

@@ -64,7 +64,7 @@ class Estimator(Protocol):
         ...
 
     @property
-    def passes(self) -> int:
+    def passes_a_row(self) -> int:
         """How often a step runs each of its rows forward."""
         ...
 
@@ -74,7 +74,8 @@ class Estimator(Protocol):
         Args:
             state: [n], or [G, n] with one state a row.
             seeds: [K] of the noise.
-            batches: of G rows where the state has groups: the row at place g (``Batch.index``) has state g.
+            batches: of G rows where the state has groups: the row at place g (``Batch.index``) has state g. Some
+                estimators look at the rows twice: then it must begin anew when it is iterated again.
         """
         ...
 

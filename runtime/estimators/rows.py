@@ -1,14 +1,16 @@
-"""What graphs say of rows, put in the order of the rows whatever the batches were, and averaged as any language can."""
+"""Batches at several states; what graphs say of rows, put in the order of the rows whatever the batches were, and averaged as any language can."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.estimators.protocol import Doubles
+from seedtune.runtime.batches.types import Batch
+from seedtune.runtime.estimators.protocol import Doubles, Floats
 
 
 def in_order(places: Sequence[npt.NDArray[np.int64]], parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -26,3 +28,11 @@ def mean_of_rows(losses: npt.NDArray[Any]) -> Doubles:
     # One after the other, as any language can add; np.mean would add in an order of its own.
     mean: Doubles = np.cumsum(losses.astype(np.float64), axis=-1)[..., -1:] / losses.shape[-1]
     return mean
+
+
+def at_states(batches: Iterable[Batch], states: Iterable[Floats]) -> Iterator[Batch]:
+    """Each batch once for each of ``states``, which are iterated for every batch, before the next batch."""
+    for batch in batches:
+        for state in states:
+            yield dataclasses.replace(batch, arrays={**batch.arrays, "state": state})
+        del batch

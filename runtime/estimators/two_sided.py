@@ -37,6 +37,11 @@ class TwoSidedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return TwoSided.probes
 
     @property
+    def passes_a_row(self) -> int:
+        """Example passes of a step for each of its rows: one a side."""
+        return 2 * TwoSided.probes
+
+    @property
     def record(self) -> Literal["probe"]:
         """What the journal records of a step."""
         return "probe"
@@ -57,7 +62,7 @@ class TwoSided:
     """:class:`~seedtune.runtime.estimators.protocol.Estimator` over the probe graph."""
 
     probes = 1
-    passes = 2
+    passes_a_row = 2
 
     def __init__(self, graph: Graph, epsilon: float, objective: Objective = "loss") -> None:
         self.graph = graph

@@ -64,7 +64,7 @@ def descend(
     """
     for step in range(first_step, steps):
         clock = Clock()
-        batches = Counted(feeder.batches(rows_of(step), limit))
+        batches = Counted(feeder, rows_of(step), limit)
         found = gradient.measure(values, batches)
         probe_ms = clock.lap() - batches.encode_ms
         norm, rate = found.norm, optimizer.rate(step)

@@ -119,6 +119,7 @@ class Run:
             memory_limit_bytes=self.graphs.choice.limit_bytes if self.graphs.choice else None,
             interrupted=interrupted,
             batch_size=self.settings.batch_size,
+            objective=self.settings.objective,
         )
         self.folder.write_result(result)
         return result

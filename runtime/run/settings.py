@@ -16,6 +16,7 @@ from msgspec import Meta
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.gauss_newton import GaussNewtonSettings
 from seedtune.runtime.estimators.gradient import GradientSettings
+from seedtune.runtime.estimators.objectives import Objective
 from seedtune.runtime.estimators.one_sided import OneSidedSettings
 from seedtune.runtime.estimators.settings import EstimatorSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
@@ -69,6 +70,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def tokens_per_call(self) -> int:
         """Tokens of one side that a call may have."""
         return max(1, self.rows_per_call // 2)
+
+    @property
+    def objective(self) -> Objective:
+        """What the run lowers."""
+        return self.estimator.objective if isinstance(self.estimator, TwoSidedSettings) else "loss"
 
     def check(self) -> None:
         """Raises SeedTuneError for a value that no run can have."""

@@ -16,6 +16,8 @@ import seedtune
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.noise import rademacher
+from seedtune.runtime.report.collect import collect
+from seedtune.runtime.report.page import render_page
 
 GAUSS_NEWTON: dict[str, Any] = {
     "estimator": "gauss-newton", "directions": 12, "batch_size": 24, "learning_rate": 1.0, "eval_every": 2,
@@ -82,8 +84,8 @@ def test_gauss_newton_learns_in_few_steps(tune_tiny: Tune, tmp_path: Path) -> No
     assert (settings["estimator.kind"], settings["optimizer.kind"]) == ("gauss_newton", "damped")
     assert (settings["optimizer.learning_rate"], settings["optimizer.schedule"]) == (1.0, "constant")
     for step in lines(tmp_path / "run" / "steps.jsonl"):
-        # Both sides along every direction.
-        assert step["rows"] == 2 * 48 * (step["tokens"] + step["padding_tokens"])
+        # Both sides along every direction, and five lengths of the step.
+        assert step["rows"] == (2 * 48 + 5) * (step["tokens"] + step["padding_tokens"])
 
 
 def test_one_sided_steps_learn(tune_tiny: Tune, tmp_path: Path) -> None:
@@ -97,3 +99,68 @@ def test_one_sided_steps_learn(tune_tiny: Tune, tmp_path: Path) -> None:
         assert len(set(records["loss_minus"][:, 0].tolist())) == 1
         assert np.float32(step["loss"]) == records["loss_minus"][0, 0]
         assert step["rows"] == 9 * (step["tokens"] + step["padding_tokens"])
+
+
+@pytest.mark.parametrize("objective", ["accuracy", "f1"])
+def test_an_objective_is_lowered_named_and_chooses_the_best(objective: str, tune_tiny: Tune, tmp_path: Path) -> None:
+    options = {"steps": 60, "batch_size": 32, "learning_rate": 0.1, "eval_every": 20, "epsilon": 0.1}
+    result = tune_tiny(tmp_path / "run", objective=objective, **options)
+    assert result.objective == objective
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["objective"] == objective
+    evaluations = lines(tmp_path / "run" / "evaluations.jsonl")
+    found = [evaluation["objective"] for evaluation in evaluations]
+    assert min(found) < found[0] - 0.1
+    best = [evaluation for evaluation in evaluations if evaluation["best"]][-1]
+    assert best["objective"] == min(found)
+    assert result.best_step == best["step"]
+    if objective == "accuracy":
+        assert [1 - evaluation["accuracy"] for evaluation in evaluations] == pytest.approx(found, abs=1e-6)
+        for record in read_journal(tmp_path / "run" / "journal.bin").records:
+            # Rows are right or wrong: a multiple of one in 32.
+            assert 32 * record["loss_plus"][0] == pytest.approx(round(32 * float(record["loss_plus"][0])), abs=1e-4)
+    page = render_page(collect(tmp_path / "run"))
+    assert f"<dt>Objective</dt><dd>{objective}</dd>" in page
+    assert f"Objective: 1 - {objective}" in page
+
+
+def test_without_held_out_rows_an_objective_is_told_as_no_loss(tune_tiny: Tune, tmp_path: Path) -> None:
+    result = tune_tiny(tmp_path / "run", held_out=None, objective="accuracy")
+    assert (result.loss_start, result.loss_end, result.objective) == (None, None, "accuracy")
+
+
+@pytest.mark.parametrize("estimator", ["gradient", "gauss-newton", "one-sided"])
+def test_an_objective_without_a_gradient_is_for_two_sides(estimator: str, tune_tiny: Tune, tmp_path: Path) -> None:
+    with pytest.raises(SeedTuneError, match="--objective belongs to another estimator") as caught:
+        tune_tiny(tmp_path / "run", estimator=estimator, objective="accuracy", learning_rate=0.1)
+    assert "two-sided" in str(caught.value)
+
+
+def test_a_step_of_one_row_is_refused_by_gauss_newton(tune_tiny: Tune, tmp_path: Path) -> None:
+    with pytest.raises(SeedTuneError, match="one row") as caught:
+        tune_tiny(tmp_path / "run", **GAUSS_NEWTON | {"batch_size": 1})
+    assert "--batch-size" in str(caught.value)
+
+
+def test_how_many_rows_a_step_is_solved_of_is_a_constant(tune_tiny: Tune, tiny_data: SimpleNamespace, tmp_path: Path) -> None:
+    tune_tiny(tmp_path / "run", **GAUSS_NEWTON | {"batch_size": 0, "steps": 1})
+    description = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert description["settings"]["batch_size"] == min(512, description["data"]["train"]["rows"])
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"estimator": "gauss-newton", "optimizer": "momentum"}, "--optimizer damped"),
+        ({"optimizer": "damped"}, "--optimizer normalised or momentum"),
+        ({"estimator": "one-sided", "optimizer": "damped"}, "--optimizer standardised or normalised or momentum"),
+        ({"estimator": "one-sided", "directions": 1}, ">= 2 and <= 65536"),
+        ({"average": 1.5}, ">= 0 and <= 1"),
+        ({"objective": "recall"}, "accuracy, f1, loss"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_by_name(
+    options: dict[str, Any], named: str, tune_tiny: Tune, tmp_path: Path
+) -> None:
+    with pytest.raises(SeedTuneError) as caught:
+        tune_tiny(tmp_path / "run", **options)
+    assert named in str(caught.value)
