@@ -21,7 +21,14 @@ Doubles = npt.NDArray[np.float64]
 Epsilon = Annotated[
     float, Meta(gt=0, description="How far a probe moves every parameter: half the distance between its two sides.")
 ]
-Directions = Annotated[int, Meta(ge=2, le=1 << 16, description="Directions of a step; each has a record in the journal.")]
+Directions = Annotated[
+    int,
+    Meta(
+        ge=2,
+        le=1 << 16,
+        description="Directions of a step, each a record of the journal; 8 by default with one-sided.",
+    ),
+]
 
 
 @dataclass(frozen=True, eq=False)

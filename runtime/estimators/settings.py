@@ -11,7 +11,8 @@ from seedtune.runtime.estimators.one_sided import OneSidedSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.kinds import kind_of
 
-EstimatorSettings = TwoSidedSettings | GaussNewtonSettings | OneSidedSettings | GradientSettings
+ProbeEstimatorSettings = TwoSidedSettings | GaussNewtonSettings | OneSidedSettings
+EstimatorSettings = ProbeEstimatorSettings | GradientSettings
 ESTIMATORS: tuple[type[EstimatorSettings], ...] = (
     TwoSidedSettings,
     GaussNewtonSettings,

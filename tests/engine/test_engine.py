@@ -57,6 +57,7 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         "SegmentedLogTest",
         "SettingsTest",
         "OptimizerTest",
+        "ReplayedTest",
         "LoopTest",
         "ManifestTest",
         "RowsTest",

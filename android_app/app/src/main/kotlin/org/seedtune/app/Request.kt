@@ -5,6 +5,7 @@ import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.tuning.optimizer.MomentumSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
+import org.seedtune.engine.tuning.optimizer.OnlyReplayedSettings
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
 
 /**
@@ -83,6 +84,7 @@ data class Request(
                 is NormalisedSettings -> named.copy(learningRate = learningRate)
                 is MomentumSettings ->
                     named.copy(learningRate = learningRate, momentum = intent.getStringExtra(MOMENTUM)?.toDoubleOrNull() ?: named.momentum)
+                is OnlyReplayedSettings -> error("${named.kind} is no optimizer of runs that are made here")
             }
         }
     }

@@ -76,6 +76,7 @@ class SeedTune private constructor(
         onEvent: (TuningEvent) -> Boolean = { true },
     ): RunResult {
         settings.check()
+        settings.requireMade()
         check(!tuned) { "this model has been tuned: open the bundle again for another run" }
         tuned = true
         val learnt = Split.load(train, task)
@@ -123,7 +124,10 @@ class SeedTune private constructor(
         val settings = Settings.of(journal.header.settings, file)
         tuned = true
         StartFile.put(run, journal.header.startSha256, bundle.manifest.state, state)
-        settings.optimizer.build(settings.steps).use { it.move(state, journal.seeds(), journal.coefficients()) }
+        settings.optimizer.build(settings.steps, settings.estimator.probes).use {
+            it.move(state, journal.seeds(), journal.coefficients())
+            state.take(it.evaluated(state))
+        }
         return journal.steps
     }
 

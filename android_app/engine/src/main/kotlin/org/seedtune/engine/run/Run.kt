@@ -39,7 +39,7 @@ internal class Run(
     notice: (String) -> Unit,
 ) : Closeable {
     private val probes = settings.estimator.probes
-    private val optimizer = settings.optimizer.build(settings.steps)
+    private val optimizer = settings.optimizer.build(settings.steps, probes)
     private val journal: JournalWriter
     private val log: StepLog
     private val estimator: Estimator
@@ -91,12 +91,14 @@ internal class Run(
         } finally {
             conclude()
         }
+        // No step follows, so the state may become what the run came to.
+        state.take(optimizer.evaluated(state))
         return RunResult(done, done < settings.steps, state.sha256(), evaluation?.best?.step, evaluation?.records?.lastOrNull()?.accuracy)
     }
 
     private fun evaluated(onEvent: (TuningEvent) -> Boolean): Boolean {
         if (evaluation == null || !evaluation.isDue(done)) return true
-        val record = evaluation.evaluate(done, state)
+        val record = evaluation.evaluate(done, optimizer.evaluated(state))
         return onEvent(TuningEvent.Evaluated(done, record.accuracy, record.loss, record.best))
     }
 
@@ -117,7 +119,7 @@ internal class Run(
                 "steps" to done,
                 "loss_start" to lossStart,
                 "loss_end" to lossEnd,
-                "state_sha256" to state.sha256(),
+                "state_sha256" to optimizer.evaluated(state).sha256(),
                 "journal" to folder.journal.path,
                 "probe_ms_median" to log.medianProbeMs,
                 "rss_anon_peak_bytes" to log.peakAnonymousBytes,
@@ -133,6 +135,7 @@ internal class Run(
                 "start" to (if (startsFromProbe) Settings.LINEAR_PROBE else Settings.ZERO),
                 "accuracy_zero_shot" to zeroShot?.accuracy,
                 "loss_zero_shot" to zeroShot?.loss,
+                "objective" to "loss",
             ),
         )
     }

@@ -8,6 +8,7 @@ import org.seedtune.engine.tuning.Recorded
 import org.seedtune.engine.tuning.estimator.EstimatorSettings
 import org.seedtune.engine.tuning.estimator.TwoSidedSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
+import org.seedtune.engine.tuning.optimizer.OnlyReplayedSettings
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
 
 /**
@@ -47,6 +48,13 @@ data class Settings(
         Recorded.require("seed", seed, seed in 0..Noise.WORD_MASK, "0 to ${Noise.WORD_MASK}")
         estimator.check()
         optimizer.check()
+    }
+
+    /** @throws SeedTuneException this engine replays the steps of such a run, but makes none. */
+    internal fun requireMade() {
+        estimator.requireMade()
+        if (optimizer !is OnlyReplayedSettings) return
+        throw EstimatorSettings.notMadeHere(OptimizerSettings.WORD, optimizer.kind, "an optimizer of ${estimator.kind}")
     }
 
     /** Name -> value, as in run.json and the journal's header. */

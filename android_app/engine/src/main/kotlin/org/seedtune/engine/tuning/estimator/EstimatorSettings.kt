@@ -19,17 +19,27 @@ sealed class EstimatorSettings {
     /** The estimate that recorded losses [K, groups] stand for; the same when measured and when read back. */
     internal abstract fun estimate(lossPlus: FloatArray, lossMinus: FloatArray, groups: Int): Estimate
 
+    /** @throws SeedTuneException this engine replays the steps of such a run, but makes none. */
+    internal open fun requireMade() = Unit
+
     /** Name -> value in the order of files, [kind] left out. */
     internal abstract fun values(): Map<String, JsonPrimitive>
 
     /** @throws SeedTuneException for a value that no run can have. */
     internal abstract fun check()
 
+    internal fun checkEpsilon(epsilon: Double) =
+        Recorded.require("$WORD.epsilon", epsilon, epsilon.isFinite() && epsilon > 0, "a finite number above 0")
+
     companion object {
         internal const val WORD = "estimator"
 
         // Functions that name a method when they are called: its class needs this one to be made first.
-        private val READERS = mapOf<String, (Recorded) -> EstimatorSettings>(TwoSidedSettings.KIND to { TwoSidedSettings.of(it) })
+        private val READERS = mapOf<String, (Recorded) -> EstimatorSettings>(
+            TwoSidedSettings.KIND to { TwoSidedSettings.of(it) },
+            GaussNewtonSettings.KIND to { GaussNewtonSettings.of(it) },
+            OneSidedSettings.KIND to { OneSidedSettings.of(it) },
+        )
 
         /**
          * The settings in a journal's header.
@@ -37,5 +47,13 @@ sealed class EstimatorSettings {
          * @throws SeedTuneException they are not settings of this version.
          */
         internal fun of(recorded: Recorded): EstimatorSettings = READERS.getValue(recorded.kind(READERS.keys))(recorded)
+
+        /** What is said of a run whose steps this engine replays, but does not make. */
+        internal fun notMadeHere(key: String, value: String, rule: String) = SeedTuneException(
+            "this engine replays the steps of such a run, but makes none",
+            value = "$key $value",
+            rule = rule,
+            remedy = "go on with the run where seedtune runs in Python, or start a new run with the estimator ${TwoSidedSettings.KIND}",
+        )
     }
 }
