@@ -81,7 +81,8 @@ def solve(rows: Differences, seed: int) -> Doubles:
 
     folds = spread_folds(rows.labels, min(FOLDS, count), seed)
     _, strength, _ = cross_validated(scaled, fitted, folds, STRENGTHS, zero)
-    return fitted(ones, strength, zero) / np.sqrt(curvature / count)
+    solution: Doubles = fitted(ones, strength, zero) / np.sqrt(curvature / count)
+    return solution
 
 
 def _with_last(scores: Doubles) -> Doubles:

@@ -2,7 +2,7 @@
 
     slopes_ik = (scores_i(state + epsilon z_k) - scores_i(state - epsilon z_k)) / (2 epsilon),   z_k = +-1 from its seed
     c = argmin  sum_i NLL(base_i + sum_k c_k slopes_ik) + penalty / 2 |c|^2,    base = mean of both sides over k
-    state <- state + t sum_k c_k z_k,   t = the one of LENGTHS at which the rows' loss is least, 0 if it is at none lower
+    state <- state + t sum_k c_k z_k,   t = the one of LENGTHS at which the rows' loss is least; 0 if none lowers it
 
 A two-sided probe keeps one number of its rows, the mean of their losses; here every example gives its own, and the step
 is solved for rather than followed. Derivative-free Gauss-Newton: Cartis and Roberts 2019 (arXiv 1710.11005, DFO-GN,
@@ -45,7 +45,9 @@ from seedtune.runtime.start.newton import losses_of
 LENGTHS = (1.0, 0.5, 0.25, 0.0625, 0.015625)
 
 
-class GaussNewtonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="gauss_newton"):
+class GaussNewtonSettings(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="gauss_newton"
+):
     """Settings of :class:`GaussNewton`."""
 
     epsilon: Epsilon = 1e-2

@@ -40,12 +40,12 @@ def without_gradient(objective: Objective, log_probabilities: Floats, labels: La
     """
     predictions = log_probabilities.argmax(axis=1)
     if objective == "accuracy":
-        return float(np.count_nonzero(predictions != labels)) / len(labels)
+        return int(np.count_nonzero(predictions != labels)) / len(labels)
     count = log_probabilities.shape[1]
     right = np.bincount(labels[predictions == labels], minlength=count).tolist()
     rows, predicted = (np.bincount(each, minlength=count).tolist() for each in (labels, predictions))
     # One after the other, as any language can add.
-    total = 0.0
+    total: float = 0.0
     for found, there, said in zip(right, rows, predicted, strict=True):
         total += 2.0 * found / (there + said) if there + said else 1.0
     return 1.0 - total / count

@@ -1,4 +1,4 @@
-"""Batches at several states; what graphs say of rows, put in the order of the rows whatever the batches were, and averaged as any language can."""
+"""Batches at several states, and what graphs say of rows: in the rows' order, averaged as any language can."""
 
 from __future__ import annotations
 

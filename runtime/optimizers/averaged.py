@@ -22,7 +22,9 @@ from seedtune.runtime.optimizers.protocol import Optimizer
 
 Average = Annotated[
     float,
-    Meta(ge=0, le=1, description="Share of the steps, the last ones, whose mean state is the result; 0: the last state."),
+    Meta(
+        ge=0, le=1, description="Share of the steps, the last ones, whose mean state is the result; 0: the last state."
+    ),
 ]
 
 

@@ -17,7 +17,9 @@ LearningRate = Annotated[
         "adamw. With damped the part of a solution that is taken, 1 by default.",
     ),
 ]
-ScheduleOption = Annotated[Schedule, Meta(description="How the learning rate falls over the run; constant by default with damped.")]
+ScheduleOption = Annotated[
+    Schedule, Meta(description="How the learning rate falls over the run; constant by default with damped.")
+]
 
 
 def factor(schedule: Schedule, step: int, steps: int) -> float:

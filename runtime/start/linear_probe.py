@@ -125,4 +125,3 @@ def _folded_back(parameters: Doubles, axes: Doubles, centre: Doubles, labels: in
     # What all labels share changes no probability.
     bias -= bias.mean()
     return np.concatenate([weight.reshape(-1), bias, parameters[-1:] - 1.0]).astype(np.float32)
-

@@ -66,7 +66,9 @@ class EvalGraph:
         assert (list(names), dict(shared)) == (["loss"], {})
         for batch in batches:
             self.seen.append(batch.arrays["state"])
-            found = log_softmax(scores_of(batch.arrays["x"], batch.arrays["state"].reshape(LABELS, FEATURES), self.bend))
+            found = log_softmax(
+                scores_of(batch.arrays["x"], batch.arrays["state"].reshape(LABELS, FEATURES), self.bend)
+            )
             yield batch.index, [-found[np.arange(len(found)), batch.arrays["label"]].astype(np.float32)]
 
 
@@ -91,7 +93,9 @@ def batches(linear: SimpleNamespace, order: Sequence[int], size: int) -> list[Ba
 
 
 def test_it_solves_of_exact_slopes_where_scores_are_linear(linear: SimpleNamespace) -> None:
-    found = GaussNewton(LinearGraph(), EvalGraph(), EPSILON, 5).measure(linear.state, SEEDS, batches(linear, range(ROWS), 7))
+    found = GaussNewton(LinearGraph(), EvalGraph(), EPSILON, 5).measure(
+        linear.state, SEEDS, batches(linear, range(ROWS), 7)
+    )
     scores = linear.x.astype(np.float64) @ linear.state.reshape(LABELS, FEATURES).T
     noise = np.stack([rademacher(seed, LABELS * FEATURES).reshape(LABELS, FEATURES) for seed in SEEDS], axis=-1)
     slopes = np.einsum("nf,lfk->nlk", linear.x.astype(np.float64), noise)
@@ -135,7 +139,9 @@ def test_what_the_journal_keeps_is_what_two_sides_measure_along_each_direction(l
                 one = Batch({**batch.arrays, "seed": np.array([seed])}, batch.index, batch.work)
                 yield from super().run(names, [one], shared)
 
-    found = GaussNewton(LinearGraph(), EvalGraph(), EPSILON, 5).measure(linear.state, SEEDS, batches(linear, range(ROWS), 6))
+    found = GaussNewton(LinearGraph(), EvalGraph(), EPSILON, 5).measure(
+        linear.state, SEEDS, batches(linear, range(ROWS), 6)
+    )
     for k, seed in enumerate(SEEDS):
         alone = TwoSided(OneSeed(), EPSILON).measure(linear.state, [seed], batches(linear, range(ROWS), 6))
         assert found.loss_plus[k] == alone.loss_plus[0]
@@ -202,9 +208,7 @@ def test_a_real_graph_gives_differences_of_the_eval_graph_and_a_step_that_lowers
     np.testing.assert_allclose(found.proposal[:, 0], length * expected, atol=0.05 * length * np.abs(expected).max())
 
 
-def test_a_bundle_of_an_earlier_version_is_refused_by_name(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bundle_of_an_earlier_version_is_refused_by_name(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older = MappedGraphs(Bundle.open(tiny_bundle), 1)
     open_graph = older.open
 
@@ -227,7 +231,9 @@ def test_a_bundle_of_an_earlier_version_is_refused_by_name(
 @pytest.mark.parametrize("seeds", [[], [1, 2, 3]])
 def test_another_number_of_seeds_is_refused(linear: SimpleNamespace, seeds: list[int]) -> None:
     with pytest.raises(ValueError, match="5 seeds"):
-        GaussNewton(LinearGraph(), EvalGraph(), EPSILON, 5).measure(linear.state, seeds, batches(linear, range(ROWS), 6))
+        GaussNewton(LinearGraph(), EvalGraph(), EPSILON, 5).measure(
+            linear.state, seeds, batches(linear, range(ROWS), 6)
+        )
 
 
 def test_labels_and_rows_stay_together_in_a_real_feeder(tiny_bundle: Path, tiny_data: SimpleNamespace) -> None:

@@ -141,7 +141,9 @@ def test_a_step_of_one_row_is_refused_by_gauss_newton(tune_tiny: Tune, tmp_path:
     assert "--batch-size" in str(caught.value)
 
 
-def test_how_many_rows_a_step_is_solved_of_is_a_constant(tune_tiny: Tune, tiny_data: SimpleNamespace, tmp_path: Path) -> None:
+def test_how_many_rows_a_step_is_solved_of_is_a_constant(
+    tune_tiny: Tune, tiny_data: SimpleNamespace, tmp_path: Path
+) -> None:
     tune_tiny(tmp_path / "run", **GAUSS_NEWTON | {"batch_size": 0, "steps": 1})
     description = json.loads((tmp_path / "run" / "run.json").read_text())
     assert description["settings"]["batch_size"] == min(512, description["data"]["train"]["rows"])
@@ -164,3 +166,22 @@ def test_what_does_not_go_together_is_refused_by_name(
     with pytest.raises(SeedTuneError) as caught:
         tune_tiny(tmp_path / "run", **options)
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize("estimator", ["gauss-newton", "one-sided"])
+def test_within_a_memory_limit_the_journal_is_the_same(
+    estimator: str, tiny_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path
+) -> None:
+    options = {
+        "estimator": estimator,
+        "directions": 4,
+        "steps": 2,
+        "batch_size": 12,
+        "start": "zero",
+        "rows_per_call": 60,
+    }
+    for name, limit in (("mapped", None), ("streamed", "2G")):
+        with seedtune.open(tiny_bundle, threads=1, memory_limit=limit) as model:
+            for _event in model.tune(tiny_data.train, out=tmp_path / name, **options):
+                pass
+    assert journal_bytes(tmp_path / "streamed") == journal_bytes(tmp_path / "mapped")

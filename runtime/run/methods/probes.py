@@ -39,7 +39,7 @@ class ByProbes:
         return self._optimizer.evaluated(self._state)
 
     def batch_size(self, settings: Settings, feeder: Feeder) -> Generator[ChoosingBatchSize | Notice, None, int]:
-        """See `Method`: by a short measurement with scope suffix; a constant where rows are what a step is solved of."""
+        """See `Method`: by a short measurement with scope suffix, but a constant where a step is solved of rows."""
         if isinstance(settings.estimator, GaussNewtonSettings):
             yield from ()
             return settings.batch_size or min(ROWS_TO_SOLVE_OF, len(feeder))
