@@ -99,11 +99,11 @@ def beyond(option: Option) -> list[str]:
 def test_a_number_out_of_range_is_refused_by_the_name_of_its_option(
     tiny_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path, option: Option, value: str
 ) -> None:
-    kind = {
-        (): [],
-        ("two_sided",): ["--estimator", "two-sided"],
-        ("adamw",): ["--estimator", "gradient"],
-    }.get(option.of, ["--optimizer", *option.of[:1]])
+    first = "".join(option.of[:1])
+    of_estimator = first in map(word_of, ESTIMATORS)
+    kind = {"": [], "adamw": ["--estimator", "gradient"]}.get(
+        first, ["--estimator" if of_estimator else "--optimizer", first.replace("_", "-")]
+    )
     arguments = ["run", tiny_bundle, "--train", tiny_data.train, "--out", tmp_path / "run", *kind]
     done = CliRunner().invoke(app, [*map(str, arguments), f"{option.flag}={value}"], env={"NO_COLOR": "1"})
     told = str(done.exception) if isinstance(done.exception, SeedTuneError) else done.output
