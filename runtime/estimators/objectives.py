@@ -41,7 +41,7 @@ def without_gradient(objective: Objective, log_probabilities: Floats, labels: La
     predictions = log_probabilities.argmax(axis=1)
     if objective == "accuracy":
         return int(np.count_nonzero(predictions != labels)) / len(labels)
-    count = log_probabilities.shape[1]
+    count: int = log_probabilities.shape[1]
     right = np.bincount(labels[predictions == labels], minlength=count).tolist()
     rows, predicted = (np.bincount(each, minlength=count).tolist() for each in (labels, predictions))
     # One after the other, as any language can add.

@@ -63,8 +63,8 @@ METHODS = {
     "two-sided, accuracy": Method(TwoSidedSettings(objective="accuracy"), NormalisedSettings(0.1), 128),
     "one-sided": Method(OneSidedSettings(), StandardisedSettings(0.3), 32),
     "gauss-newton 64 x 64": Method(GaussNewtonSettings(), DampedSettings(), 64),
-    "gauss-newton 32 x 256": Method(GaussNewtonSettings(directions=32), DampedSettings(), 256),
-    "gauss-newton 64 x 256": Method(GaussNewtonSettings(), DampedSettings(), 256),
+    "gauss-newton 32 x 128": Method(GaussNewtonSettings(directions=32), DampedSettings(), 128),
+    "gauss-newton 64 x 512": Method(GaussNewtonSettings(), DampedSettings(), 512),
 }
 
 
