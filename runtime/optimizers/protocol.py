@@ -1,7 +1,8 @@
 """What an optimizer is: from what an estimator proposes to coefficients, and from coefficients to another state.
 
 A step is recorded before the state moves, so both halves must follow from the record alone: the coefficients again from
-its losses, in order (:meth:`Optimizer.see`), and the state from its coefficients (:meth:`Optimizer.move`).
+its losses, in order (:meth:`Optimizer.see`), and the state from its coefficients (:meth:`Optimizer.move`). Where an
+estimator solves for its step, the coefficients are the record's own, and only the second half follows.
 """
 
 from __future__ import annotations

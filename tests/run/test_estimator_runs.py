@@ -172,7 +172,7 @@ def test_what_does_not_go_together_is_refused_by_name(
 def test_within_a_memory_limit_the_journal_is_the_same(
     estimator: str, tiny_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path
 ) -> None:
-    options = {
+    options: dict[str, Any] = {
         "estimator": estimator,
         "directions": 4,
         "steps": 2,
