@@ -55,9 +55,10 @@ class Method:
         return max(1, passes // (self.rows * self.estimator.passes_a_row))
 
 
-# 0.1 was the best of seven learning rates for ten layers (docs/log/2026-11-26.md).
+# 0.1 was the best of seven learning rates for ten layers in runs of 400 steps over 2,048 rows (docs/log/2026-11-26.md).
 METHODS = {
     "two-sided": Method(TwoSidedSettings(), NormalisedSettings(0.1), 32),
+    "two-sided, rate 0.05": Method(TwoSidedSettings(), NormalisedSettings(0.05), 32),
     "two-sided, averaged": Method(TwoSidedSettings(), NormalisedSettings(0.1, average=0.5), 32),
     "two-sided, momentum": Method(TwoSidedSettings(), MomentumSettings(0.1), 32),
     "two-sided, accuracy": Method(TwoSidedSettings(objective="accuracy"), NormalisedSettings(0.1), 128),
