@@ -146,7 +146,7 @@ def test_how_many_rows_a_step_is_solved_of_is_a_constant(
 ) -> None:
     tune_tiny(tmp_path / "run", **GAUSS_NEWTON | {"batch_size": 0, "steps": 1})
     description = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert description["settings"]["batch_size"] == min(512, description["data"]["train"]["rows"])
+    assert description["settings"]["batch_size"] == min(64, description["data"]["train"]["rows"])
 
 
 @pytest.mark.parametrize(
