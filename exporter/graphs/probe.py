@@ -4,7 +4,8 @@ Inputs   ids, mask [B, T] int64; position, label [B] int64; state [n] float32; s
          scope "suffix" also: positions [B, T] int64 (the T tokens are the suffix), context_length [B] int64, keys,
          values [layers, B, key heads, P, head size] as stored, int8 with key_scales, value_scales [..., P, 1] float16
          completion tasks: target [B, T] int64 in place of position and label
-Outputs  loss_plus, loss_minus [B] float32
+Outputs  loss_plus, loss_minus [B] float32; of a classification task also log_probabilities_plus,
+         log_probabilities_minus [B, L] float32, over the label words
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from seedtune.exporter.graphs.scope import two_sides
-from seedtune.exporter.graphs.scoring import score
+from seedtune.exporter.graphs.scoring import SCORES, Described, score
 from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
 from seedtune.exporter.passes.label_head import HeadPerturbation
 from seedtune.exporter.passes.linear_layout import normalise_linears
@@ -46,16 +47,18 @@ def build_probe(traced: Traced, layout: StateLayout, words: tuple[int, ...]) -> 
     def noise_of_head(inner: Emitter, head: Head) -> ir.Value:
         return signs_of(inner, noise, table, head.offset, (head.parameters,))
 
-    losses = score(graph, traced, linears, words, layout, HeadPerturbation(epsilon, noise_of_head)).losses
+    scores = score(graph, traced, linears, words, layout, HeadPerturbation(epsilon, noise_of_head))
+    # The name of an output, what it is of both sides, and the shape of one.
+    sided: dict[str, tuple[ir.Value, list[int | str]]] = {"loss": (scores.losses, ["batch"])}
+    if words:
+        sided[SCORES] = (scores.more[SCORES][0], ["batch", len(words)])
     emit = Emitter(graph)
-    plus, minus = emit.op_many("Split", losses, outputs=2, axis=0, num_outputs=2)
+    outputs: dict[str, Described] = {}
+    for name, (value, shape) in sided.items():
+        plus, minus = emit.op_many("Split", value, outputs=2, axis=0, num_outputs=2)
+        outputs[f"{name}_plus"] = (plus, ir.DataType.FLOAT, shape)
+        outputs[f"{name}_minus"] = (minus, ir.DataType.FLOAT, shape)
     emit.append()
-    set_outputs(
-        graph,
-        {
-            "loss_plus": (plus, ir.DataType.FLOAT, ["batch"]),
-            "loss_minus": (minus, ir.DataType.FLOAT, ["batch"]),
-        },
-    )
+    set_outputs(graph, outputs)
     graph.name = "probe"
     return model

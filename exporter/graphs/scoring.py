@@ -19,6 +19,7 @@ from seedtune.exporter.trace.tracing import last_dimension
 from seedtune.runtime.bundle.manifest import StateLayout
 
 HIDDEN = "hidden"
+SCORES = "log_probabilities"
 Described = tuple[ir.Value, ir.DataType, list[int | str]]
 
 
@@ -76,7 +77,7 @@ def score(
     return Scores(
         of_labels.losses,
         {
-            "log_probabilities": (of_labels.log_probabilities, ir.DataType.FLOAT, shape),
+            SCORES: (of_labels.log_probabilities, ir.DataType.FLOAT, shape),
             "hidden": (copy, ir.DataType.FLOAT, ["batch", width]),
         },
     )

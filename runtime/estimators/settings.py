@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from seedtune.runtime.estimators.gauss_newton import GaussNewtonSettings
 from seedtune.runtime.estimators.gradient import GradientSettings
+from seedtune.runtime.estimators.one_sided import OneSidedSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.kinds import kind_of
 
-EstimatorSettings = TwoSidedSettings | GradientSettings
-ESTIMATORS: tuple[type[EstimatorSettings], ...] = (TwoSidedSettings, GradientSettings)
+ProbeEstimatorSettings = TwoSidedSettings | GaussNewtonSettings | OneSidedSettings
+EstimatorSettings = ProbeEstimatorSettings | GradientSettings
+ESTIMATORS: tuple[type[EstimatorSettings], ...] = (
+    TwoSidedSettings,
+    GaussNewtonSettings,
+    OneSidedSettings,
+    GradientSettings,
+)
 
 
 def estimator_of(settings: Mapping[str, Any]) -> EstimatorSettings:

@@ -64,7 +64,7 @@ def descend(
     """
     for step in range(first_step, steps):
         clock = Clock()
-        batches = Counted(feeder.batches(rows_of(step), limit))
+        batches = Counted(feeder, rows_of(step), limit)
         found = gradient.measure(values, batches)
         probe_ms = clock.lap() - batches.encode_ms
         norm, rate = found.norm, optimizer.rate(step)
@@ -85,6 +85,7 @@ def descend(
             gradient_norm=norm,
             learning_rate=rate,
             work=batches.work,
+            passes=1,
             encode_ms=batches.encode_ms,
             probe_ms=probe_ms,
             journal_ms=clock.lap(),

@@ -69,12 +69,12 @@ def tune(
     """
     for step in range(first_step, steps):
         clock = Clock()
-        batches = Counted(feeder.batches(rows_of(step), limit))
+        batches = Counted(feeder, rows_of(step), limit)
         seeds = [probe_seed(run_seed, step * estimator.probes + k) for k in range(estimator.probes)]
         estimate = estimator.measure(state.values, seeds, batches)
         probe_ms = clock.lap() - batches.encode_ms
         _require_finite(estimate, step, optimizer.rate(step))
-        coefficients = optimizer.coefficients(step, estimate.projected_gradient)
+        coefficients = optimizer.coefficients(step, estimate.proposal)
         if stopped is not None:
             coefficients = np.where(stopped(estimate), np.float32(0), coefficients)
         record([Record(*each) for each in zip(coefficients, estimate.loss_plus, estimate.loss_minus, strict=True)])
@@ -86,6 +86,7 @@ def tune(
             coefficients=coefficients,
             learning_rate=optimizer.rate(step),
             work=batches.work,
+            passes=estimator.passes_a_row,
             encode_ms=batches.encode_ms,
             probe_ms=probe_ms,
             journal_ms=journal_ms,

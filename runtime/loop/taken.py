@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from seedtune.runtime.batches.types import Batch, Work
+from seedtune.runtime.batches.types import Batch, Feeder, Integers, Work
 from seedtune.runtime.errors import SeedTuneError
 
 
@@ -17,7 +17,8 @@ class StepTaken:
     Attributes:
         step: from 1.
         learning_rate: the scheduled one.
-        work: what was computed, for one side.
+        work: what one pass over the rows computes.
+        passes: forward passes of each row.
         encode_ms: making batches.
         probe_ms: running the graph.
         journal_ms: recording.
@@ -27,6 +28,7 @@ class StepTaken:
     step: int
     learning_rate: float
     work: Work
+    passes: int
     encode_ms: float
     probe_ms: float
     journal_ms: float
@@ -51,20 +53,29 @@ class Clock:
 
 
 class Counted:
-    """Passes batches on one at a time, as memory wants it, and counts their work and the time they took to make."""
+    """Makes the batches of a step one at a time, as memory wants it, and counts their work and the time they take.
 
-    def __init__(self, batches: Iterator[Batch]) -> None:
-        self._batches = batches
+    Whoever iterates again has them made again; ``work`` is that of one time. Arguments as of `Feeder.batches`.
+    """
+
+    def __init__(self, feeder: Feeder, indices: Sequence[int] | Integers, limit: int) -> None:
+        self._feeder = feeder
+        self._indices = indices
+        self._limit = limit
+        self._again = False
         self.work = Work()
         self.encode_ms = 0.0
 
     def __iter__(self) -> Iterator[Batch]:
+        counts, self._again = not self._again, True
+        batches = self._feeder.batches(self._indices, self._limit)
         while True:
             clock = Clock()
-            batch = next(self._batches, None)
+            batch = next(batches, None)
             self.encode_ms += clock.lap()
             if batch is None:
                 return
-            self.work += batch.work
+            if counts:
+                self.work += batch.work
             yield batch
             del batch

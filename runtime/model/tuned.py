@@ -217,7 +217,7 @@ def replayed(
     records = (journal.steps if steps is None else steps) * journal.header.records_per_step
     optimizer = optimizer_of(journal.header.settings)
     optimizer.move(state, journal.seeds()[:records], journal.records["coefficient"][:records])
-    return state
+    return optimizer.evaluated(state)
 
 
 def best_step(path: Path, recorded: int) -> int | None:

@@ -19,7 +19,9 @@ from msgspec import Meta
 
 from seedtune.runtime.estimators.protocol import Doubles, Floats
 from seedtune.runtime.graphs.state import State
+from seedtune.runtime.optimizers.averaged import Average, averaged
 from seedtune.runtime.optimizers.normalised import Clip, Normalised, RmsDecay
+from seedtune.runtime.optimizers.protocol import Optimizer
 from seedtune.runtime.optimizers.schedule import LearningRate, Schedule, ScheduleOption
 
 
@@ -31,15 +33,17 @@ class MomentumSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     rms_decay: RmsDecay = 0.98
     clip: Clip = 3.0
     momentum: Annotated[float, Meta(ge=0, lt=1, description="What a step keeps of the velocity before it.")] = 0.9
+    average: Average = 0.0
 
     @property
     def vectors(self) -> int:
-        """How many vectors as long as the state it keeps: the velocity."""
-        return 1
+        """How many vectors as long as the state it keeps: the velocity, and a mean, if it averages."""
+        return 1 + int(self.average > 0)
 
-    def build(self, steps: int) -> Momentum:
-        """The optimizer of a run of ``steps`` steps."""
-        return Momentum(self.learning_rate, steps, self.schedule, self.rms_decay, self.clip, self.momentum)
+    def build(self, steps: int, probes: int = 1) -> Optimizer:
+        """The optimizer of a run of ``steps`` steps of ``probes`` records."""
+        inner = Momentum(self.learning_rate, steps, self.schedule, self.rms_decay, self.clip, self.momentum)
+        return averaged(inner, self.average, steps, probes)
 
 
 class Momentum(Normalised):
@@ -58,9 +62,9 @@ class Momentum(Normalised):
         self.momentum = momentum
         self._velocity: State | None = None
 
-    def coefficients(self, step: int, projected_gradient: Doubles) -> Floats:
+    def coefficients(self, step: int, proposal: Doubles) -> Floats:
         """See :class:`~seedtune.runtime.optimizers.protocol.Optimizer`."""
-        return self._scaled(-self.rate(step) * (1.0 - self.momentum), projected_gradient)
+        return self._scaled(-self.rate(step) * (1.0 - self.momentum), proposal)
 
     def move(self, state: State, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: Floats) -> None:
         """See the module docstring; the velocity is this optimizer's, so one of them moves one state."""

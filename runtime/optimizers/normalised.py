@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from seedtune.runtime.estimators.protocol import Doubles, Floats
 from seedtune.runtime.graphs.state import State
+from seedtune.runtime.optimizers.averaged import Average, averaged
 from seedtune.runtime.optimizers.protocol import Optimizer
 from seedtune.runtime.optimizers.schedule import LearningRate, Schedule, ScheduleOption, factor
 
@@ -34,15 +35,17 @@ class NormalisedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     schedule: ScheduleOption = "linear"
     rms_decay: RmsDecay = 0.98
     clip: Clip = 3.0
+    average: Average = 0.0
 
     @property
     def vectors(self) -> int:
-        """How many vectors as long as the state it keeps: nothing."""
-        return 0
+        """How many vectors as long as the state it keeps: a mean, if it averages."""
+        return int(self.average > 0)
 
-    def build(self, steps: int) -> Normalised:
-        """The optimizer of a run of ``steps`` steps."""
-        return Normalised(self.learning_rate, steps, self.schedule, self.rms_decay, self.clip)
+    def build(self, steps: int, probes: int = 1) -> Optimizer:
+        """The optimizer of a run of ``steps`` steps of ``probes`` records."""
+        inner = Normalised(self.learning_rate, steps, self.schedule, self.rms_decay, self.clip)
+        return averaged(inner, self.average, steps, probes)
 
 
 class Normalised(Optimizer):
@@ -68,9 +71,9 @@ class Normalised(Optimizer):
         """See :class:`Optimizer`."""
         return self.learning_rate * factor(self.schedule, step, self.steps)
 
-    def coefficients(self, step: int, projected_gradient: Doubles) -> Floats:
+    def coefficients(self, step: int, proposal: Doubles) -> Floats:
         """See :class:`Optimizer`."""
-        return self._scaled(-self.rate(step), projected_gradient)
+        return self._scaled(-self.rate(step), proposal)
 
     def move(self, state: State, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: Floats) -> None:
         """See :class:`Optimizer`: ``state <- fl(state + c z)``."""

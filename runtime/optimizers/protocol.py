@@ -1,7 +1,8 @@
-"""What an optimizer is: from projected gradients to coefficients, and from coefficients to another state.
+"""What an optimizer is: from what an estimator proposes to coefficients, and from coefficients to another state.
 
 A step is recorded before the state moves, so both halves must follow from the record alone: the coefficients again from
-its losses, in order (:meth:`Optimizer.see`), and the state from its coefficients (:meth:`Optimizer.move`).
+its losses, in order (:meth:`Optimizer.see`), and the state from its coefficients (:meth:`Optimizer.move`). Where an
+estimator solves for its step, the coefficients are the record's own, and only the second half follows.
 """
 
 from __future__ import annotations
@@ -37,18 +38,22 @@ class Optimizer(Protocol):
         """The scheduled learning rate of step ``step`` (0-based)."""
         ...
 
-    def coefficients(self, step: int, projected_gradient: Doubles) -> Floats:
+    def coefficients(self, step: int, proposal: Doubles) -> Floats:
         """What the noise of step ``step`` (0-based) is multiplied with, [K, G] float32.
 
         Args:
             step: one more than in the call before.
-            projected_gradient: [K, G].
+            proposal: [K, G], see `Estimate.proposal`: projected gradients, of most estimators.
         """
         ...
 
     def move(self, state: State, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: Floats) -> None:
         """Changes ``state`` by recorded probes in order: R ``seeds``, and ``coefficients`` [R, G]."""
         ...
+
+    def evaluated(self, state: State) -> State:
+        """What is evaluated, kept and told after the steps made so far, of which ``state`` is the last one's."""
+        return state
 
     def see(self, step: int, estimate: Estimate, coefficients: Floats) -> None:
         """Takes note of a step that was made before, as a resumed run does.
@@ -61,7 +66,7 @@ class Optimizer(Protocol):
         Raises:
             OtherStepError: this optimizer would have taken another step.
         """
-        expected = self.coefficients(step, estimate.projected_gradient)
+        expected = self.coefficients(step, estimate.proposal)
         if expected.shape[1] > 1:
             # Of several groups those that have arrived are recorded with 0.
             expected = np.where(coefficients == 0, np.float32(0), expected)

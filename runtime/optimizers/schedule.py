@@ -14,10 +14,12 @@ LearningRate = Annotated[
     Meta(
         gt=0,
         description="How far a typical step moves every parameter of the state, at the start; 0.002 by default with "
-        "adamw.",
+        "adamw. With damped the part of a solution that is taken, 1 by default.",
     ),
 ]
-ScheduleOption = Annotated[Schedule, Meta(description="How the learning rate falls over the run.")]
+ScheduleOption = Annotated[
+    Schedule, Meta(description="How the learning rate falls over the run; constant by default with damped.")
+]
 
 
 def factor(schedule: Schedule, step: int, steps: int) -> float:

@@ -6,15 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.estimators.settings import estimator_of
 from seedtune.runtime.kinds import kind_of
 from seedtune.runtime.optimizers.adamw import AdamWSettings
+from seedtune.runtime.optimizers.damped import DampedSettings
 from seedtune.runtime.optimizers.momentum import MomentumSettings
 from seedtune.runtime.optimizers.normalised import NormalisedSettings
 from seedtune.runtime.optimizers.protocol import Optimizer
+from seedtune.runtime.optimizers.standardised import StandardisedSettings
 
-ProbeOptimizerSettings = NormalisedSettings | MomentumSettings
+ProbeOptimizerSettings = NormalisedSettings | MomentumSettings | StandardisedSettings | DampedSettings
 OptimizerSettings = ProbeOptimizerSettings | AdamWSettings
-OF_PROBES: tuple[type[ProbeOptimizerSettings], ...] = (NormalisedSettings, MomentumSettings)
+OF_PROBES: tuple[type[ProbeOptimizerSettings], ...] = (
+    NormalisedSettings,
+    MomentumSettings,
+    StandardisedSettings,
+    DampedSettings,
+)
 OPTIMIZERS: tuple[type[OptimizerSettings], ...] = (*OF_PROBES, AdamWSettings)
 
 
@@ -27,4 +35,4 @@ def optimizer_of(settings: Mapping[str, Any]) -> Optimizer:
     steps = settings.get("steps")
     if not isinstance(steps, int) or steps < 1:
         raise SeedTuneError("the settings have no steps", value=steps, rule="steps >= 1", remedy="start a new run")
-    return kind_of(settings, "optimizer", OF_PROBES).build(steps)
+    return kind_of(settings, "optimizer", OF_PROBES).build(steps, estimator_of(settings).probes)

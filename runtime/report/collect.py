@@ -54,6 +54,12 @@ class RunData:
     predictions_best: tuple[PredictionRecord, ...]
     result: RunResult | None
 
+    @property
+    def objective(self) -> str:
+        """What the steps lowered: accuracy, f1, or else the loss."""
+        named = str(self.description.settings.get("estimator.objective"))
+        return named if named in ("accuracy", "f1") else "loss"
+
 
 def collect(run_folder: str | os.PathLike[str]) -> RunData:
     """Reads the RUN folder.

@@ -26,11 +26,13 @@ MAX_POINTS = 1500
 
 
 def loss_figure(run: RunData) -> Figure | None:
-    """Loss of each step (mean of both sides, nats), smoothed, and on held-out rows at evaluations."""
-    held_out = [(record.step, record.loss) for record in run.evaluations if record.loss is not None]
+    """What the steps lower, at each (a loss in nats, or another objective), smoothed, and on held-out rows."""
+    objective = run.objective
+    of_records = [(r.step, r.loss if objective == "loss" else r.objective) for r in run.evaluations]
+    held_out = [(step, value) for step, value in of_records if value is not None]
     if not run.steps and not held_out:
         return None
-    figure = _figure("loss, nats")
+    figure = _figure("loss, nats" if objective == "loss" else f"1 - {objective}")
     if run.steps:
         steps, losses = thin([s.step for s in run.steps], [s.loss for s in run.steps])
         # The average runs over every step, and is thinned after.

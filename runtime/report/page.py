@@ -87,6 +87,7 @@ def render_page(run: RunData) -> str:
         run=run.description,
         result=run.result,
         summary=summarise(run),
+        objective=run.objective,
         charts=[(name, title, caption) for name, title, caption, _ in charts],
         chart_data=markup(script_json({name: figure.to_plotly_json() for name, _, _, figure in charts})),
         # These three are ours, not the run's: the only text of the page that is not escaped.
@@ -113,8 +114,8 @@ def _charts(run: RunData) -> list[tuple[str, str, str, Any]]:
     charts = (
         (
             "loss",
-            "Loss",
-            "Mean of both sides of each probe, its moving average, and the loss on held-out rows.",
+            "Loss" if run.objective == "loss" else f"Objective: 1 - {run.objective}",
+            "Mean of both sides of each probe, its moving average, and the same on held-out rows.",
             figures.loss_figure(run),
         ),
         (

@@ -93,7 +93,7 @@ class Run:
         if step % self.settings.eval_every == 0:
             # Before it is evaluated: whoever reads the evaluation finds the state.
             self._keep(step)
-        return self.held_out.at_step(step, self.state) if self.held_out else iter(())
+        return self.held_out.at_step(step, self.method.evaluated) if self.held_out else iter(())
 
     def _keep(self, step: int) -> None:
         best = best_of(self.held_out.records) if self.held_out else None
@@ -111,7 +111,7 @@ class Run:
             evaluations=self.held_out.records if self.held_out else (),
             zero_shot=self.held_out.zero_shot if self.held_out else None,
             start="linear-probe" if self.starts_from_probe else "zero",
-            state_sha256=self.state.sha256(),
+            state_sha256=self.method.evaluated.sha256(),
             journal=str(self.folder.journal),
             seconds=self._seconds,
             rss_anon_peak_bytes=self.peak.peak.rss_anon_bytes,
@@ -119,6 +119,7 @@ class Run:
             memory_limit_bytes=self.graphs.choice.limit_bytes if self.graphs.choice else None,
             interrupted=interrupted,
             batch_size=self.settings.batch_size,
+            objective=self.settings.objective,
         )
         self.folder.write_result(result)
         return result

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from seedtune.runtime.batches.types import Feeder
+from seedtune.runtime.estimators.objectives import without_gradient
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
@@ -59,7 +60,7 @@ class HeldOut:
         started = time.monotonic()
         evaluation = yield from evaluating(self._graphs, state.values, self._feeder, rows=self._settings.rows_per_call)
         before = best_of(self.records) or self.zero_shot
-        best = before is None or (before.loss is not None and evaluation.loss < before.loss)
+        best = before is None or self._is_better(evaluation, before)
         record = self._record(step, evaluation, started, best=best)
         if step == 0 and self.zero_shot is None:
             self._write_predictions(self._folder.predictions_start, evaluation)
@@ -70,6 +71,21 @@ class HeldOut:
         self.records.append(record)
         yield Evaluated(record)
 
+    def _objective(self, evaluation: Evaluation) -> float | None:
+        """What the run lowers, where it is not the loss."""
+        objective = self._settings.objective
+        if objective == "loss":
+            return None
+        assert evaluation.probabilities is not None
+        return without_gradient(objective, evaluation.probabilities, evaluation.labels)
+
+    def _is_better(self, evaluation: Evaluation, before: EvaluationRecord) -> bool:
+        """By the objective; of equals by the loss."""
+        found = self._objective(evaluation)
+        if found is not None and before.objective is not None and found != before.objective:
+            return found < before.objective
+        return before.loss is not None and evaluation.loss < before.loss
+
     def _record(self, step: int, evaluation: Evaluation, started: float, *, best: bool) -> EvaluationRecord:
         seconds = time.monotonic() - started
         return EvaluationRecord(
@@ -79,6 +95,7 @@ class HeldOut:
             examples=len(self._feeder),
             seconds=seconds,
             best=best,
+            objective=self._objective(evaluation),
         )
 
     def _write_predictions(self, path: Path, evaluation: Evaluation) -> None:

@@ -14,14 +14,20 @@ import msgspec
 from msgspec import Meta
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.estimators.gauss_newton import GaussNewtonSettings
 from seedtune.runtime.estimators.gradient import GradientSettings
+from seedtune.runtime.estimators.objectives import Objective
+from seedtune.runtime.estimators.one_sided import OneSidedSettings
 from seedtune.runtime.estimators.settings import EstimatorSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.kinds import part_of
 from seedtune.runtime.model.model import ROWS_PER_CALL
 from seedtune.runtime.optimizers.adamw import AdamWSettings
+from seedtune.runtime.optimizers.damped import DampedSettings
+from seedtune.runtime.optimizers.momentum import MomentumSettings
 from seedtune.runtime.optimizers.normalised import NormalisedSettings
-from seedtune.runtime.optimizers.settings import OF_PROBES, OptimizerSettings
+from seedtune.runtime.optimizers.settings import OptimizerSettings
+from seedtune.runtime.optimizers.standardised import StandardisedSettings
 from seedtune.runtime.run.options import PARTS, check, chosen, plain_name, word_of
 
 MAX_SEED = 2**32 - 1
@@ -29,7 +35,9 @@ MAX_SEED = 2**32 - 1
 BATCH_SIZE_OF_WHOLE_ROWS = 32
 # Estimator -> the optimizers that its measurements are for, the default first.
 FITTING: dict[type[EstimatorSettings], tuple[type[OptimizerSettings], ...]] = {
-    TwoSidedSettings: OF_PROBES,
+    TwoSidedSettings: (NormalisedSettings, MomentumSettings),
+    GaussNewtonSettings: (DampedSettings,),
+    OneSidedSettings: (StandardisedSettings, NormalisedSettings, MomentumSettings),
     GradientSettings: (AdamWSettings,),
 }
 
@@ -62,6 +70,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def tokens_per_call(self) -> int:
         """Tokens of one side that a call may have."""
         return max(1, self.rows_per_call // 2)
+
+    @property
+    def objective(self) -> Objective:
+        """What the run lowers."""
+        return self.estimator.objective if isinstance(self.estimator, TwoSidedSettings) else "loss"
 
     def check(self) -> None:
         """Raises SeedTuneError for a value that no run can have."""

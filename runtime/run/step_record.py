@@ -20,12 +20,11 @@ def step_record(taken: StepTaken, elapsed_seconds: float, peak: MemorySample) ->
         peak: the most that the process has held.
     """
     memory, work = read_memory(), taken.work
-    sides = 2 if isinstance(taken, Taken) else 1
     return StepRecord(
         step=taken.step,
         **_measured(taken),
         learning_rate=taken.learning_rate,
-        rows=sides * work.computed,
+        rows=taken.passes * work.computed,
         tokens=work.computed - work.padding,
         padding_tokens=work.padding,
         encode_ms=taken.encode_ms,

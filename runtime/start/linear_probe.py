@@ -13,15 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.noise import derive_seed, permutation
-from seedtune.runtime.start.logistic import Doubles, Rows, fit, losses_of, scores_of, untouched
+from seedtune.runtime.start.logistic import Rows, fit, untouched
+from seedtune.runtime.start.newton import FOLDS, Doubles, Labels, cross_validated, losses_of, spread_folds
 
 Floats = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
-FOLDS = 5
 # L2 strengths a row, from very strong to weak: the first leaves the calibrated model.
 STRENGTHS = (1e4, *(10.0**exponent for exponent in np.arange(2, -4.5, -0.5)))
-# The grid is left when the loss of cross-validation has risen so often: weaker ones cost most and fit worse.
-RISES = 3
 # Features that vary less than this (hidden states have unit length) say nothing but rounding.
 LEAST_DEVIATION = 1e-6
 # Values of hidden states that are learnt from, at most: 3,640 rows of 576. More rows would take more memory than steps.
@@ -87,24 +84,17 @@ def solve(hidden: Floats, log_probabilities: Floats, labels: Labels, seed: int) 
         seed: of the run; decides the folds.
     """
     rows, axes, centre = _prepared(hidden, log_probabilities, labels)
-    folds = _folds(labels, seed)
-    starts = [untouched(rows)] * (int(folds.max()) + 1)
-    found: list[tuple[float, float, float]] = []
-    for strength in STRENGTHS:
-        scores = np.empty_like(rows.scores)
-        for fold in range(len(starts)):
-            learnt = (folds != fold).astype(np.float64)
-            starts[fold] = fit(rows, learnt, strength * learnt.sum(), starts[fold])
-            scores[folds == fold] = scores_of(rows, starts[fold])[folds == fold]
-        accuracy = float((scores.argmax(axis=1) == labels).mean())
-        found.append((float(losses_of(scores, labels).mean()), strength, accuracy))
-        if len(found) - 1 - found.index(min(found)) >= RISES:
-            break
-    loss, strength, accuracy = min(found)
+    count = min(FOLDS, int(np.bincount(labels).min()))
+    folds = spread_folds(labels, count, derive_seed(seed, "start_folds"))
+
+    def fitted(learnt: Doubles, strength: float, start: Doubles) -> Doubles:
+        return fit(rows, learnt, strength * learnt.sum(), start)
+
+    loss, strength, accuracy = cross_validated(rows, fitted, folds, STRENGTHS, untouched(rows))
     start = untouched(rows)
     for each in (each for each in STRENGTHS if each >= strength):
         start = fit(rows, np.ones(len(labels)), each * len(labels), start)
-    before = float(losses_of(rows.scores, labels).mean())
+    before = float(losses_of(rows.given, labels).mean())
     return Probe(_folded_back(start, axes, centre, rows.shape[0]), strength, len(labels), accuracy, loss, before)
 
 
@@ -135,17 +125,3 @@ def _folded_back(parameters: Doubles, axes: Doubles, centre: Doubles, labels: in
     # What all labels share changes no probability.
     bias -= bias.mean()
     return np.concatenate([weight.reshape(-1), bias, parameters[-1:] - 1.0]).astype(np.float32)
-
-
-def _folds(labels: Labels, seed: int) -> Labels:
-    """The fold of each row, [N]: every label spread evenly, in an order drawn from ``seed``."""
-    order = permutation(derive_seed(seed, "start_folds"), len(labels))
-    count = min(FOLDS, int(np.bincount(labels).min()))
-    folds = np.empty(len(labels), np.int64)
-    begin = 0
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        folds[members] = (begin + np.arange(len(members))) % count
-        # So that the odd rows of each label do not all fall into the first folds.
-        begin += len(members)
-    return folds

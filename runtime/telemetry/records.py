@@ -77,6 +77,7 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One pass over the held-out rows after ``step`` steps; ``best`` if no earlier one was better.
 
     Step 0 is the start of the run. Where that is a linear probe, ``zero_shot.json`` is of the untouched model.
+    ``objective`` is what the run lowers, on these rows, where that is not the loss; the best is then by it.
     """
 
     step: int
@@ -85,6 +86,7 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
     examples: int
     seconds: float
     best: bool
+    objective: float | None = None
 
 
 class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,7 +185,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     under. ``padding_share`` is the part of the computed tokens that was padding, ``context_padding_share`` that of the
     cached ones. The fields that end with ``zero_shot`` are of the untouched model, those with ``start`` of what the run
     started from, ``start``: "linear-probe" or "zero". ``best_step`` is None without held-out rows, and where no step
-    was better than the untouched model, which is then what the folder stands for.
+    was better than the untouched model, which is then what the folder stands for. ``objective`` is what the steps
+    lowered: "loss"; or "accuracy" or "f1", and then the losses of ``steps.jsonl`` are 1 - accuracy or 1 - F1.
     """
 
     steps: int
@@ -207,3 +210,4 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     start: str = "zero"
     accuracy_zero_shot: float | None = None
     loss_zero_shot: float | None = None
+    objective: str = "loss"

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from seedtune.runtime.cli.main import app
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.run.options import Option, options_of
+from seedtune.runtime.estimators.settings import ESTIMATORS
+from seedtune.runtime.run.options import Option, options_of, word_of
 from seedtune.runtime.run.settings import Settings
 
 OPTIONS = options_of(Settings)
@@ -40,13 +41,16 @@ def of_option(help_text: str, option: Option) -> str:
 def test_the_options_are_those_of_a_run_and_of_its_parts() -> None:
     names = [option.name for option in OPTIONS]
     assert len(names) == len(set(names))
-    for kinds in ({"optimizer": "momentum"}, {"estimator": "gradient"}):
+    for kinds in ({"optimizer": "momentum"}, *({"estimator": word_of(kind)} for kind in ESTIMATORS)):
         for name in Settings().changed(kinds).as_dict():
             part, _, field = name.partition(".")
             assert (part if field in ("", "kind") else field) in names
     of_probes = ("normalised", "momentum")
     assert {option.name: option.of for option in OPTIONS if option.of} == {
-        "epsilon": ("two_sided",),
+        "epsilon": ("two_sided", "gauss_newton", "one_sided"),
+        "objective": ("two_sided",),
+        "directions": ("gauss_newton", "one_sided"),
+        "average": ("normalised", "momentum", "standardised", "damped"),
         "rms_decay": of_probes,
         "clip": of_probes,
         "momentum": ("momentum",),
@@ -69,7 +73,7 @@ def test_every_option_is_in_the_help_with_description_bounds_and_default(help_te
 def test_defaults_are_those_of_a_run_without_options() -> None:
     # Of a name that several kinds have, the default is that of a run without options.
     recorded: dict[str, object] = {}
-    for kinds in ({"estimator": "gradient"}, {"optimizer": "momentum"}, {}):
+    for kinds in ({"estimator": "gradient"}, {"estimator": "gauss-newton"}, {"optimizer": "momentum"}, {}):
         flat = Settings().changed(kinds).as_dict()
         recorded |= {name.rpartition(".")[2]: value for name, value in flat.items() if not name.endswith(".kind")}
     for option in OPTIONS:
@@ -95,11 +99,11 @@ def beyond(option: Option) -> list[str]:
 def test_a_number_out_of_range_is_refused_by_the_name_of_its_option(
     tiny_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path, option: Option, value: str
 ) -> None:
-    kind = {
-        (): [],
-        ("two_sided",): ["--estimator", "two-sided"],
-        ("adamw",): ["--estimator", "gradient"],
-    }.get(option.of, ["--optimizer", *option.of[:1]])
+    first = "".join(option.of[:1])
+    of_estimator = first in map(word_of, ESTIMATORS)
+    kind = {"": [], "adamw": ["--estimator", "gradient"]}.get(
+        first, ["--estimator" if of_estimator else "--optimizer", first.replace("_", "-")]
+    )
     arguments = ["run", tiny_bundle, "--train", tiny_data.train, "--out", tmp_path / "run", *kind]
     done = CliRunner().invoke(app, [*map(str, arguments), f"{option.flag}={value}"], env={"NO_COLOR": "1"})
     told = str(done.exception) if isinstance(done.exception, SeedTuneError) else done.output

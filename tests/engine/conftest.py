@@ -30,6 +30,12 @@ CASES = (
     ("causal", "last", "fp16", "fp32", 1),
     ("masked", "last", "int8", "fp32", 1, True),
 )
+# Runs whose steps the engine does not make, by name.
+REPLAYED: dict[str, dict[str, Any]] = {
+    "gauss-newton": {"estimator": "gauss-newton", "directions": 10, "batch_size": 24, "steps": 4},
+    "one-sided": {"estimator": "one-sided", "directions": 3, "average": 0.5},
+    "accuracy": {"objective": "accuracy"},
+}
 
 
 def word_pieces() -> Tokenizer:
@@ -117,7 +123,12 @@ def golden(
     for scope, case in (("last", CASES[4]), ("suffix", CASES[1])):
         names.append(f"gradient-{scope}")
         write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data, estimator="gradient")
+    names.append("averaged")
+    write_run(folder / "runs" / names[-1], bundle_of(*CASES[0]), tiny_data, optimizer="momentum", average=0.5)
     files.write_json(folder / "runs.json", names)
+    for name, settings in REPLAYED.items():
+        write_run(folder / "replayed" / name, bundle_of(*CASES[1]), tiny_data, **settings)
+    files.write_json(folder / "replayed.json", list(REPLAYED))
     write_run(folder / "probed", bundle_of(*CASES[1]), tiny_data, start="linear-probe")
     write_probes(folder / "probes.json")
     files.write_grouped(folder / "grouped")

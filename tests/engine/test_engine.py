@@ -58,6 +58,7 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         "SettingsTest",
         "OptimizerTest",
         "GradientTest",
+        "ReplayedTest",
         "LoopTest",
         "ManifestTest",
         "RowsTest",

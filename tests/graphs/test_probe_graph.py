@@ -8,6 +8,7 @@ from export_lab import Export, largest_difference, probe_feeds, random_rows, ran
 from graph_lab import op_types, sizes_of
 
 from seedtune.exporter.targets import lora_a_values
+from seedtune.runtime.estimators.scores import SCORES
 from seedtune.runtime.noise import rademacher
 
 pytestmark = pytest.mark.traced
@@ -117,15 +118,27 @@ def test_every_target_is_read_by_one_gemm_more(export: Export) -> None:
         assert kinds.count("Gemm") + kinds.count("MatMul") == without + len(export.layout.targets) + shared
 
 
-def test_names_and_types_of_inputs_and_outputs(sessions: dict) -> None:
+def test_scores_of_each_side_are_the_eval_graphs_at_its_own_state(export: Export, sessions: dict) -> None:
+    rows, state = random_rows(export.family, rows=5), random_state(export.layout)
+    noise = rademacher(SEED, export.layout.parameters)
+    found = sessions["probe"].run(list(SCORES), probe_feeds(rows, state, SEED, EPSILON))
+    for side, sign in zip(found, (1, -1), strict=True):
+        moved = state + np.float32(sign * EPSILON) * noise
+        (expected,) = sessions["eval"].run(["log_probabilities"], rows | {"state": moved})
+        assert largest_difference(side, expected) < ROUNDING
+    assert largest_difference(*found) > 100 * ROUNDING
+
+
+def test_names_and_types_of_inputs_and_outputs(export: Export, sessions: dict) -> None:
     rows = {"ids": "tensor(int64)", "mask": "tensor(int64)", "position": "tensor(int64)", "label": "tensor(int64)"}
     shared = rows | {"state": "tensor(float)"}
     step = {"seed": "tensor(int64)", "epsilon": "tensor(float)"}
     assert {v.name: v.type for v in sessions["eval"].get_inputs()} == shared
     assert {v.name: v.type for v in sessions["probe"].get_inputs()} == shared | step
-    assert [v.name for v in sessions["probe"].get_outputs()] == ["loss_plus", "loss_minus"]
+    assert [v.name for v in sessions["probe"].get_outputs()] == ["loss_plus", "loss_minus", *SCORES]
     assert [v.name for v in sessions["eval"].get_outputs()] == ["loss", "log_probabilities", "hidden"]
-    assert [v.shape for v in sessions["probe"].get_outputs()] == [["batch"]] * 2
+    labels = len(export.words)
+    assert [v.shape for v in sessions["probe"].get_outputs()] == [["batch"]] * 2 + [["batch", labels]] * 2
 
 
 def test_hidden_is_what_the_head_reads_at_the_label_position(llama: Export) -> None:

@@ -11,6 +11,7 @@ from suffix_rows_lab import SplitGraphs, SplitRow, split_rows
 from seedtune.exporter.passes.context_storage import TYPES
 from seedtune.exporter.passes.finish import finish, used_parameters
 from seedtune.runtime.bundle.objective import ContextStorage
+from seedtune.runtime.estimators.scores import SCORES
 from seedtune.runtime.noise import rademacher
 
 pytestmark = pytest.mark.traced
@@ -112,7 +113,8 @@ def test_names_types_and_shapes_of_inputs_and_outputs(suffix_graphs: SplitGraphs
     found = {value.name: value.shape for value in suffix_graphs.session("probe").get_inputs()}
     assert found == expected | {"seed": [1], "epsilon": [1]}
     outputs = {value.name: value.shape for value in suffix_graphs.session("probe").get_outputs()}
-    assert outputs == {"loss_plus": column, "loss_minus": column}
+    grid_of_labels: list[str | int] = ["batch", len(suffix_graphs.export.words)]
+    assert outputs == {"loss_plus": column, "loss_minus": column} | dict.fromkeys(SCORES, grid_of_labels)
 
 
 @pytest.mark.parametrize("storage", ["fp32", "fp16", "int8"])

@@ -56,6 +56,7 @@ class Parabola:
 
     def __init__(self, probes: int = 1) -> None:
         self.probes = probes
+        self.passes_a_row = 2 * probes
         self.seen: list[tuple[list[int], list[int]]] = []
 
     def measure(self, state: np.ndarray, seeds: Sequence[int], batches: Iterable[Batch]) -> Estimate:

@@ -34,6 +34,7 @@ class Clockwork:
         self.fixed_ms, self.example_ms, self.measured = fixed_ms, example_ms, 0
 
     probes = 1
+    passes_a_row = 2
 
     def measure(self, state: np.ndarray, seeds: Sequence[int], batches: Iterable[Batch]) -> Estimate:
         examples = sum(len(batch.index) for batch in batches)

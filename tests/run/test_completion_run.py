@@ -98,3 +98,30 @@ def test_scope_all_and_masked_models_are_refused(
         export_bundle(str(tiny_checkpoint), str(task_file), tmp_path / "a", scope="all")
     with pytest.raises(SeedTuneError, match="masked language model cannot"):
         export_bundle(str(tiny_masked_checkpoint), str(task_file), tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"estimator": "gauss-newton"}, "--estimator gauss-newton"),
+        ({"objective": "accuracy"}, "--objective accuracy"),
+        ({"objective": "f1"}, "--objective f1"),
+    ],
+)
+def test_what_needs_scores_of_labels_is_refused_by_name(
+    bundle: Path, data: Path, tune_tiny: Callable[..., RunResult], tmp_path: Path, options: dict[str, str], named: str
+) -> None:
+    with pytest.raises(SeedTuneError, match="no scores of labels") as caught:
+        tune_tiny(tmp_path / "run", bundle=bundle, train=data, held_out=None, learning_rate=0.1, **options)
+    assert named in str(caught.value)
+    assert "a completion task has no labels" in str(caught.value)
+
+
+def test_one_sided_steps_make_the_responses_more_likely_as_well(
+    bundle: Path, data: Path, tune_tiny: Callable[..., RunResult], tmp_path: Path
+) -> None:
+    options = {"estimator": "one-sided", "steps": 40, "batch_size": 4, "learning_rate": 0.05, "eval_every": 40}
+    result = tune_tiny(tmp_path / "run", bundle=bundle, train=data, held_out=data, **options)
+    assert result.loss_start is not None
+    assert result.loss_end is not None
+    assert result.loss_end < result.loss_start - 0.1

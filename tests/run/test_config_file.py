@@ -49,12 +49,14 @@ EXPECTED = {
     "start": "linear-probe",
     "estimator.kind": "two_sided",
     "estimator.epsilon": 0.02,
+    "estimator.objective": "loss",
     "optimizer.kind": "momentum",
     "optimizer.learning_rate": 0.5,
     "optimizer.schedule": "linear",
     "optimizer.rms_decay": 0.98,
     "optimizer.clip": 3.0,
     "optimizer.momentum": 0.75,
+    "optimizer.average": 0.0,
 }
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from seedtune.runtime.start.linear_probe import STRENGTHS, Probe, _folds, chosen_rows, solve, too_few
+from seedtune.runtime.start.linear_probe import STRENGTHS, Probe, chosen_rows, solve, too_few
+from seedtune.runtime.start.newton import spread_folds
 
 HIDDEN, LABELS = 24, 3
 
@@ -108,7 +109,7 @@ def test_two_rows_of_each_label_are_enough() -> None:
 
 def test_every_fold_leaves_rows_of_every_label() -> None:
     labels = np.array([0] * 50 + [1] * 7 + [2] * 3, np.int64)
-    folds = _folds(labels, seed=2)
+    folds = spread_folds(labels, 3, seed=2)
     assert set(folds) == {0, 1, 2}
     for fold in range(3):
         assert set(labels[folds != fold]) == {0, 1, 2}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from seedtune.runtime.start.logistic import TETHER, Rows, fit, losses_of, scores_of, untouched
+from seedtune.runtime.start.logistic import TETHER, Rows, fit, untouched
+from seedtune.runtime.start.newton import losses_of
 
 optimize = pytest.importorskip("scipy.optimize")
 linear_model = pytest.importorskip("sklearn.linear_model")
@@ -25,7 +26,7 @@ def objective(rows: Rows, weights: np.ndarray, l2: float, parameters: np.ndarray
     labels, features = rows.shape
     weight, bias, a = np.split(parameters, [labels * features, labels * (features + 1)])
     total = l2 / 2 * (weight**2).sum() + TETHER / 2 * ((a[0] - 1) ** 2 + (bias**2).sum())
-    for z, lm, label, counted in zip(rows.features, rows.scores, rows.labels, weights, strict=True):
+    for z, lm, label, counted in zip(rows.features, rows.given, rows.labels, weights, strict=True):
         scores = a[0] * lm + weight.reshape(labels, features) @ z + bias
         total += counted * (np.log(np.exp(scores).sum()) - scores[label])
     return float(total)
@@ -45,7 +46,7 @@ def test_the_minimum_is_that_of_a_general_minimiser(count: int, features: int, l
 
 def test_without_given_scores_it_is_scikit_learns_model() -> None:
     rows = rows_of(150, 5, 3, seed=3)
-    rows = Rows(rows.features, np.zeros_like(rows.scores), rows.labels, rows.squares)
+    rows = Rows(rows.features, np.zeros_like(rows.given), rows.labels, rows.squares)
     found = fit(rows, np.ones(150), 2.0, untouched(rows))
     theirs = linear_model.LogisticRegression(C=0.5, tol=1e-10, max_iter=10_000).fit(rows.features, rows.labels)
     np.testing.assert_allclose(found[:15].reshape(3, 5), theirs.coef_, atol=2e-3)
@@ -54,7 +55,7 @@ def test_without_given_scores_it_is_scikit_learns_model() -> None:
 def test_rows_of_weight_zero_are_not_learnt_from() -> None:
     rows = rows_of(100, 4, 2, seed=5)
     learnt = np.arange(100) % 3 > 0
-    part = Rows(rows.features[learnt], rows.scores[learnt], rows.labels[learnt], rows.squares)
+    part = Rows(rows.features[learnt], rows.given[learnt], rows.labels[learnt], rows.squares)
     one = fit(rows, learnt.astype(np.float64), 0.5, untouched(rows))
     other = fit(part, np.ones(learnt.sum()), 0.5, untouched(part))
     np.testing.assert_allclose(one, other, atol=1e-3)
@@ -67,15 +68,15 @@ def test_rows_that_can_be_told_apart_without_error_give_finite_parameters() -> N
     found = fit(rows, np.ones(40), 1e-6, untouched(rows))
     assert np.isfinite(found).all()
     assert np.abs(found).max() < 1e4
-    assert losses_of(scores_of(rows, found), rows.labels).max() < 0.01
+    assert losses_of(rows.scores(found), rows.labels).max() < 0.01
 
 
 def test_a_very_strong_penalty_leaves_the_calibrated_scores() -> None:
     rows = rows_of(200, 6, 3, seed=9)
     found = fit(rows, np.ones(200), 1e12, untouched(rows))
-    alone = Rows(np.zeros_like(rows.features), rows.scores, rows.labels, np.zeros(6))
+    alone = Rows(np.zeros_like(rows.features), rows.given, rows.labels, np.zeros(6))
     calibrated = fit(alone, np.ones(200), 1.0, untouched(alone))
-    np.testing.assert_allclose(scores_of(rows, found), scores_of(alone, calibrated), atol=1e-4)
+    np.testing.assert_allclose(rows.scores(found), alone.scores(calibrated), atol=1e-4)
 
 
 def test_a_warm_start_leads_to_the_same_minimum() -> None:
@@ -83,5 +84,5 @@ def test_a_warm_start_leads_to_the_same_minimum() -> None:
     cold = fit(rows, np.ones(100), 0.1, untouched(rows))
     warm = fit(rows, np.ones(100), 0.1, fit(rows, np.ones(100), 10.0, untouched(rows)))
     # A shift that all labels share changes no probability.
-    one, other = (scores_of(rows, each) - scores_of(rows, each).mean(axis=1, keepdims=True) for each in (cold, warm))
+    one, other = (rows.scores(each) - rows.scores(each).mean(axis=1, keepdims=True) for each in (cold, warm))
     np.testing.assert_allclose(one, other, atol=1e-3)

@@ -56,6 +56,7 @@ class Outcome:
         memory_limit_bytes: int | None,
         interrupted: bool,
         batch_size: int,
+        objective: str = "loss",
     ) -> RunResult:
         """result.json; arguments as its fields, all evaluations so far, and that of the untouched model."""
         best = best_of(evaluations)
@@ -65,7 +66,8 @@ class Outcome:
         if evaluations:
             loss_start, loss_end = evaluations[0].loss, evaluations[-1].loss
         else:
-            loss_start, loss_end = self._edges()
+            # What steps of another objective recorded is no loss.
+            loss_start, loss_end = self._edges() if objective == "loss" else (None, None)
         return RunResult(
             steps=steps,
             loss_start=loss_start,
@@ -88,6 +90,7 @@ class Outcome:
             loss_zero_shot=before.loss if before else None,
             padding_share=_share(self._padding, self._tokens),
             context_padding_share=_share(self._context_padding, self._context_tokens),
+            objective=objective,
         )
 
     def _edges(self) -> tuple[float | None, float | None]:

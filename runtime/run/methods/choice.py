@@ -33,4 +33,5 @@ def method_of(settings: Settings, graphs: Graphs, state: State, run: Path) -> Me
         kept = KeptStates(run, graphs.bundle.manifest.state.parameters)
         return ByGradient(settings.estimator.build(graphs), optimizer.build(settings.steps), state, kept)
     assert not isinstance(optimizer, AdamWSettings)
-    return ByProbes(graphs.bundle.manifest, settings.estimator.build(graphs), optimizer.build(settings.steps), state)
+    estimator = settings.estimator.build(graphs)
+    return ByProbes(graphs.bundle.manifest, estimator, optimizer.build(settings.steps, estimator.probes), state)

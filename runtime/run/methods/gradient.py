@@ -32,6 +32,11 @@ class ByGradient:
         self._state = state
         self._kept = kept
 
+    @property
+    def evaluated(self) -> State:
+        """See `Method`: the last state."""
+        return self._state
+
     def batch_size(self, settings: Settings, feeder: Feeder) -> Generator[ChoosingBatchSize | Notice, None, int]:
         """See `Method`: a constant."""
         yield from ()

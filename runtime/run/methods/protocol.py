@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from seedtune.runtime.batches.types import Feeder
+from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.journal.format import Journal
 from seedtune.runtime.loop.taken import StepTaken
@@ -16,6 +17,11 @@ from seedtune.runtime.telemetry.events import ChoosingBatchSize, Notice
 
 class Method(Protocol):
     """Makes steps that move one state."""
+
+    @property
+    def evaluated(self) -> State:
+        """The state that the steps made so far have led to: what is evaluated, kept and told."""
+        ...
 
     def batch_size(self, settings: Settings, feeder: Feeder) -> Generator[ChoosingBatchSize | Notice, None, int]:
         """The rows of a step where ``settings`` leave them open."""

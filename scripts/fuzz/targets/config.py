@@ -34,11 +34,13 @@ FLAT: dict[str, Any] = {
     "rows_per_call": 1024,
     "estimator.kind": "two_sided",
     "estimator.epsilon": 0.02,
+    "estimator.objective": "loss",
     "optimizer.kind": "normalised",
     "optimizer.learning_rate": 0.5,
     "optimizer.schedule": "linear",
     "optimizer.rms_decay": 0.98,
     "optimizer.clip": 3.0,
+    "optimizer.average": 0.0,
 }
 ROWS = '{"text": "a good film", "label": "1"}\n{"text": "a bad film", "label": "0"}\n'
 

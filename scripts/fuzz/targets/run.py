@@ -38,11 +38,13 @@ SETTINGS: dict[str, Any] = {
     "start": "zero",
     "estimator.kind": "two_sided",
     "estimator.epsilon": 0.01,
+    "estimator.objective": "loss",
     "optimizer.kind": "normalised",
     "optimizer.learning_rate": 0.03,
     "optimizer.schedule": "linear",
     "optimizer.rms_decay": 0.98,
     "optimizer.clip": 3.0,
+    "optimizer.average": 0.0,
 }
 LOGS = ("steps.jsonl", "evaluations.jsonl", "predictions_start.jsonl", "predictions_best.jsonl")
 

@@ -7,6 +7,7 @@ import org.seedtune.engine.tuning.estimator.EstimatorSettings
 import org.seedtune.engine.tuning.optimizer.AdamWSettings
 import org.seedtune.engine.tuning.optimizer.MomentumSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
+import org.seedtune.engine.tuning.optimizer.OnlyReplayedSettings
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
 
 /**
@@ -88,6 +89,7 @@ data class Request(
                 is AdamWSettings -> named.copy(learningRate = learningRate)
                 is MomentumSettings ->
                     named.copy(learningRate = learningRate, momentum = intent.getStringExtra(MOMENTUM)?.toDoubleOrNull() ?: named.momentum)
+                is OnlyReplayedSettings -> error("${named.kind} is no optimizer of runs that are made here")
             }
         }
     }

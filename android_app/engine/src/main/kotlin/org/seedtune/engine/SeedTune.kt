@@ -77,6 +77,7 @@ class SeedTune private constructor(
         onEvent: (TuningEvent) -> Boolean = { true },
     ): RunResult {
         settings.check()
+        settings.requireMade()
         check(!tuned) { "this model has been tuned: open the bundle again for another run" }
         bundle.requireGraph(settings.estimator.graph)
         tuned = true

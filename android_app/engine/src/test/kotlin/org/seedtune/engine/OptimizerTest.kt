@@ -160,6 +160,31 @@ class OptimizerTest {
     }
 
     @Test
+    fun `the mean of the last states is that of a plain loop, and steps are the same with it`() {
+        val (steps, probes, groups) = Triple(8, 3, 2)
+        val seeds = LongArray(steps * probes) { it.toLong() }
+        val coefficients = FloatArray(seeds.size * groups) { random.nextGaussian().toFloat() }
+        for (average in listOf(0.01, 0.5, 1.0)) {
+            val states = State(plainUpdate, 32, groups).use { state ->
+                List(steps) { step ->
+                    state.apply(seeds.sliceArray(step * probes until (step + 1) * probes), coefficients.copyOfRange(step * probes * groups, (step + 1) * probes * groups))
+                    state.copied()
+                }
+            }
+            val tail = states.takeLast(maxOf(1, (average * steps).toInt()))
+            State(plainUpdate, 32, groups).use { state ->
+                NormalisedSettings(average = average).build(steps, probes).use { made ->
+                    made.move(state, seeds, coefficients)
+                    val found = made.evaluated(state).copied()
+                    for (place in found.indices) assertEquals(tail.map { it[place].toDouble() }.average(), found[place].toDouble(), 1e-5)
+                    assertArrayEquals(states.last(), state.copied(), 0f)
+                }
+            }
+        }
+        State(plainUpdate, 32).use { state -> NormalisedSettings().build(steps).use { assertTrue(it.evaluated(state) === state) } }
+    }
+
+    @Test
     fun `what is seen stands for what was asked`() {
         val given = gradients(12)
         for (settings in listOf<ProbeOptimizerSettings>(NormalisedSettings(), MomentumSettings())) {

@@ -42,6 +42,11 @@ internal class State(private val update: Update, val parameters: Int, val groups
         update.add(this, seeds, coefficients)
     }
 
+    /** Has the values of [other], which has the same shape, from now on. */
+    fun take(other: State) {
+        if (other !== this) values.put(other.values)
+    }
+
     /** A copy of the states of some groups, one behind the other. */
     fun of(chosen: IntArray): FloatArray {
         val copy = FloatArray(chosen.size * parameters)

@@ -71,6 +71,8 @@ internal class Run(
         } finally {
             conclude()
         }
+        // No step follows, so the state may become what the run came to.
+        state.take(method.evaluated)
         return RunResult(done, done < settings.steps, state.sha256(), evaluation?.best?.step, evaluation?.records?.lastOrNull()?.accuracy)
     }
 
@@ -78,7 +80,7 @@ internal class Run(
         // Before it is evaluated: whoever reads the evaluation finds the state.
         if (done % settings.evalEvery == 0) method.keep(done, evaluation?.best?.step)
         if (evaluation == null || !evaluation.isDue(done)) return true
-        val record = evaluation.evaluate(done, state)
+        val record = evaluation.evaluate(done, method.evaluated)
         return onEvent(TuningEvent.Evaluated(done, record.accuracy, record.loss, record.best))
     }
 
@@ -100,7 +102,7 @@ internal class Run(
                 "steps" to done,
                 "loss_start" to lossStart,
                 "loss_end" to lossEnd,
-                "state_sha256" to state.sha256(),
+                "state_sha256" to method.evaluated.sha256(),
                 "journal" to folder.journal.path,
                 "probe_ms_median" to log.medianProbeMs,
                 "rss_anon_peak_bytes" to log.peakAnonymousBytes,
@@ -116,6 +118,7 @@ internal class Run(
                 "start" to (if (startsFromProbe) Settings.LINEAR_PROBE else Settings.ZERO),
                 "accuracy_zero_shot" to zeroShot?.accuracy,
                 "loss_zero_shot" to zeroShot?.loss,
+                "objective" to "loss",
             ),
         )
     }

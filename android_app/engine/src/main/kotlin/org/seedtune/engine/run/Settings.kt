@@ -8,6 +8,7 @@ import org.seedtune.engine.tuning.Recorded
 import org.seedtune.engine.tuning.estimator.EstimatorSettings
 import org.seedtune.engine.tuning.estimator.TwoSidedSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
+import org.seedtune.engine.tuning.optimizer.OnlyReplayedSettings
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
 
 /**
@@ -54,6 +55,13 @@ data class Settings(
             rule = estimator.optimizers.joinToString(" or "),
             remedy = "choose one of these, or another estimator",
         )
+    }
+
+    /** @throws SeedTuneException this engine replays the steps of such a run, but makes none. */
+    internal fun requireMade() {
+        estimator.requireMade()
+        if (optimizer !is OnlyReplayedSettings) return
+        throw EstimatorSettings.notMadeHere(OptimizerSettings.WORD, optimizer.kind, "an optimizer of ${estimator.kind}")
     }
 
     /** Name -> value, as in run.json and the journal's header. */

@@ -22,6 +22,14 @@ internal class Recorded(private val values: Map<String, JsonPrimitive>, private 
 
     fun double(name: String): Double = number(name, String::toDouble)
 
+    /** [text], or [default] where a journal is older than the setting. */
+    fun text(name: String, default: String): String = if (has(name)) text(name) else default
+
+    /** [double], or [default] where a journal is older than the setting. */
+    fun double(name: String, default: Double): Double = if (has(name)) double(name) else default
+
+    private fun has(name: String) = group + name in values
+
     /**
      * The kind, if it is one of [known].
      *

@@ -21,19 +21,19 @@ internal class ByGradient(
     private val optimizer: AdamW,
     sampler: Sampler,
     feeder: Feeder,
-    private val state: State,
+    override val evaluated: State,
     run: File,
     record: (List<GradientRecord>) -> Unit,
 ) : Method, Closeable by gradient {
-    private val kept = KeptStates(run, state.parameters)
-    private val descender = Descender(gradient, optimizer, sampler, feeder, state, record, settings.tokensPerCall)
+    private val kept = KeptStates(run, evaluated.parameters)
+    private val descender = Descender(gradient, optimizer, sampler, feeder, evaluated, record, settings.tokensPerCall)
 
     /** To the latest state that was kept. */
     override fun catchUp(journal: Journal): Journal {
         val latest = kept.latest(journal)
         if (latest > 0) {
             val found = kept.read(latest, journal)
-            state.put(0, found.state)
+            evaluated.put(0, found.state)
             optimizer.restore(latest, found.firstMoment, found.secondMoment)
         }
         return journal.until(latest)
@@ -45,7 +45,7 @@ internal class ByGradient(
         if (descender.isAhead) return
         // Where nothing was done yet there is nothing to keep.
         if (step > 0 && step !in kept.steps()) {
-            kept.write(step, KeptStates.Kept(state.of(intArrayOf(0)), optimizer.firstMoment, optimizer.secondMoment))
+            kept.write(step, KeptStates.Kept(evaluated.of(intArrayOf(0)), optimizer.firstMoment, optimizer.secondMoment))
         }
         kept.keepOnly(setOfNotNull(step, best))
     }

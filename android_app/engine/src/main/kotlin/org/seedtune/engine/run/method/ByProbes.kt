@@ -27,6 +27,8 @@ internal class ByProbes(
     private val tuner =
         Tuner(estimator, estimating.probes, optimizer, sampler, feeder, state, record, settings.seed, settings.tokensPerCall)
 
+    override val evaluated: State get() = optimizer.evaluated(state)
+
     /** Shows the optimizer the recorded steps, checks that it would take them again, and takes them. */
     override fun catchUp(journal: Journal): Journal {
         for (step in 0 until journal.steps) {

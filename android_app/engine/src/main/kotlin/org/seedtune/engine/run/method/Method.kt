@@ -18,6 +18,9 @@ import org.seedtune.engine.tuning.optimizer.ProbeOptimizerSettings
 
 /** The way a run finds its steps, which move one state. */
 internal interface Method : Closeable {
+    /** What is evaluated, kept and told after the steps made so far; stays this object's. */
+    val evaluated: State
+
     /**
      * Brings the state to where a run stopped that is to go on.
      *
@@ -53,7 +56,7 @@ internal interface Method : Closeable {
             val sampler = Sampler(settings.seed, feeder.size, settings.batchSize)
             return when (val estimator = settings.estimator) {
                 is ProbeEstimatorSettings -> {
-                    val optimizer = (settings.optimizer as ProbeOptimizerSettings).build(settings.steps)
+                    val optimizer = (settings.optimizer as ProbeOptimizerSettings).build(settings.steps, estimator.probes)
                     ByProbes(settings, estimator, estimator.build(graphs), optimizer, sampler, feeder, state, record)
                 }
                 is GradientSettings -> {

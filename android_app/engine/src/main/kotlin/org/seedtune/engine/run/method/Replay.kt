@@ -29,7 +29,10 @@ internal fun replay(settings: Settings, journal: Journal, run: File, state: Stat
     }
     return when (val optimizer = settings.optimizer) {
         is ProbeOptimizerSettings -> {
-            optimizer.build(settings.steps).use { it.move(state, journal.seeds(), journal.coefficients()) }
+            optimizer.build(settings.steps, settings.estimator.probes).use {
+                it.move(state, journal.seeds(), journal.coefficients())
+                state.take(it.evaluated(state))
+            }
             journal.steps
         }
         is AdamWSettings -> {

@@ -32,11 +32,17 @@ sealed class EstimatorSettings {
     /** Examples a step, unless others are asked for. */
     internal abstract val batchSize: Int
 
+    /** @throws SeedTuneException this engine replays the steps of such a run, but makes none. */
+    internal open fun requireMade() = Unit
+
     /** Name -> value in the order of files, [kind] left out. */
     internal abstract fun values(): Map<String, JsonPrimitive>
 
     /** @throws SeedTuneException for a value that no run can have. */
     internal abstract fun check()
+
+    internal fun checkEpsilon(epsilon: Double) =
+        Recorded.require("$WORD.epsilon", epsilon, epsilon.isFinite() && epsilon > 0, "a finite number above 0")
 
     companion object {
         internal const val WORD = "estimator"
@@ -44,8 +50,12 @@ sealed class EstimatorSettings {
         // Functions that name a method when they are called: its class needs this one to be made first.
         private val READERS = mapOf<String, (Recorded) -> EstimatorSettings>(
             TwoSidedSettings.KIND to { TwoSidedSettings.of(it) },
+            GaussNewtonSettings.KIND to { GaussNewtonSettings.of(it) },
+            OneSidedSettings.KIND to { OneSidedSettings.of(it) },
             GradientSettings.KIND to { GradientSettings },
         )
+
+        // Those of which this engine makes steps.
         private val DEFAULTS = mapOf<String, () -> EstimatorSettings>(
             TwoSidedSettings.KIND to { TwoSidedSettings() },
             GradientSettings.KIND to { GradientSettings },
@@ -65,6 +75,14 @@ sealed class EstimatorSettings {
          * @throws SeedTuneException they are not settings of this version.
          */
         internal fun of(recorded: Recorded): EstimatorSettings = READERS.getValue(recorded.kind(READERS.keys))(recorded)
+
+        /** What is said of a run whose steps this engine replays, but does not make. */
+        internal fun notMadeHere(key: String, value: String, rule: String) = SeedTuneException(
+            "this engine replays the steps of such a run, but makes none",
+            value = "$key $value",
+            rule = rule,
+            remedy = "go on with the run where seedtune runs in Python, or start a new run with the estimator ${TwoSidedSettings.KIND}",
+        )
     }
 }
 

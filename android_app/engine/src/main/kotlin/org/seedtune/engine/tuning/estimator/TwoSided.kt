@@ -14,28 +14,38 @@ import org.seedtune.engine.tuning.Recorded
  * Settings of the two-sided estimate.
  *
  * @property epsilon half the distance between the two sides of a probe.
+ * @property objective what is lowered: "loss". Runs that lower another ("accuracy", "f1") are replayed, not made.
  */
-data class TwoSidedSettings(val epsilon: Double = 1e-2) : ProbeEstimatorSettings() {
+data class TwoSidedSettings(val epsilon: Double = 1e-2, val objective: String = LOSS) : ProbeEstimatorSettings() {
     override val kind: String get() = KIND
 
     override val probes: Int get() = 1
 
     override fun build(graphs: Graphs): Estimator = TwoSided(graphs.open(graph), this)
 
+    override fun requireMade() {
+        if (objective != LOSS) throw notMadeHere("$WORD.objective", objective, "objective $LOSS")
+    }
+
     override fun estimate(lossPlus: FloatArray, lossMinus: FloatArray, groups: Int): Estimate {
         val gradient = DoubleArray(lossPlus.size) { (lossPlus[it].toDouble() - lossMinus[it].toDouble()) / (2 * epsilon) }
         return Estimate(groups, lossPlus, lossMinus, gradient)
     }
 
-    override fun values(): Map<String, JsonPrimitive> = linkedMapOf("epsilon" to JsonPrimitive(epsilon))
+    override fun values(): Map<String, JsonPrimitive> = 
+        linkedMapOf("epsilon" to JsonPrimitive(epsilon), "objective" to JsonPrimitive(objective))
 
-    override fun check() =
-        Recorded.require("${EstimatorSettings.WORD}.epsilon", epsilon, epsilon.isFinite() && epsilon > 0, "a finite number above 0")
+    override fun check() {
+        checkEpsilon(epsilon)
+        Recorded.require("$WORD.objective", objective, objective in OBJECTIVES, OBJECTIVES.joinToString())
+    }
 
     internal companion object {
         internal const val KIND = "two_sided"
+        private const val LOSS = "loss"
+        private val OBJECTIVES = listOf(LOSS, "accuracy", "f1")
 
-        fun of(recorded: Recorded) = TwoSidedSettings(recorded.double("epsilon"))
+        fun of(recorded: Recorded) = TwoSidedSettings(recorded.double("epsilon"), recorded.text("objective", LOSS))
     }
 }
 

@@ -5,7 +5,7 @@ import org.seedtune.engine.graph.State
 import org.seedtune.engine.tuning.Recorded
 
 /**
- * Settings of descent with momentum; all but the last as in [NormalisedSettings].
+ * Settings of descent with momentum; all but [momentum] as in [NormalisedSettings].
  *
  * @property momentum what a step keeps of the velocity before it.
  */
@@ -15,19 +15,21 @@ data class MomentumSettings(
     val rmsDecay: Double = 0.98,
     val clip: Double = 3.0,
     val momentum: Double = 0.9,
+    override val average: Double = 0.0,
 ) : ProbeOptimizerSettings() {
-    private val normalised get() = NormalisedSettings(learningRate, schedule, rmsDecay, clip)
+    private val normalised get() = NormalisedSettings(learningRate, schedule, rmsDecay, clip, average)
 
     override val kind: String get() = KIND
-    override val vectors: Int get() = 1
+    override val ownVectors: Int get() = 1
 
-    override fun build(steps: Int): Optimizer = Momentum(Normalised(normalised, steps), momentum)
+    override fun plain(steps: Int): Optimizer = Momentum(Normalised(normalised, steps), momentum)
 
-    override fun values(): Map<String, JsonPrimitive> = normalised.values() + (MOMENTUM to JsonPrimitive(momentum))
+    override fun values(): Map<String, JsonPrimitive> =
+        normalised.values() - AVERAGE + (MOMENTUM to JsonPrimitive(momentum)) + (AVERAGE to JsonPrimitive(average))
 
     override fun check() {
         normalised.check()
-        Recorded.require("${OptimizerSettings.WORD}.$MOMENTUM", momentum, momentum >= 0 && momentum < 1, "at least 0 and below 1")
+        Recorded.require("$WORD.$MOMENTUM", momentum, momentum >= 0 && momentum < 1, "at least 0 and below 1")
     }
 
     internal companion object {
@@ -35,8 +37,8 @@ data class MomentumSettings(
         private const val MOMENTUM = "momentum"
 
         fun of(recorded: Recorded): MomentumSettings {
-            val (learningRate, schedule, rmsDecay, clip) = NormalisedSettings.of(recorded)
-            return MomentumSettings(learningRate, schedule, rmsDecay, clip, recorded.double(MOMENTUM))
+            val (learningRate, schedule, rmsDecay, clip, average) = NormalisedSettings.of(recorded)
+            return MomentumSettings(learningRate, schedule, rmsDecay, clip, recorded.double(MOMENTUM), average)
         }
     }
 }

@@ -17,26 +17,26 @@ data class NormalisedSettings(
     val schedule: String = Schedule.LINEAR,
     val rmsDecay: Double = 0.98,
     val clip: Double = 3.0,
+    override val average: Double = 0.0,
 ) : ProbeOptimizerSettings() {
     override val kind: String get() = KIND
-    override val vectors: Int get() = 0
+    override val ownVectors: Int get() = 0
 
-    override fun build(steps: Int): Optimizer = Normalised(this, steps)
+    override fun plain(steps: Int): Optimizer = Normalised(this, steps)
 
     override fun values(): Map<String, JsonPrimitive> = linkedMapOf(
         "learning_rate" to JsonPrimitive(learningRate),
         "schedule" to JsonPrimitive(schedule),
         "rms_decay" to JsonPrimitive(rmsDecay),
         "clip" to JsonPrimitive(clip),
+        AVERAGE to JsonPrimitive(average),
     )
 
     override fun check() {
-        val word = OptimizerSettings.WORD
-        for ((name, value) in listOf("learning_rate" to learningRate, "clip" to clip)) {
-            Recorded.require("$word.$name", value, value.isFinite() && value > 0, "a finite number above 0")
-        }
-        Recorded.require("$word.rms_decay", rmsDecay, rmsDecay > 0 && rmsDecay < 1, "above 0 and below 1")
-        Recorded.require("$word.schedule", schedule, schedule in Schedule.NAMES, Schedule.NAMES.joinToString())
+        checkShared(schedule)
+        checkAverage()
+        Recorded.require("$WORD.clip", clip, clip.isFinite() && clip > 0, "a finite number above 0")
+        Recorded.require("$WORD.rms_decay", rmsDecay, rmsDecay > 0 && rmsDecay < 1, "above 0 and below 1")
     }
 
     internal companion object {
@@ -44,6 +44,7 @@ data class NormalisedSettings(
 
         fun of(recorded: Recorded) = NormalisedSettings(
             recorded.double("learning_rate"), recorded.text("schedule"), recorded.double("rms_decay"), recorded.double("clip"),
+            recorded.double(AVERAGE, 0.0),
         )
     }
 }

@@ -26,6 +26,9 @@ internal interface Optimizer : Closeable {
     /** Changes [state] by recorded probes in order: [seeds] [R], and [coefficients] [R, G]. */
     fun move(state: State, seeds: LongArray, coefficients: FloatArray)
 
+    /** What is evaluated, kept and told after the steps made so far, of which [state] is the last one's; stays this object's. */
+    fun evaluated(state: State): State = state
+
     /**
      * Takes note of step [step] (from 0) that was made before, as a resumed run does; in the place of [coefficients].
      *

@@ -21,15 +21,25 @@ sealed class OptimizerSettings {
     /** @throws SeedTuneException for a value that no run can have. */
     internal abstract fun check()
 
+    internal fun checkShared(schedule: String) {
+        Recorded.require("$WORD.learning_rate", learningRate, learningRate.isFinite() && learningRate > 0, "a finite number above 0")
+        Recorded.require("$WORD.schedule", schedule, schedule in Schedule.NAMES, Schedule.NAMES.joinToString())
+    }
+
     companion object {
         internal const val WORD = "optimizer"
+        internal const val AVERAGE = "average"
 
         // Functions that name a method when they are called: its class needs this one to be made first.
         private val READERS = mapOf<String, (Recorded) -> OptimizerSettings>(
             NormalisedSettings.KIND to { NormalisedSettings.of(it) },
             MomentumSettings.KIND to { MomentumSettings.of(it) },
+            StandardisedSettings.KIND to { StandardisedSettings.of(it) },
+            DampedSettings.KIND to { DampedSettings.of(it) },
             AdamWSettings.KIND to { AdamWSettings.of(it) },
         )
+
+        // Those of which this engine makes steps.
         private val DEFAULTS = mapOf<String, () -> OptimizerSettings>(
             NormalisedSettings.KIND to { NormalisedSettings() },
             MomentumSettings.KIND to { MomentumSettings() },
@@ -55,6 +65,20 @@ sealed class OptimizerSettings {
 
 /** One that moves along noise. */
 sealed class ProbeOptimizerSettings : OptimizerSettings() {
-    /** The optimizer of a run of [steps] steps; the caller closes it. */
-    internal abstract fun build(steps: Int): Optimizer
+    /** Share of the steps, the last ones, whose mean state is the result; 0 for the last state. */
+    abstract val average: Double
+
+    /** As long as the state, that the optimizer keeps beside a mean of states. */
+    internal abstract val ownVectors: Int
+
+    override val vectors: Int get() = ownVectors + if (average > 0) 1 else 0
+
+    /** The optimizer of a run of [steps] steps of [probes] records; the caller closes it. */
+    internal fun build(steps: Int, probes: Int = 1): Optimizer =
+        plain(steps).let { if (average > 0) Averaged(it, average, steps, probes) else it }
+
+    /** The optimizer without a mean of states. */
+    internal abstract fun plain(steps: Int): Optimizer
+
+    internal fun checkAverage() = Recorded.require("$WORD.$AVERAGE", average, average in 0.0..1.0, "0 to 1")
 }
