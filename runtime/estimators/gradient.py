@@ -32,6 +32,11 @@ class GradientSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return 1
 
     @property
+    def passes_a_row(self) -> int:
+        """Example passes of a step for each of its rows: forward and backward count as one."""
+        return 1
+
+    @property
     def record(self) -> Literal["gradient"]:
         """What the journal records of a step."""
         return "gradient"

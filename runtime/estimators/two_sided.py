@@ -34,6 +34,11 @@ class TwoSidedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return TwoSided.probes
 
     @property
+    def passes_a_row(self) -> int:
+        """Example passes of a step for each of its rows: one a side."""
+        return 2 * TwoSided.probes
+
+    @property
     def record(self) -> Literal["probe"]:
         """What the journal records of a step."""
         return "probe"

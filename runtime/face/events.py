@@ -10,10 +10,13 @@ from seedtune.runtime.telemetry.events import (
     Event,
     Finished,
     Notice,
+    Planned,
     Prepared,
     Step,
+    TryingSettings,
 )
 from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
+from seedtune.runtime.telemetry.trials import Expectation
 
 __all__ = [
     "CachingContexts",
@@ -22,10 +25,13 @@ __all__ = [
     "Evaluating",
     "EvaluationRecord",
     "Event",
+    "Expectation",
     "Finished",
     "Notice",
+    "Planned",
     "Prepared",
     "RunResult",
     "Step",
     "StepRecord",
+    "TryingSettings",
 ]

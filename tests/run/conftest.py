@@ -41,6 +41,9 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
             held_out = None if resume else tiny_data.eval
         settings = options if resume else DEFAULTS | options
         with seedtune.open(bundle, threads=1) as model:
+            if held_out is None and not resume:
+                # None at all, unless a test is about those that are split off.
+                settings = {"held_out_rows": 0} | settings
             tuning = model.tune(
                 train, held_out, out=out, resume=resume, cache=cache.folder, cache_limit=cache.limit_bytes, **settings
             )

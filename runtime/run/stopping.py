@@ -1,0 +1,73 @@
+"""When a run ends before its last step: held-out loss has not fallen for a while, or its time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.telemetry.records import EvaluationRecord
+
+# Evaluations without a new best, with a budget; a guess: a quarter of the evaluations that a run with a budget makes.
+PATIENCE = 5
+
+Reason = Literal["patience", "budget"]
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """What ends a run early; ``patience`` 0 and ``budget_seconds`` None for nothing."""
+
+    patience: int = 0
+    budget_seconds: float | None = None
+
+    def reason(self, evaluations: Sequence[EvaluationRecord], elapsed_seconds: float) -> Reason | None:
+        """Why the run should end now; None for going on.
+
+        Args:
+            evaluations: of the held-out rows so far.
+            elapsed_seconds: since the run began.
+        """
+        if self.patience and since_best(evaluations) >= self.patience:
+            return "patience"
+        # One more evaluation ends the run.
+        reserve = evaluations[-1].seconds if evaluations else 0.0
+        if self.budget_seconds is not None and elapsed_seconds + reserve >= self.budget_seconds:
+            return "budget"
+        return None
+
+
+def since_best(evaluations: Sequence[EvaluationRecord]) -> int:
+    """How many evaluations behind a step there were since the last new best one."""
+    count = 0
+    for record in reversed(evaluations):
+        if record.best or not record.step:
+            break
+        count += 1
+    return count
+
+
+def checked_patience(patience: int | None, budget_seconds: float | None, *, held_out: bool) -> int:
+    """The patience of a run: what was given, or :data:`PATIENCE` with a budget, or 0, which never ends it.
+
+    Raises:
+        SeedTuneError: it is no such number, or there are no held-out rows to be patient about.
+    """
+    if patience is None:
+        return PATIENCE if budget_seconds is not None and held_out else 0
+    if type(patience) is not int or patience < 0:
+        raise SeedTuneError(
+            "--patience is out of range",
+            value=patience,
+            rule="an integer >= 0, of evaluations; 0 never ends a run early",
+            remedy="choose another --patience",
+        )
+    if patience and not held_out:
+        raise SeedTuneError(
+            "--patience waits for held-out loss to fall, and there are no held-out rows",
+            value=f"--patience {patience}",
+            rule="held-out rows",
+            remedy="give some with --eval, have some split off with --held-out-rows, or leave --patience out",
+        )
+    return patience
