@@ -21,7 +21,10 @@ UNSET: Any = object()
 
 @pytest.fixture
 def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., RunResult]:
-    """Runs the tiny bundle on the tiny data; keyword arguments are settings, or replace the files."""
+    """Runs the tiny bundle on the tiny data; keyword arguments are settings, or replace the files.
+
+    A setting that is None is left out, the defaults here too.
+    """
 
     def call(
         out: Path,
@@ -39,11 +42,12 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
             train = None if resume else tiny_data.train
         if held_out is UNSET:
             held_out = None if resume else tiny_data.eval
-        settings = options if resume else DEFAULTS | options
+        given = options if resume else DEFAULTS | options
+        settings = {name: value for name, value in given.items() if value is not None}
         with seedtune.open(bundle, threads=1) as model:
-            if held_out is None and not resume:
+            if held_out is None and not resume and "held_out_rows" not in given:
                 # None at all, unless a test is about those that are split off.
-                settings = {"held_out_rows": 0} | settings
+                settings["held_out_rows"] = 0
             tuning = model.tune(
                 train, held_out, out=out, resume=resume, cache=cache.folder, cache_limit=cache.limit_bytes, **settings
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Generator
@@ -72,18 +73,20 @@ class Budget:
             SeedTuneError: the contexts alone take more than the budget.
         """
         began, first = self.clock(), 0
-        while True:
-            try:
-                event = next(caching)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
-            if isinstance(event, CachingContexts) and event.done:
-                if not first:
-                    began, first = self.clock(), event.done
-                elif event.done - first >= ROWS_BEFORE_PROJECTION:
-                    a_row = (self.clock() - began) / (event.done - first)
-                    left = event.total - event.done
-                    what = f"computing the contexts of {left:,} more rows of {event.name} takes"
-                    self.require(a_row * left, f"{what} about {short_duration(a_row * left)}", resume=False)
-            yield event
+        # Closed at once where this ends early: it holds the lock of the cache.
+        with contextlib.closing(caching):
+            while True:
+                try:
+                    event = next(caching)
+                except StopIteration as end:
+                    result: Result = end.value
+                    return result
+                if isinstance(event, CachingContexts) and event.done:
+                    if not first:
+                        began, first = self.clock(), event.done
+                    elif event.done - first >= ROWS_BEFORE_PROJECTION:
+                        a_row = (self.clock() - began) / (event.done - first)
+                        left = event.total - event.done
+                        what = f"computing the contexts of {left:,} more rows of {event.name} takes"
+                        self.require(a_row * left, f"{what} about {short_duration(a_row * left)}", resume=False)
+                yield event

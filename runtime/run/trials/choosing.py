@@ -17,7 +17,7 @@ from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.trials.budget import Budget
 from seedtune.runtime.run.trials.candidates import candidates
 from seedtune.runtime.run.trials.decision import NOTHING, decide, helps
-from seedtune.runtime.run.trials.plan import most_steps, planned
+from seedtune.runtime.run.trials.plan import most_steps, planned, rate_of_run
 from seedtune.runtime.run.trials.trial import EVALUATION_SHARE, Laboratory
 from seedtune.runtime.telemetry.events import Event
 from seedtune.runtime.telemetry.memory import PeakSampler
@@ -106,9 +106,9 @@ class Choosing:
             raise diverged
         best, reason = decide(found, pinned="estimator" in self._given)
         if best is None:
-            return self._nothing(reason)
+            return self._nothing(next(iter(sized.values())), reason)
         settings = sized[best.method].changed({"learning_rate": best.learning_rate})
-        return self._planned(settings, best.step_ms / 1e3, reason)
+        return self._planned(settings, best.step_ms / 1e3, reason, best.steps)
 
     def _sized(self, settings: Settings) -> Generator[Event, None, Settings]:
         """``settings`` with the rows of a step."""
@@ -173,7 +173,7 @@ class Choosing:
         what = "as given" if "estimator" in self._given else "the default" if methods > 1 else "the only one here"
         return self._planned(settings, step_seconds, f"{name}: {what}, since {why}")
 
-    def _planned(self, settings: Settings, step_seconds: float, reason: str) -> Chosen:
+    def _planned(self, settings: Settings, step_seconds: float, reason: str, trial_steps: int | None = None) -> Chosen:
         laboratory, budget = self._laboratory, self._budget
         evaluation = laboratory.evaluation_seconds
         fewest = min(FEWEST_STEPS, settings.steps if "steps" in self._given else FEWEST_STEPS)
@@ -186,6 +186,8 @@ class Choosing:
             eval_every=settings.eval_every if "eval_every" in self._given else None,
         )
         settings = msgspec.structs.replace(settings, steps=plan.steps, eval_every=plan.eval_every)
+        if trial_steps is not None and "learning_rate" not in self._given:
+            settings = settings.changed({"learning_rate": rate_of_run(settings, trial_steps)})
         expected = Expectation(
             method=method_name(settings),
             reason=reason,
@@ -199,9 +201,9 @@ class Choosing:
         )
         return Chosen(settings, expected, self._open(settings))
 
-    def _nothing(self, reason: str) -> Chosen:
-        # A run has a batch size, though no step will see one.
-        settings = msgspec.structs.replace(self._settings, batch_size=self._trials[0].batch_size)
+    def _nothing(self, settings: Settings, reason: str) -> Chosen:
+        """A run has settings, though no step will see them: ``settings`` of the preferred method."""
+        self._estimator = None
         expected = Expectation(
             method=NOTHING,
             reason=reason,
@@ -213,7 +215,7 @@ class Choosing:
             seconds=self._budget.elapsed,
             rss_anon_bytes=self._peak.peak.rss_anon_bytes,
         )
-        return Chosen(settings, expected, self._estimator)
+        return Chosen(settings, expected, None)
 
     def write(self, expected: Expectation | None = None) -> None:
         """Writes trials.json as it is now, with the choice if there is one."""

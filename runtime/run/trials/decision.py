@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from seedtune.runtime.durations import short_duration
 from seedtune.runtime.telemetry.trials import Trial
 
 NOTHING = "none"
@@ -33,28 +32,28 @@ def decide(groups: Sequence[Sequence[Trial]], *, pinned: bool) -> tuple[Trial | 
         pinned: whether the user named the method.
     """
     found = [(group[0].method, best_trial(group)) for group in groups]
-    told = [f"{method} {_measured(best)}" for method, best in found]
+    told = [f"{_measured(best)} ({method})" for method, best in found]
     for place, (method, best) in enumerate(found):
         if best is not None and helps(best):
-            before = f"{'; '.join(told[:place])}; " if place else ""
-            return best, f"{method}: {before}{told[place]}"
+            others = f"; {'; '.join(told[:place])}" if place else ""
+            return best, f"{method} is chosen: {told[place]}{others}"
     for method, best in found:
         if best is not None and _gain(best) > 0:
-            return best, f"{method}: more than noise in no trial, but less loss ({'; '.join(told)})"
+            return best, f"{method} is chosen, though no trial gained more than noise: {'; '.join(told)}"
     if pinned:
         method, best = found[0]
         chosen = best or min(groups[0], key=lambda trial: trial.learning_rate)
-        return chosen, f"{method}: as given, though in trials {told[0]}"
-    return None, f"the start is kept, no step is worth making: {'; '.join(told)}"
+        return chosen, f"{method} as given, though its trials gained nothing: {told[0]}"
+    return None, f"no step is worth making, the start is kept: {'; '.join(told)}"
 
 
 def _measured(best: Trial | None) -> str:
     if best is None:
-        return "diverged at each learning rate"
+        return "each trial diverged"
     change = f"{_gain(best):+.4f} ± {_half_width(best):.4f}"
     return (
-        f"gained {change} of a held-out loss of {_number(best.loss_start)} at learning rate {best.learning_rate:g} "
-        f"within {short_duration(best.seconds)}"
+        f"trials gained {change} of a held-out loss of {_number(best.loss_start)}, {best.steps} steps at "
+        f"{best.learning_rate:g} in {best.seconds:.1f} s"
     )
 
 

@@ -9,12 +9,17 @@ from seedtune.runtime.estimators.gradient import GradientSettings
 from seedtune.runtime.run.settings import Settings
 
 # Of what is left: a machine is not as fast all the time. A guess.
-USED = 0.95
+USED = 0.9
 # Evaluations take no more than this part of the time, and are no more than so many. Guesses.
 EVALUATION_SHARE, MOST_EVALUATIONS = 0.15, 20
 # Passes over the rows after which gradients have fitted them: six were enough in docs/guides/accuracy.md, and more
 # would only stretch the schedule.
 GRADIENT_PASSES = 6
+
+
+# The best rate of noisy steps falls with the root of their number (Ghadimi and Lan 2013, arXiv 1309.5549, corollary
+# 3.3), so what was best in a short trial is too much for a long run. Gradients of so few passes are not that noisy.
+DIGITS_OF_RATE = 2
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,14 @@ def most_steps(settings: Settings, rows: int, *, given: bool) -> int | None:
     if not isinstance(settings.estimator, GradientSettings):
         return None
     return math.ceil(GRADIENT_PASSES * rows / settings.batch_size)
+
+
+def rate_of_run(settings: Settings, trial_steps: int) -> float:
+    """The learning rate of a run whose trial of ``trial_steps`` steps was best at that of ``settings``."""
+    rate = settings.optimizer.learning_rate
+    if isinstance(settings.estimator, GradientSettings):
+        return rate
+    return float(f"{rate * math.sqrt(min(1.0, trial_steps / settings.steps)):.{DIGITS_OF_RATE}g}")
 
 
 def _plan(steps: int, eval_every: int, step_seconds: float, evaluation_seconds: float) -> Plan:

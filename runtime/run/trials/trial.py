@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ from seedtune.runtime.telemetry.trials import Trial
 
 # Steps whose time is taken; the one before them maps the weights and sizes the arena.
 TIMED_STEPS = 3
+# As long as a record of a journal.
+RECORD_BYTES = 16
 # Of a trial's time its evaluation takes at most this part, of fewer rows if need be, but not of fewer than so many.
 EVALUATION_SHARE, FEWEST_ROWS = 1 / 3, 32
 # A trial that takes so many times longer than its share, since the machine has become slow, ends early.
@@ -83,7 +87,14 @@ class Laboratory:
 
     def _steps(self, settings: Settings, estimator: Estimator | Gradient, state: State) -> Iterator[object]:
         method = method_of(settings, estimator, self.graphs.bundle.manifest, state, self.folder)
-        return method.steps(settings, self.feeder, lambda _records: None, 0)
+        # Recorded as durably as the steps of the run will be, on the same disk: small models wait for it.
+        with tempfile.TemporaryFile(dir=self.folder, buffering=0) as scratch:
+
+            def record(_records: object) -> None:
+                scratch.write(bytes(RECORD_BYTES))
+                os.fsync(scratch.fileno())
+
+            yield from method.steps(settings, self.feeder, record, 0)
 
     def trying(
         self,
