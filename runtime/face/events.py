@@ -15,6 +15,7 @@ from seedtune.runtime.telemetry.events import (
     Step,
     TryingSettings,
 )
+from seedtune.runtime.telemetry.gain import Gain
 from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
 from seedtune.runtime.telemetry.trials import Expectation
 
@@ -27,6 +28,7 @@ __all__ = [
     "Event",
     "Expectation",
     "Finished",
+    "Gain",
     "Notice",
     "Planned",
     "Prepared",

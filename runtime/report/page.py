@@ -86,6 +86,7 @@ def render_page(run: RunData) -> str:
     page: str = environment.from_string(template).render(
         run=run.description,
         result=run.result,
+        run_trials=run.trials,
         summary=summarise(run),
         charts=[(name, title, caption) for name, title, caption, _ in charts],
         chart_data=markup(script_json({name: figure.to_plotly_json() for name, _, _, figure in charts})),

@@ -15,7 +15,7 @@ from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.loop.taken import DivergedError
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.held_out import HeldOut
-from seedtune.runtime.run.listeners.outcome import Outcome, best_of, describe_gain
+from seedtune.runtime.run.listeners.outcome import Outcome, best_of
 from seedtune.runtime.run.listeners.slow_storage import SlowStorage
 from seedtune.runtime.run.listeners.step_log import StepLog
 from seedtune.runtime.run.methods.protocol import Method
@@ -23,6 +23,7 @@ from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.step_record import step_record
 from seedtune.runtime.run.stopping import Stopping
 from seedtune.runtime.telemetry.events import Event, Finished, Listener, Notice, Step
+from seedtune.runtime.telemetry.gain import describe_gain
 from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
 from seedtune.runtime.telemetry.records import RunResult
 from seedtune.runtime.telemetry.trials import Expectation

@@ -207,7 +207,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     started from, ``start``: "linear-probe" or "zero"; those with ``tuned`` of its best state after a step, whether it
     was better or not. ``best_step`` is None without held-out rows, and where no step was better than the untouched
     model, which is then what the folder stands for. ``stands_for`` says it in a word: zero-shot, linear-probe or tuned.
-    ``method`` is how steps were found: two-sided, gradient, or closed-form where none was to be made.
+    ``method`` is how steps were found: two-sided, gradient, or none where no step was to be made.
     ``example_passes`` counts what the steps computed, a probe as two a row, a gradient as one. ``ended_by`` is steps,
     patience, budget, choice (no step was worth making) or interruption; ``expected`` is what a run with a budget said
     beforehand.

@@ -38,7 +38,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """What a run with a budget says before its first step; also in ``result.json``.
 
-    ``method`` is two-sided, gradient, or closed-form where no step is made. ``seconds`` are those of the whole run,
+    ``method`` is two-sided, gradient, or none where no step is made. ``seconds`` are those of the whole run,
     ``rss_anon_bytes`` the most memory of its own that the process held in the trials (None where the system does not
     tell). ``reason`` explains the choice in one line.
     """

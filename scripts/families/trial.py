@@ -128,7 +128,8 @@ def _tuned_and_compared(bundle: Path, checkpoint: Path, architecture: Architectu
         examples = [task.encode(row.fields, row.label or 0) for row in model.rows(rows)]
         for tuned in (False, True):
             if tuned:
-                for _ in model.tune(rows, out=bundle.parent / f"{bundle.name}-run", steps=STEPS, batch_size=4):
+                out = bundle.parent / f"{bundle.name}-run"
+                for _ in model.tune(rows, out=out, held_out_rows=0, steps=STEPS, batch_size=4):
                     pass
             state = model.state.values.copy() if tuned else None
             expected = oracle.scores(checkpoint, architecture.name, manifest, examples, state)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 import seedtune
@@ -45,7 +46,7 @@ def test_what_is_told_is_what_the_files_say(whole: SimpleNamespace, settings: di
     assert prepared.settings.items() >= {name: settings[name] for name in ("steps", "batch_size", "seed")}.items()
     assert prepared.settings["optimizer.learning_rate"] == 0.1
     assert finished.result == whole.result
-    assert result_of(whole.path) == {name: getattr(whole.result, name) for name in whole.result.__struct_fields__}
+    assert result_of(whole.path) == msgspec.to_builtins(whole.result)
     logged = [json.loads(line)["loss"] for line in (whole.path / "steps.jsonl").read_text().splitlines()]
     assert [event.record.loss for event in whole.events if isinstance(event, events.Step)] == logged
 

@@ -119,6 +119,20 @@ def test_the_run_learns_and_its_result_says_what_each_stage_reached(
         assert model.evaluate(tiny_data.eval).loss == pytest.approx(result.loss_tuned, rel=1e-6)
 
 
+def test_the_report_shows_the_trials_and_the_gain(chosen: SimpleNamespace, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    pytest.importorskip("jinja2")
+    from seedtune.runtime.report.page import write_report
+
+    page = write_report(chosen.path, tmp_path / "report.html").read_text("utf-8")
+    trials = trials_of(chosen.path)
+    for trial in trials["trials"]:
+        assert f"{trial['gain']:+.4f} ± {trial['gain_half_width']:.4f}" in page
+    assert trials["chosen"]["reason"] in page
+    assert f"After, step {chosen.result.best_step}" in page
+    assert "Gain over the untouched model" in page
+
+
 def test_what_was_given_is_not_changed(tune_open: Tune, tmp_path: Path) -> None:
     given = {"steps": 12, "batch_size": 8, "eval_every": 4, "learning_rate": 0.05}
     result = tune_open(tmp_path / "run", budget=20, **given)

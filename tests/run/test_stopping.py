@@ -67,6 +67,15 @@ def test_a_run_that_gets_worse_ends_and_stands_for_its_start(tune_tiny: Tune, tm
     assert result.loss_tuned > result.loss_linear_probe
     with seedtune.open(tmp_path / "run") as model:
         assert model.step == 0
+    # The report has all three, and says which is kept.
+    pytest.importorskip("plotly")
+    from seedtune.runtime.report.page import write_report
+
+    page = write_report(tmp_path / "run").read_text("utf-8")
+    tuned = min(lines(tmp_path / "run" / "evaluations.jsonl")[1:], key=lambda line: line["loss"])["step"]
+    for title in ("Accuracy before", "Linear probe", f"Tuned, step {tuned}, not kept", "After: the linear probe"):
+        assert title in page
+    assert "No gain over the linear probe" in page
     assert tune_tiny(tmp_path / "without", start="linear-probe", **TOO_FAST).steps == 40
 
 

@@ -159,14 +159,6 @@ def _gain(difference: Difference | None, start: str) -> Gain | None:
     )
 
 
-def describe_gain(gain: Gain) -> str:
-    """Whether tuning was of use, in one line."""
-    start = "the linear probe" if gain.over == "linear-probe" else "the untouched model"
-    noise = "more rows are needed to tell" if gain.half_width is None else f"± {gain.half_width:.4f}, paired, 95 %"
-    how = f"held-out loss {abs(gain.loss):.4f} {'lower' if gain.loss >= 0 else 'higher'} ({noise})"
-    return f"gain over {start}: {how}" if gain.is_gain else f"no gain over {start}: {how}"
-
-
 def _share(padding: int, tokens: int) -> float | None:
     whole = padding + tokens
     return padding / whole if whole else None
