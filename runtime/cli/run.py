@@ -66,7 +66,7 @@ def run_command(
     patience: Annotated[
         int | None,
         typer.Option(
-            help="End after so many evaluations without less held-out loss; 0 for never. Default: 5 with --budget, "
+            help="End after so many evaluations without less held-out loss; 0 for never. Default: 8 with --budget, "
             "never without it.",
         ),
     ] = None,

@@ -74,7 +74,7 @@ class Model(model.Model):
                 and not fewer than 20; 0 for none.
             budget: seconds that the run may take in all, or a duration such as "10m" or "1h30m": what ``settings``
                 leave out is then chosen by short trials. None for any time.
-            patience: evaluations without less loss on held-out rows after which the run ends; 0 for never. None for 5
+            patience: evaluations without less loss on held-out rows after which the run ends; 0 for never. None for 8
                 with a budget, and never without one.
             data_format: of both: jsonl, csv, tsv or parquet; None for what their endings say.
             out: the RUN folder, new or empty.

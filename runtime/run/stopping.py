@@ -9,8 +9,9 @@ from typing import Literal
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.telemetry.records import EvaluationRecord
 
-# Evaluations without a new best, with a budget; a guess: a quarter of the evaluations that a run with a budget makes.
-PATIENCE = 5
+# Evaluations without a new best, with a budget. A guess, of the twenty that such a run makes at most: while the rate is
+# large the loss goes up and down, and it often falls only when the rate does.
+PATIENCE = 8
 
 Reason = Literal["patience", "budget"]
 

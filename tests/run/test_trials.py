@@ -19,7 +19,7 @@ from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.trials.budget import Budget
 from seedtune.runtime.run.trials.candidates import RATES, candidates
 from seedtune.runtime.run.trials.decision import decide
-from seedtune.runtime.run.trials.plan import GRADIENT_PASSES, most_steps, planned, rate_of_run
+from seedtune.runtime.run.trials.plan import most_steps, planned, rate_of_run
 from seedtune.runtime.telemetry.events import CachingContexts
 from seedtune.runtime.telemetry.trials import Trial
 
@@ -98,7 +98,8 @@ def test_steps_that_were_given_are_the_ceiling_and_gradients_make_few_passes() -
     settings = msgspec.structs.replace(Settings(), batch_size=32)
     gradient = msgspec.structs.replace(settings.changed({"estimator": "gradient"}), batch_size=16)
     assert most_steps(settings, 640, given=False) is None
-    assert most_steps(gradient, 640, given=False) == GRADIENT_PASSES * 40
+    # Six passes over few rows, two over many, and 300 steps between.
+    assert [most_steps(gradient, rows, given=False) for rows in (1, 160, 2048, 16_000)] == [1, 60, 300, 2000]
     assert most_steps(settings, 640, given=True) == most_steps(gradient, 640, given=True) == 300
 
 
