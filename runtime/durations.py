@@ -25,7 +25,9 @@ def duration_seconds(duration: float | str, name: str) -> float:
     text = str(duration).strip().lower()
     found = _PARTS.fullmatch(text)
     seconds = math.nan
-    if found is not None and text:
+    if not isinstance(duration, str):
+        seconds = float(duration)
+    elif found is not None and text:
         parts = zip(found.groups(), SECONDS_OF.values(), strict=True)
         seconds = sum(float(number) * unit for number, unit in parts if number is not None)
     if not 0 < seconds < math.inf:

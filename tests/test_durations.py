@@ -19,6 +19,7 @@ from seedtune.runtime.errors import SeedTuneError
         ("90", 90),
         (90, 90),
         (1.5, 1.5),
+        (1e-6, 1e-6),
         ("10m", 600),
         ("10 min", 600),
         ("1h30m", 5400),
@@ -37,7 +38,26 @@ def test_hours_minutes_and_seconds_add_up(hours: int, minutes: int, seconds: int
 
 
 @pytest.mark.parametrize(
-    "text", ["banana", "", " ", "0", "0s", "0h0m0s", "-5m", "10d", "5m1h", "m", "nan", "inf", "1e400", math.nan]
+    "text",
+    [
+        "banana",
+        "",
+        " ",
+        "0",
+        "0s",
+        "0h0m0s",
+        "-5m",
+        "10d",
+        "5m1h",
+        "m",
+        "nan",
+        "inf",
+        "1e400",
+        math.nan,
+        math.inf,
+        0,
+        -3,
+    ],
 )
 def test_what_is_no_duration_is_refused_by_the_name_of_its_option(text: float | str) -> None:
     with pytest.raises(SeedTuneError, match="--budget is not a duration") as caught:

@@ -75,7 +75,8 @@ def load_data(
     if held_out_rows is None and begun is not None:
         held_out_rows = begun.data.split_off
     count = default_held_out(len(learnt.rows)) if held_out_rows is None else held_out_rows
-    if not count:
+    # Other rows than those that a run was begun with are refused as such.
+    if not count or (begun is not None and count >= len(learnt.rows)):
         return Data(learnt, None, notice="" if held_out_rows is not None else _too_few(len(learnt.rows)))
     kept, held = split_off(learnt, count, seed)
     told = f"{count:,} of {len(learnt.rows):,} training rows are held out: {len(kept.rows):,} are left to learn from"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Feeder
+from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
@@ -43,24 +44,24 @@ class HeldOut:
         )
         self.zero_shot = read_json(folder.zero_shot, EvaluationRecord) if folder.zero_shot.exists() else None
         # A run that was begun by an earlier version has none.
-        self._losses = read_json(folder.held_out_losses, HeldOutLosses) if folder.held_out_losses.exists() else None
+        self._losses = _read_losses(folder.held_out_losses, len(feeder)) if folder.held_out_losses.exists() else None
 
     def __len__(self) -> int:
         """The number of rows."""
         return len(self._feeder)
 
     @property
-    def start_losses(self) -> npt.NDArray[np.float32]:
+    def start_losses(self) -> npt.NDArray[np.float64]:
         """The loss of each row at the start of the run, [N]; it has been evaluated."""
         assert self._losses is not None
-        return np.array(self._losses.start, np.float32)
+        return np.array(self._losses.start, np.float64)
 
     @property
     def gain(self) -> Difference | None:
         """What the best state after a step gains over the start, row by row; None where there is none."""
         if self._losses is None or self._losses.tuned is None:
             return None
-        return paired_difference(self.start_losses, np.array(self._losses.tuned, np.float32))
+        return paired_difference(self.start_losses, np.array(self._losses.tuned, np.float64))
 
     def evaluating(
         self, state: State, places: npt.NDArray[np.int64] | None = None
@@ -137,3 +138,17 @@ class HeldOut:
             for index, row in enumerate(self._split.rows)
         ]
         write_durably(path, b"\n".join(lines) + b"\n")
+
+
+def _read_losses(path: Path, rows: int) -> HeldOutLosses:
+    found = read_json(path, HeldOutLosses)
+    lengths = {len(found.start), len(found.start if found.tuned is None else found.tuned)}
+    if lengths != {rows}:
+        raise SeedTuneError(
+            "the losses are not those of the held-out rows",
+            file=path,
+            value=f"{sorted(lengths)} losses",
+            rule=f"{rows} rows",
+            remedy="restore the folder from a copy, or start a new run",
+        )
+    return found

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from seedtune.runtime.bundle.reader import Bundle
+from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions
 from seedtune.runtime.run.folder import RunFolder, recorded_settings
 from seedtune.runtime.run.options import plain_name
 from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.telemetry.records import RunDescription
+from seedtune.runtime.telemetry.records import RUN_FILE, RunDescription
 from seedtune.runtime.telemetry.run_files import read_description
 
 
@@ -88,8 +89,12 @@ def begun(request: Request, folder: RunFolder) -> Begun:
     if folder.journal.is_file():
         settings = recorded_settings(description, folder.path).changed(request.options)
         return Begun(description, True, settings, plan.given, budget, patience)
+    try:
+        recorded = Settings().changed(plan.given)
+    except SeedTuneError as error:
+        raise error.at(folder.path / RUN_FILE) from error
     given = {**plan.given, **_plain(request.options)}
-    return Begun(description, False, Settings().changed(given), given, budget, patience)
+    return Begun(description, False, recorded.changed(request.options), given, budget, patience)
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

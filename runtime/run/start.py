@@ -70,6 +70,7 @@ def _preparing(
     """The run; or what it came to where it was stopped before its first step."""
     before = begun(request, folder)
     description, settings, bundle = before.description, before.settings, request.bundle
+    trials = read_trials(folder) if description else None
     data = load_data(
         bundle,
         request.train,
@@ -79,7 +80,9 @@ def _preparing(
         held_out_rows=request.held_out_rows,
         seed=settings.seed,
     )
-    patience = checked_patience(before.patience, before.budget_seconds, held_out=data.held_out is not None)
+    patience = before.patience
+    if patience is None or request.patience is not None:
+        patience = checked_patience(request.patience, before.budget_seconds, held_out=data.held_out is not None)
     trim()
     cache = CacheOptions(request.cache.folder or folder.contexts, request.cache.limit_bytes)
     graphs, settings = _within_limit(request, settings, data, cache, resumed=before.has_steps)
@@ -89,7 +92,6 @@ def _preparing(
     yield from map(Notice, filter(None, (data.notice, *notices_of(data.train, data.held_out))))
     if graphs.choice:
         yield Notice(str(graphs.choice))
-    trials = read_trials(folder) if description else None
     budget = None
     if before.budget_seconds is not None and not before.has_steps:
         budget = Budget(before.budget_seconds, started - (trials.elapsed_seconds if trials else 0.0))

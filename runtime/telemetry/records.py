@@ -23,9 +23,10 @@ add some.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from seedtune.runtime.telemetry.gain import Gain
 from seedtune.runtime.telemetry.trials import Expectation
@@ -144,7 +145,7 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     train: DataFileInfo
     eval: DataFileInfo | None = None
-    split_off: int = 0
+    split_off: Annotated[int, Meta(ge=0)] = 0
 
 
 class StateInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,8 +173,8 @@ class PlanInfo(msgspec.Struct, frozen=True, kw_only=True):
     for never. ``given`` are the settings that trials may not change.
     """
 
-    budget_seconds: float | None = None
-    patience: int = 0
+    budget_seconds: Annotated[float, Meta(gt=0)] | None = None
+    patience: Annotated[int, Meta(ge=0)] = 0
     given: dict[str, Any] = {}
 
 

@@ -6,10 +6,14 @@ nats; those that are not finite are ``null``.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 FORMAT_VERSION = 1
 TRIALS_FILE = "trials.json"
+Positive = Annotated[int, Meta(ge=1)]
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,8 +25,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     method: str
-    learning_rate: float
-    batch_size: int
+    learning_rate: Annotated[float, Meta(gt=0)]
+    batch_size: Positive
     steps: int
     step_ms: float
     seconds: float
@@ -59,6 +63,6 @@ class Trials(msgspec.Struct, frozen=True, kw_only=True):
 
     format_version: int
     budget_seconds: float
-    elapsed_seconds: float
+    elapsed_seconds: Annotated[float, Meta(ge=0)]
     trials: list[Trial]
     chosen: Expectation | None = None
