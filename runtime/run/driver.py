@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.loop.taken import DivergedError
+from seedtune.runtime.run.conclude import conclude
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.held_out import HeldOut
-from seedtune.runtime.run.listeners.outcome import Outcome, best_of
+from seedtune.runtime.run.listeners.outcome import Outcome
 from seedtune.runtime.run.listeners.slow_storage import SlowStorage
 from seedtune.runtime.run.listeners.step_log import StepLog
 from seedtune.runtime.run.methods.protocol import Method
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.step_record import step_record
-from seedtune.runtime.run.stopping import Stopping
+from seedtune.runtime.run.stopping import EndedBy, Stopping
 from seedtune.runtime.telemetry.events import Event, Finished, Listener, Notice, Step
 from seedtune.runtime.telemetry.gain import describe_gain
-from seedtune.runtime.telemetry.memory import PeakSampler, read_memory
+from seedtune.runtime.telemetry.memory import PeakSampler
 from seedtune.runtime.telemetry.records import RunResult
-from seedtune.runtime.telemetry.trials import Expectation
-
-EndedBy = Literal["steps", "patience", "budget", "choice", "interruption"]
 
 
 @dataclass(kw_only=True)
@@ -36,9 +32,8 @@ class Run:
     """A run in a RUN folder that this process holds, ready for its next step; see `run/start.py`.
 
     ``done`` steps are in ``state``, ``journal`` and ``outcome`` already. ``starts_from_probe`` is whether the state
-    began with a linear probe rather than zero. ``stopping`` may end it before its last step, and ``expected`` is what a
-    run with a budget said beforehand. ``started`` is when this process began with it, by the monotonic clock, and
-    ``peak`` the most memory it has held since.
+    began with a linear probe rather than zero. ``stopping`` may end it before its last step. ``started`` is when this
+    process began with it, by the monotonic clock, and ``peak`` the most memory it has held since.
     """
 
     folder: RunFolder
@@ -53,7 +48,6 @@ class Run:
     outcome: Outcome
     starts_from_probe: bool
     stopping: Stopping
-    expected: Expectation | None
     started: float
     peak: PeakSampler
 
@@ -68,17 +62,16 @@ class Run:
             SeedTuneError: a file cannot be written.
         """
         notices: list[str] = []
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self.journal)
+        with self.journal:
             log = StepLog(self.folder.steps)
-            stack.enter_context(log)
-            slow_storage = SlowStorage(lambda: self.graphs.reading, notices.append)
-            try:
-                ended_by = yield from self._making(stop, (log, self.outcome, slow_storage), notices)
-            except (DivergedError, GeneratorExit):
-                self._conclude("interruption")
-                raise
-            result = self._conclude(ended_by)
+            with log:
+                slow_storage = SlowStorage(lambda: self.graphs.reading, notices.append)
+                try:
+                    ended_by = yield from self._making(stop, (log, self.outcome, slow_storage), notices)
+                except (DivergedError, GeneratorExit):
+                    self._conclude("interruption")
+                    raise
+                result = self._conclude(ended_by)
         if result.gain is not None:
             yield Notice(describe_gain(result.gain))
         yield Finished(result)
@@ -86,7 +79,6 @@ class Run:
     def _making(
         self, stop: Callable[[], bool], listeners: tuple[Listener, ...], notices: list[str]
     ) -> Generator[Event, None, EndedBy]:
-        """Steps and evaluations, and what ended them."""
         if self.held_out and self.starts_from_probe:
             yield from self.held_out.untouched(self.state.zero_like())
         yield from self._evaluation()
@@ -110,11 +102,8 @@ class Run:
         return "steps"
 
     def _ended(self) -> EndedBy | None:
-        if self.expected is not None and not self.expected.steps:
-            return "choice"
-        if self.done >= self.settings.steps:
-            return "steps"
-        return self.stopping.reason(self.held_out.records if self.held_out else (), self._seconds)
+        evaluations = self.held_out.records if self.held_out else ()
+        return self.stopping.ended_by(self.done, self.settings.steps, evaluations, self._seconds)
 
     def _evaluation(self, *, due: bool = False) -> Iterator[Event]:
         if self.done % self.settings.eval_every == 0:
@@ -126,8 +115,7 @@ class Run:
             yield from self.held_out.at_step(self.done, self.state)
 
     def _keep(self) -> None:
-        best = best_of(self.held_out.records) if self.held_out else None
-        self.method.keep(self.done, best.step if best else None)
+        self.method.keep(self.done, self.held_out.best_step if self.held_out else None)
 
     @property
     def _seconds(self) -> float:
@@ -136,21 +124,16 @@ class Run:
 
     def _conclude(self, ended_by: EndedBy) -> RunResult:
         self._keep()
-        result = self.outcome.result(
+        return conclude(
+            self.folder,
+            self.outcome,
+            self.settings,
+            self.held_out,
+            self.state,
             steps=self.done,
-            evaluations=self.held_out.records if self.held_out else (),
-            zero_shot=self.held_out.zero_shot if self.held_out else None,
-            start="linear-probe" if self.starts_from_probe else "zero",
-            state_sha256=self.state.sha256(),
-            journal=str(self.folder.journal),
+            starts_from_probe=self.starts_from_probe,
             seconds=self._seconds,
-            rss_anon_peak_bytes=self.peak.peak.rss_anon_bytes,
-            vm_hwm_bytes=read_memory().vm_hwm_bytes,
-            memory_limit_bytes=self.graphs.choice.limit_bytes if self.graphs.choice else None,
+            peak=self.peak,
+            memory=self.graphs.choice,
             ended_by=ended_by,
-            settings=self.settings,
-            gain=self.held_out.gain if self.held_out else None,
-            expected=self.expected,
         )
-        self.folder.write_result(result)
-        return result

@@ -51,6 +51,12 @@ class HeldOut:
         return len(self._feeder)
 
     @property
+    def best_step(self) -> int | None:
+        """The step of the best evaluation so far; None where the untouched model is better, or before the first."""
+        best = best_of(self.records)
+        return best.step if best else None
+
+    @property
     def start_losses(self) -> npt.NDArray[np.float64]:
         """The loss of each row at the start of the run, [N]; it has been evaluated."""
         assert self._losses is not None

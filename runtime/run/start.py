@@ -14,7 +14,6 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.gradient import GradientSettings
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.model.feeders import CacheOptions, opening_feeder
@@ -23,6 +22,7 @@ from seedtune.runtime.model.splits import Split, notices_of
 from seedtune.runtime.model.tuned import header_of, new_state, start_of
 from seedtune.runtime.run.choose_batch import MANY
 from seedtune.runtime.run.closed_form import closed_form, solver_bytes
+from seedtune.runtime.run.conclude import conclude
 from seedtune.runtime.run.data import Data, load_data
 from seedtune.runtime.run.description import describe_run
 from seedtune.runtime.run.driver import Run
@@ -112,7 +112,19 @@ def _preparing(
             laboratory, folder, settings, before.given, budget, peak, starts_from_probe=start is not None
         )
         if chosen is None:
-            return _stopped(folder, settings, held_out, state, peak, budget, starts_from_probe=start is not None)
+            return conclude(
+                folder,
+                Outcome(),
+                settings,
+                held_out,
+                state,
+                steps=0,
+                starts_from_probe=start is not None,
+                seconds=budget.elapsed,
+                peak=peak,
+                memory=graphs.choice,
+                ended_by="interruption",
+            )
         settings, expected, estimator = chosen.settings, chosen.expected, chosen.estimator
         del laboratory, chosen
     method = method_of(settings, estimator or settings.estimator.build(graphs), bundle.manifest, state, folder.path)
@@ -124,6 +136,7 @@ def _preparing(
         folder.write_description(describe_run(bundle, settings, data, start_sha256, plan))
         header = header_of(settings.as_dict(), bundle, start_sha256)
         journal, done, outcome = JournalWriter.create(folder.journal, header), 0, Outcome()
+    outcome.expected = expected
     # The step log counts from the beginning of the run; without a line of it, the trials are all that came before.
     counted = trials is not None and not outcome.seconds_before
     return Run(
@@ -138,8 +151,7 @@ def _preparing(
         done=done,
         outcome=outcome,
         starts_from_probe=start is not None,
-        stopping=Stopping(patience, before.budget_seconds),
-        expected=expected,
+        stopping=Stopping(patience, before.budget_seconds, no_step=expected is not None and not expected.steps),
         started=started - (trials.elapsed_seconds if trials and counted else 0.0),
         peak=peak,
     )
@@ -160,37 +172,6 @@ def _opening(
         return feeder, None
     held_out_feeder = yield from feeding(data.held_out, "eval")
     return feeder, HeldOut(folder, graphs, data.held_out, held_out_feeder, rows_per_call)
-
-
-def _stopped(
-    folder: RunFolder,
-    settings: Settings,
-    held_out: HeldOut | None,
-    state: State,
-    peak: PeakSampler,
-    budget: Budget,
-    *,
-    starts_from_probe: bool,
-) -> RunResult:
-    """result.json of a run that was stopped in its trials."""
-    result = Outcome().result(
-        steps=0,
-        evaluations=held_out.records if held_out else (),
-        zero_shot=held_out.zero_shot if held_out else None,
-        start="linear-probe" if starts_from_probe else "zero",
-        state_sha256=state.sha256(),
-        journal=str(folder.journal),
-        seconds=budget.elapsed,
-        rss_anon_peak_bytes=peak.peak.rss_anon_bytes,
-        vm_hwm_bytes=None,
-        memory_limit_bytes=None,
-        ended_by="interruption",
-        settings=settings,
-        gain=None,
-        expected=None,
-    )
-    folder.write_result(result)
-    return result
 
 
 def _new_start(

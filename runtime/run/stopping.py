@@ -13,17 +13,29 @@ from seedtune.runtime.telemetry.records import EvaluationRecord
 # large the loss goes up and down, and it often falls only when the rate does.
 PATIENCE = 8
 
-Reason = Literal["patience", "budget"]
+EndedBy = Literal["steps", "patience", "budget", "choice", "interruption"]
 
 
 @dataclass(frozen=True)
 class Stopping:
-    """What ends a run early; ``patience`` 0 and ``budget_seconds`` None for nothing."""
+    """What ends a run early; ``patience`` 0 and ``budget_seconds`` None for nothing.
+
+    ``no_step`` is whether trials found no step worth making.
+    """
 
     patience: int = 0
     budget_seconds: float | None = None
+    no_step: bool = False
 
-    def reason(self, evaluations: Sequence[EvaluationRecord], elapsed_seconds: float) -> Reason | None:
+    def ended_by(
+        self, done: int, steps: int, evaluations: Sequence[EvaluationRecord], elapsed_seconds: float
+    ) -> EndedBy | None:
+        """What ends a run behind ``done`` of ``steps`` steps; None for going on. The rest as of :meth:`reason`."""
+        if self.no_step:
+            return "choice"
+        return "steps" if done >= steps else self.reason(evaluations, elapsed_seconds)
+
+    def reason(self, evaluations: Sequence[EvaluationRecord], elapsed_seconds: float) -> EndedBy | None:
         """Why the run should end now; None for going on.
 
         Args:

@@ -61,6 +61,23 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
 
 
 @pytest.fixture(scope="session")
+def gradient_bundle(bundle_of: Callable[..., Path]) -> Path:
+    """A bundle of scope "last" in one layer of two, with a gradient graph."""
+    return bundle_of("causal", "last", "fp16", "fp32", 1)
+
+
+@pytest.fixture
+def tune_open(gradient_bundle: Path, tune_tiny: Callable[..., RunResult]) -> Callable[..., RunResult]:
+    """Runs that bundle with nothing given that a budget could choose, but a ceiling of steps."""
+    free: dict[str, Any] = dict.fromkeys(("batch_size", "learning_rate", "eval_every")) | {"steps": 30}
+
+    def call(out: Path, **options: Any) -> RunResult:
+        return tune_tiny(out, bundle=gradient_bundle, **({} if options.get("resume") else free) | options)
+
+    return call
+
+
+@pytest.fixture(scope="session")
 def stop_when() -> Callable[[int], Callable[[], bool]]:
     """``stop_when(k)``: a ``stop`` that ends a run after ``k`` steps."""
     from run_lab import stop_after

@@ -5,47 +5,20 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from run_lab import Killed, Tune, lines
+from run_lab import LARGE, Tune, lines, trials_of
 
 import seedtune
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.run.trials.candidates import RATES
-from seedtune.runtime.run.trials.trial import Laboratory
-from seedtune.runtime.telemetry.events import Event, Notice, Planned, Step, TryingSettings
+from seedtune.runtime.telemetry.events import Event, Notice, Planned, Step
 
-# Nothing of what a run could choose is given, but in most tests a ceiling of steps: so a budget may be so large that a
-# busy machine keeps to it, and the run ends long before.
-OPEN: dict[str, Any] = dict.fromkeys(("batch_size", "learning_rate", "eval_every")) | {"steps": 30}
-LARGE = "5m"
 SECONDS = 25
-
-
-@pytest.fixture(scope="session")
-def reach_bundle(bundle_of: Callable[..., Path]) -> Path:
-    """A bundle of scope "last" in one layer of two, with a gradient graph."""
-    return bundle_of("causal", "last", "fp16", "fp32", 1)
-
-
-@pytest.fixture
-def tune_open(reach_bundle: Path, tune_tiny: Tune) -> Tune:
-    """Runs that bundle with nothing given but what is said."""
-
-    def call(out: Path, **options: Any) -> Any:
-        return tune_tiny(out, bundle=reach_bundle, **({} if options.get("resume") else OPEN) | options)
-
-    return call
-
-
-def trials_of(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run / "trials.json").read_text())
-    return found
 
 
 def told(events: list[Event]) -> list[str]:
@@ -53,10 +26,12 @@ def told(events: list[Event]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def chosen(reach_bundle: Path, tiny_data: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def chosen(
+    gradient_bundle: Path, tiny_data: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory
+) -> SimpleNamespace:
     """A run whose steps are open too, from the untouched model, which leaves a lot to learn."""
     out, events, began = tmp_path_factory.mktemp("budget") / "run", [], time.monotonic()
-    with seedtune.open(reach_bundle, threads=1) as model:
+    with seedtune.open(gradient_bundle, threads=1) as model:
         tuning = model.tune(tiny_data.train, tiny_data.eval, out=out, budget=f"{SECONDS}s", start="zero", seed=5)
         events = list(tuning)
     return SimpleNamespace(path=out, events=events, result=tuning.result, seconds=time.monotonic() - began)
@@ -170,81 +145,6 @@ def test_where_no_trial_helps_the_closed_form_is_kept_and_that_is_said(tune_open
     assert (again.steps, again.ended_by, again.expected) == (0, "choice", result.expected)
 
 
-def test_a_run_that_is_stopped_in_its_trials_goes_on_with_them(
-    reach_bundle: Path, tiny_data: SimpleNamespace, tune_open: Tune, tmp_path: Path
-) -> None:
-    tried = 0
-    with seedtune.open(reach_bundle, threads=1) as model:
-        tuning = model.tune(tiny_data.train, tiny_data.eval, out=tmp_path / "run", budget=LARGE, seed=5, steps=30)
-        for event in tuning:
-            if isinstance(event, TryingSettings) and event.done == 1:
-                tried += 1
-                if tried == 2:
-                    tuning.stop()
-        result = tuning.result
-        # The model is as it was.
-        assert not model.is_run
-    assert (result.steps, result.interrupted, result.method) == (0, True, None)
-    (first,) = trials_of(tmp_path / "run")["trials"]
-    with pytest.raises(SeedTuneError, match="stopped in its trials"):
-        seedtune.open(tmp_path / "run")
-    with pytest.raises(SeedTuneError, match="already holds a run"):
-        tune_open(tmp_path / "run", budget=LARGE)
-    result = tune_open(tmp_path / "run", resume=True)
-    after = trials_of(tmp_path / "run")
-    assert after["trials"][0] == first
-    assert len(after["trials"]) >= 3
-    assert after["chosen"] is not None
-    assert result.ended_by in ("steps", "patience", "budget", "choice")
-    # The time before counts.
-    assert result.seconds_total > after["elapsed_seconds"] > first["seconds"]
-
-
-def test_a_run_that_is_killed_in_its_trials_goes_on_with_them(
-    tune_open: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trying, asked = Laboratory.trying, []
-
-    def trying_and_die(self: Laboratory, *arguments: Any, **named: Any) -> Any:
-        asked.append(arguments)
-        if len(asked) == 2:
-            raise Killed
-        return trying(self, *arguments, **named)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Laboratory, "trying", trying_and_die)
-        with pytest.raises(Killed):
-            tune_open(tmp_path / "run", budget=LARGE)
-    (first,) = trials_of(tmp_path / "run")["trials"]
-    assert not (tmp_path / "run" / "journal.bin").exists()
-    tune_open(tmp_path / "run", resume=True)
-    assert trials_of(tmp_path / "run")["trials"][0] == first
-
-
-def test_a_run_that_is_stopped_while_tuning_goes_on_as_any_other(
-    tune_open: Tune, stop_when: Callable, tmp_path: Path
-) -> None:
-    given = {"steps": 10, "batch_size": 8, "eval_every": 5, "estimator": "two-sided", "learning_rate": 0.05}
-    whole = tune_open(tmp_path / "whole", budget=LARGE, patience=0, **given)
-    tune_open(tmp_path / "cut", budget=LARGE, patience=0, stop=stop_when(4), **given)
-    trials = trials_of(tmp_path / "cut")
-    result = tune_open(tmp_path / "cut", resume=True)
-    assert result.state_sha256 == whole.state_sha256
-    assert trials_of(tmp_path / "cut") == trials
-    assert result.expected is not None
-
-
-def test_a_budget_ends_a_run_and_more_of_it_goes_on(tune_open: Tune, stop_when: Callable, tmp_path: Path) -> None:
-    given = {"steps": 10, "batch_size": 8, "eval_every": 5, "learning_rate": 0.05}
-    whole = tune_open(tmp_path / "whole", **given)
-    tune_open(tmp_path / "run", stop=stop_when(3), **given)
-    # The three steps took longer than that.
-    ended = tune_open(tmp_path / "run", resume=True, budget=1e-6)
-    assert (ended.steps, ended.ended_by, ended.interrupted) == (3, "budget", False)
-    result = tune_open(tmp_path / "run", resume=True, budget=LARGE)
-    assert (result.steps, result.ended_by, result.state_sha256) == (10, "steps", whole.state_sha256)
-
-
 def test_without_held_out_rows_only_the_time_is_measured(tune_open: Tune, tmp_path: Path) -> None:
     events: list[Event] = []
     result = tune_open(tmp_path / "run", budget=LARGE, held_out=None, prepare=events.append)
@@ -255,14 +155,14 @@ def test_without_held_out_rows_only_the_time_is_measured(tune_open: Tune, tmp_pa
 
 
 def test_under_a_memory_limit_there_are_no_gradients(
-    reach_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path
+    gradient_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path
 ) -> None:
-    with seedtune.open(reach_bundle, threads=1, memory_limit="8G") as model:
+    with seedtune.open(gradient_bundle, threads=1, memory_limit="8G") as model:
         settings: dict[str, Any] = {"budget": LARGE, "steps": 12, "learning_rate": 1e-6}
         list(model.tune(tiny_data.train, tiny_data.eval, out=tmp_path / "run", **settings))
     assert {trial["method"] for trial in trials_of(tmp_path / "run")["trials"]} == {"two-sided"}
     with (
-        seedtune.open(reach_bundle, threads=1, memory_limit="8G") as model,
+        seedtune.open(gradient_bundle, threads=1, memory_limit="8G") as model,
         pytest.raises(SeedTuneError, match="gradients are not streamed"),
     ):
         list(model.tune(tiny_data.train, out=tmp_path / "no", budget=LARGE, estimator="gradient"))
@@ -283,18 +183,3 @@ def test_a_budget_too_short_for_anything_says_what_is_the_least_and_can_be_raise
     assert "at least about" in str(caught.value.rule)
     again = {"resume": True} if (tmp_path / "run" / "trials.json").exists() else {}
     assert tune_open(tmp_path / "run", budget=LARGE, **again).expected is not None
-
-
-def test_trials_of_another_version_are_refused_by_name(
-    chosen: SimpleNamespace, tune_open: Tune, tmp_path: Path
-) -> None:
-    path = chosen.path / "trials.json"
-    before = path.read_bytes()
-    try:
-        for raw, what in ((b'{"format_version": 9}', "trials"), (b"{", "damaged")):
-            path.write_bytes(raw)
-            with pytest.raises(SeedTuneError, match=what) as caught:
-                tune_open(chosen.path, resume=True)
-            assert str(caught.value.file) == str(path)
-    finally:
-        path.write_bytes(before)

@@ -23,9 +23,13 @@ class Outcome:
 
     Args:
         before: the steps of the log of a run that is resumed.
+
+    Attributes:
+        expected: what a run with a budget said beforehand.
     """
 
     def __init__(self, before: Sequence[StepRecord] = ()) -> None:
+        self.expected: Expectation | None = None
         self.seconds_before = before[-1].elapsed_seconds if before else 0.0
         self._losses: list[float] = []
         self._probe_ms: list[float] = []
@@ -63,7 +67,6 @@ class Outcome:
         ended_by: str,
         settings: Settings,
         gain: Difference | None,
-        expected: Expectation | None,
     ) -> RunResult:
         """result.json; arguments as its fields, all evaluations so far, and that of the untouched model."""
         best = best_of(evaluations)
@@ -98,7 +101,7 @@ class Outcome:
             loss_zero_shot=before.loss if before else None,
             padding_share=_share(self._padding, self._tokens),
             context_padding_share=_share(self._context_padding, self._context_tokens),
-            method=expected.method if expected else method_name(settings) if settings.batch_size else None,
+            method=self.expected.method if self.expected else method_name(settings) if settings.batch_size else None,
             example_passes=steps * settings.batch_size * settings.estimator.passes_a_row,
             stands_for=_stands_for(start, steps, best, evaluations),
             ended_by=ended_by,
@@ -107,7 +110,7 @@ class Outcome:
             accuracy_tuned=tuned.accuracy if tuned else None,
             loss_tuned=tuned.loss if tuned else None,
             gain=_gain(gain, start),
-            expected=expected,
+            expected=self.expected,
         )
 
     def _edges(self) -> tuple[float | None, float | None]:
