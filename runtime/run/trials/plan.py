@@ -13,7 +13,7 @@ USED = 0.9
 # Evaluations take no more than this part of the time, and are no more than so many. Guesses.
 EVALUATION_SHARE, MOST_EVALUATIONS = 0.15, 20
 # Gradients have fitted the rows after few passes, and a longer schedule only falls later: over 384 rows six passes beat
-# two, and over 2,048 rows 300 steps of 16 fell lower than 768 (docs/guides/accuracy.md).
+# two, and over 2,048 rows 300 steps of 16 came as low as 768 (docs/guides/accuracy.md).
 FEWEST_PASSES, MOST_PASSES, GRADIENT_STEPS = 2, 6, 300
 
 
