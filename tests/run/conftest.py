@@ -42,7 +42,7 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
             train = None if resume else tiny_data.train
         if held_out is UNSET:
             held_out = None if resume else tiny_data.eval
-        given = options if resume else DEFAULTS | options
+        given: dict[str, Any] = options if resume else {**DEFAULTS, **options}
         settings = {name: value for name, value in given.items() if value is not None}
         with seedtune.open(bundle, threads=1) as model:
             if held_out is None and not resume and "held_out_rows" not in given:
