@@ -171,10 +171,10 @@ def _products(emit: Emitter, rows: Sequence[_Rounded], matrix: _Matrix) -> list[
     units = [unit for one in rows for unit in one.units()]
     if matrix.at_once:
         together = _product(emit, emit.op("Concat", *digits, axis=0), matrix, 1.0)
-        parts = emit.op_many("Split", together, outputs=len(digits), axis=0, num_outputs=len(digits))
+        split = emit.op_many("Split", together, outputs=len(digits), axis=0, num_outputs=len(digits))
         parts = [
             emit.op("Mul", part, emit.constant(np.array(unit, np.float32)))
-            for part, unit in zip(parts, units, strict=True)
+            for part, unit in zip(split, units, strict=True)
         ]
     else:
         parts = [_product(emit, digit, matrix, unit) for digit, unit in zip(digits, units, strict=True)]

@@ -105,11 +105,11 @@ def export_command(
     out = out.expanduser()
     seconds, objective = time.monotonic() - started, manifest.objective
     total_bytes = sum(entry.size_bytes for entry in manifest.files.values())
-    layers = f" in {objective.context.layers} layers" if objective.context else ""
+    in_layers = f" in {objective.context.layers} layers" if objective.context else ""
     console.print(
         f"{out}: {objective.model.architecture}, {objective.model.parameters:,} parameters, "
         f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, "
-        f"scope {objective.scope}{layers}, {total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
+        f"scope {objective.scope}{in_layers}, {total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
         highlight=False,
         soft_wrap=True,
     )

@@ -29,6 +29,13 @@ from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.telemetry.progress import RunProgress
 from seedtune.runtime.telemetry.records import RunResult
 
+# What ended a run before its last step, in the last line for people.
+ENDED_BY = {
+    "patience": " (held-out loss fell no more)",
+    "budget": " (the budget is used up)",
+    "choice": " (none was worth making)",
+}
+
 
 @with_settings
 def run_command(
@@ -41,6 +48,27 @@ def run_command(
     held_out: Annotated[
         Path | None,
         typer.Option("--eval", help="Labelled rows to evaluate on; the best state is kept by them."),
+    ] = None,
+    held_out_rows: Annotated[
+        int | None,
+        typer.Option(
+            help="Without --eval: how many training rows to evaluate on, and not learn from; 0 for none. Default: a "
+            "fifth, at most 256; none where that is fewer than 20.",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Take about so much time in all, such as 90s, 10m or 1h30m: short trials choose what is left out.",
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="End after so many evaluations without less held-out loss; 0 for never. Default: 8 with --budget, "
+            "never without it.",
+        ),
     ] = None,
     data_format: DataFormatOption = None,
     config: Annotated[
@@ -63,6 +91,8 @@ def run_command(
 
         seedtune run bundle --train train.jsonl --eval validation.jsonl --out run
 
+        seedtune run bundle --train train.jsonl --out run --budget 10m
+
         seedtune run bundle --out run --resume
 
         seedtune run bundle --train train.csv --out run --steps 1000 --batch-size 16 --learning-rate 0.01 --seed 7
@@ -78,6 +108,9 @@ def run_command(
             train,
             held_out,
             out=out,
+            held_out_rows=held_out_rows,
+            budget=budget,
+            patience=patience,
             data_format=data_format,
             resume=resume,
             cache=cache,
@@ -123,25 +156,24 @@ class _StopFlag:
 
 
 def _held_out(result: RunResult) -> str:
-    """Accuracy from the untouched model to the best state, in one line."""
-    stages = [("zero-shot", result.accuracy_zero_shot)]
-    if result.start != "zero":
-        stages.append((result.start.replace("-", " "), result.accuracy_start))
-    tuned = result.best_step is not None and (result.best_step > 0 or result.start == "zero")
-    if tuned:
-        stages.append((f"tuned, step {result.best_step}", result.accuracy_best))
+    """Accuracy from the untouched model to the best state behind a step, in one line, and which is kept."""
+    tuned = f"tuned, step {result.best_step}" if result.stands_for == "tuned" else "tuned at best"
+    stages = [
+        ("zero-shot", result.accuracy_zero_shot),
+        ("linear probe", result.accuracy_linear_probe),
+        (tuned, result.accuracy_tuned),
+    ]
     line = " -> ".join(f"{accuracy:.1%} ({name})" for name, accuracy in stages if accuracy is not None)
-    if tuned:
+    if result.stands_for == "tuned":
         return f"held-out {line}"
-    kept = "the untouched model" if result.best_step is None else "the linear probe"
+    kept = "the untouched model" if result.stands_for == "zero-shot" else "the linear probe"
     return f"held-out {line}; no step was better by loss: {kept} is what the run stands for"
 
 
 def _summarise(result: RunResult, out: Path, cache: Path | None) -> None:
     console = Console(stderr=True)
-    parts = [
-        f"{'stopped' if result.interrupted else 'done'} after {result.steps} steps in {result.seconds_total:.0f} s"
-    ]
+    ended = f"{'stopped' if result.interrupted else 'done'} after {result.steps} steps in {result.seconds_total:.0f} s"
+    parts = [ended + ENDED_BY.get(result.ended_by or "", "")]
     if result.loss_start is not None and result.loss_end is not None:
         parts.append(f"loss {result.loss_start:.4f} -> {result.loss_end:.4f}")
     if result.accuracy_best is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seedtune.runtime.durations import duration_seconds
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.model import model
 from seedtune.runtime.model.feeders import cache_options
 from seedtune.runtime.model.tuned import open_tuned
-from seedtune.runtime.run.start import Request
+from seedtune.runtime.run.request import Request
 from seedtune.runtime.run.tuning import Tuning
 from seedtune.runtime.sizes import size_bytes
 from seedtune.runtime.telemetry.events import Event, Finished
+from seedtune.runtime.telemetry.records import JOURNAL_FILE
 
 
 def open(
@@ -51,6 +53,9 @@ class Model(model.Model):
         *,
         out: str | Path,
         data_format: str | None = None,
+        held_out_rows: int | None = None,
+        budget: float | str | None = None,
+        patience: int | None = None,
         resume: bool = False,
         cache: str | Path | None = None,
         cache_limit: int | str | None = None,
@@ -58,12 +63,19 @@ class Model(model.Model):
     ) -> ModelTuning:
         """Tunes the model on the rows of ``train``, one event after another; the RUN folder ``out`` keeps everything.
 
-        At its end the model has the best state: that with the lowest loss on ``held_out``, or the last one.
+        At its end the model has the best state: that with the lowest loss on held-out rows (the untouched model and the
+        linear probe count), or the last one.
         Leaving the loop ends the run cleanly after the last step; so does ``stop()`` of what this returns.
 
         Args:
             train: a file of labelled rows, or a pipe ("-" for standard input); a resumed run may leave it out.
             held_out: a file of labelled rows to evaluate on while tuning.
+            held_out_rows: how many training rows are held out where ``held_out`` is None; None for a fifth, at most 256
+                and not fewer than 20; 0 for none.
+            budget: seconds that the run may take in all, or a duration such as "10m" or "1h30m": what ``settings``
+                leave out is then chosen by short trials. None for any time.
+            patience: evaluations without less loss on held-out rows after which the run ends; 0 for never. None for 8
+                with a budget, and never without one.
             data_format: of both: jsonl, csv, tsv or parquet; None for what their endings say.
             out: the RUN folder, new or empty.
             resume: go on with the run that ``out`` holds.
@@ -85,9 +97,12 @@ class Model(model.Model):
             out=Path(out),
             train=None if train is None else Path(train),
             held_out=None if held_out is None else Path(held_out),
+            held_out_rows=held_out_rows,
             data_format=data_format,
             resume=resume,
             options=settings,
+            budget_seconds=None if budget is None else duration_seconds(budget, "--budget"),
+            patience=patience,
             threads=self.threads,
             cache=cache_options(cache, cache_limit),
             memory_limit_bytes=self.memory_limit_bytes,
@@ -97,6 +112,9 @@ class Model(model.Model):
         return ModelTuning(self, request)
 
     def _take(self, run: Path) -> None:
+        if not (run / JOURNAL_FILE).exists():
+            # Stopped in its trials: nothing was tuned.
+            return
         self._tuned = open_tuned(run, bundle=self.bundle.path)
         self.close()
 

@@ -10,10 +10,14 @@ from seedtune.runtime.telemetry.events import (
     Event,
     Finished,
     Notice,
+    Planned,
     Prepared,
     Step,
+    TryingSettings,
 )
+from seedtune.runtime.telemetry.gain import Gain
 from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
+from seedtune.runtime.telemetry.trials import Expectation
 
 __all__ = [
     "CachingContexts",
@@ -22,10 +26,14 @@ __all__ = [
     "Evaluating",
     "EvaluationRecord",
     "Event",
+    "Expectation",
     "Finished",
+    "Gain",
     "Notice",
+    "Planned",
     "Prepared",
     "RunResult",
     "Step",
     "StepRecord",
+    "TryingSettings",
 ]

@@ -38,6 +38,12 @@ class State:
         """Another state of the same shape, zero."""
         return State(self.session, self.values.shape[-1], self.groups)
 
+    def copy(self) -> State:
+        """Another state with the same values."""
+        other = self.zero_like()
+        other.values[:] = self.values
+        return other
+
     def apply(self, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: npt.ArrayLike) -> None:
         """``values <- fl(values + c_k z_k)`` for each probe k, in order; any number of probes.
 

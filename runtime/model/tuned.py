@@ -31,6 +31,7 @@ from seedtune.runtime.telemetry.records import (
 )
 from seedtune.runtime.telemetry.run_files import read_description
 from seedtune.runtime.telemetry.steplog import read_json_lines
+from seedtune.runtime.telemetry.trials import TRIALS_FILE
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,13 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
             remedy="give the folder that seedtune export or seedtune run wrote",
         )
     description = read_description(path)
+    if (path / TRIALS_FILE).is_file() and not (path / JOURNAL_FILE).exists():
+        raise SeedTuneError(
+            "the run was stopped in its trials, before its first step",
+            file=path,
+            rule=f"a folder with {JOURNAL_FILE}",
+            remedy="go on with seedtune run BUNDLE --out RUN --resume",
+        )
     opened = _bundle_of(path, description, bundle)
     journal = journal_of(path, description, opened)
     start = start_of(path, description, opened)

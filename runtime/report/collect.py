@@ -29,6 +29,7 @@ from seedtune.runtime.telemetry.records import (
 )
 from seedtune.runtime.telemetry.run_files import read_description, read_json
 from seedtune.runtime.telemetry.steplog import read_json_lines
+from seedtune.runtime.telemetry.trials import TRIALS_FILE, Trials
 
 Record = TypeVar("Record")
 
@@ -44,6 +45,7 @@ class RunData:
         evaluations: rising by step, likewise.
         predictions_start, predictions_best: rising by index; empty without held-out rows.
         result: ``None`` while the run is unfinished.
+        trials: ``None`` for a run without a budget.
     """
 
     folder: Path
@@ -53,6 +55,7 @@ class RunData:
     predictions_start: tuple[PredictionRecord, ...]
     predictions_best: tuple[PredictionRecord, ...]
     result: RunResult | None
+    trials: Trials | None = None
 
     @property
     def objective(self) -> str:
@@ -92,6 +95,7 @@ def collect(run_folder: str | os.PathLike[str]) -> RunData:
         predictions_start=_read_lines(folder / PREDICTIONS_START_FILE, PredictionRecord, lambda record: record.index),
         predictions_best=_read_lines(folder / PREDICTIONS_BEST_FILE, PredictionRecord, lambda record: record.index),
         result=read_json(result_path, RunResult) if result_path.exists() else None,
+        trials=read_json(folder / TRIALS_FILE, Trials) if (folder / TRIALS_FILE).exists() else None,
     )
     _check_labels_agree(data)
     _check_accuracies(data)

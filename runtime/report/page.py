@@ -16,13 +16,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from seedtune.runtime.durations import short_duration
 from seedtune.runtime.errors import SeedTuneError, shorten
 from seedtune.runtime.files import require_writable, write_durably
 from seedtune.runtime.report import figures
 from seedtune.runtime.report.collect import RunData, collect
 from seedtune.runtime.report.extra import import_extra
 from seedtune.runtime.report.summary import summarise
-from seedtune.runtime.telemetry.progress import short_duration
 
 REPORT_FILE = "report.html"
 MAX_TEXT_CHARACTERS = 700
@@ -86,6 +86,7 @@ def render_page(run: RunData) -> str:
     page: str = environment.from_string(template).render(
         run=run.description,
         result=run.result,
+        run_trials=run.trials,
         summary=summarise(run),
         objective=run.objective,
         charts=[(name, title, caption) for name, title, caption, _ in charts],

@@ -6,11 +6,13 @@ interval and p-value flatter it a little; the page says so.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from seedtune.runtime.report.collect import RunData
 from seedtune.runtime.report.statistics import PairedComparison, paired_comparison, wilson_interval
-from seedtune.runtime.telemetry.records import PredictionRecord
+from seedtune.runtime.telemetry.gain import describe_gain
+from seedtune.runtime.telemetry.records import EvaluationRecord, PredictionRecord
 
 EXAMPLES_OF_EACH_KIND = 20
 # Wider tables do not fit a phone, and nobody reads them.
@@ -54,11 +56,15 @@ class Summary:
 
     ``fixed`` and ``broken`` hold at most 20 rows each, those first whose label gained or lost most
     probability; ``comparison`` counts all. ``probe`` is that of the linear probe, where the run started from
-    one. ``other_changes`` counts rows that went from one wrong label to another.
+    one; ``tuned`` that of the best state behind a step, ``tuned_step``, whether it is the best of all or not; ``gain``
+    says whether it gained more than noise. ``other_changes`` counts rows that went from one wrong label to another.
     """
 
     before: Accuracy | None
     probe: Accuracy | None
+    tuned: Accuracy | None
+    tuned_step: int | None
+    gain: str
     after: Accuracy | None
     best_step: int | None
     comparison: PairedComparison | None
@@ -84,10 +90,14 @@ def summarise(run: RunData) -> Summary:
     best_step = result.best_step if result is not None and result.best_step is not None else best
     pairs = _pairs(run)
     names = label_names(run)
+    tuned = min((r for r in run.evaluations if r.step and r.loss is not None), key=_loss, default=None)
     changed = [(b, a) for b, a in pairs if b.prediction != a.prediction]
     return Summary(
         before=_before(run),
         probe=_probe(run),
+        tuned=_accuracy(tuned.accuracy, tuned.examples) if tuned else None,
+        tuned_step=tuned.step if tuned else None,
+        gain=describe_gain(result.gain) if result is not None and result.gain is not None else "",
         after=_after(run, best_step),
         best_step=best_step,
         comparison=_comparison(pairs),
@@ -128,6 +138,10 @@ def _after(run: RunData, best_step: int | None) -> Accuracy | None:
     # The file of a run under way may be cut short; the evaluation itself is complete.
     at_best = next((r for r in run.evaluations if r.step == best_step), None)
     return None if at_best is None else _accuracy(at_best.accuracy, at_best.examples)
+
+
+def _loss(record: EvaluationRecord) -> float:
+    return math.inf if record.loss is None else record.loss
 
 
 def _accuracy_of(records: tuple[PredictionRecord, ...]) -> Accuracy:

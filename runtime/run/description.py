@@ -12,6 +12,7 @@ import onnxruntime
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.model.splits import Split
+from seedtune.runtime.run.data import Data
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.records import (
     FORMAT_VERSION,
@@ -20,6 +21,7 @@ from seedtune.runtime.telemetry.records import (
     LabelInfo,
     MachineInfo,
     ModelInfo,
+    PlanInfo,
     RunDescription,
     StateInfo,
     TaskInfo,
@@ -27,7 +29,7 @@ from seedtune.runtime.telemetry.records import (
 
 
 def describe_run(
-    bundle: Bundle, settings: Settings, train: Split, held_out: Split | None, start_sha256: str | None = None
+    bundle: Bundle, settings: Settings, data: Data, start_sha256: str | None, plan: PlanInfo
 ) -> RunDescription:
     """run.json for a new run."""
     manifest = bundle.manifest
@@ -52,7 +54,11 @@ def describe_run(
             ],
         ),
         settings=settings.as_dict(),
-        data=DataInfo(train=_file_info(train), eval=_file_info(held_out) if held_out else None),
+        data=DataInfo(
+            train=_file_info(data.train),
+            eval=_file_info(data.held_out) if data.held_out else None,
+            split_off=data.split_off,
+        ),
         state=StateInfo(
             parameters=manifest.state.parameters,
             targets=[target.name for target in manifest.state.targets],
@@ -66,6 +72,7 @@ def describe_run(
             onnxruntime=onnxruntime.__version__,
         ),
         start_sha256=start_sha256,
+        plan=plan,
     )
 
 

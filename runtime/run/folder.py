@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import require_utf8, write_durably
 from seedtune.runtime.run.settings import Settings, settings_of
+from seedtune.runtime.telemetry.gain import HELD_OUT_LOSSES_FILE
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
     JOURNAL_FILE,
@@ -24,6 +25,7 @@ from seedtune.runtime.telemetry.records import (
     RunDescription,
     RunResult,
 )
+from seedtune.runtime.telemetry.trials import TRIALS_FILE, Trials
 
 LOCK_FILE = ".lock"
 CONTEXTS_FOLDER = "contexts"
@@ -45,6 +47,8 @@ class RunFolder:
     journal = property(lambda self: self.path / JOURNAL_FILE)
     start = property(lambda self: self.path / START_FILE)
     zero_shot = property(lambda self: self.path / ZERO_SHOT_FILE)
+    trials = property(lambda self: self.path / TRIALS_FILE)
+    held_out_losses = property(lambda self: self.path / HELD_OUT_LOSSES_FILE)
     steps = property(lambda self: self.path / STEPS_FILE)
     evaluations = property(lambda self: self.path / EVALUATIONS_FILE)
     predictions_start = property(lambda self: self.path / PREDICTIONS_START_FILE)
@@ -78,7 +82,8 @@ class RunFolder:
         """Raises SeedTuneError as entering does, as far as that can be told without making anything."""
         # run.json and result.json name its files.
         require_utf8(self.path)
-        has_run = (self.path / RUN_FILE).is_file() and self.journal.is_file()
+        # Trials come before the journal, and a run that was stopped in them goes on with them.
+        has_run = (self.path / RUN_FILE).is_file() and (self.journal.is_file() or self.trials.is_file())
         if self.resume and not has_run:
             raise SeedTuneError(
                 "there is no run to resume in this folder",
@@ -104,6 +109,10 @@ class RunFolder:
     def write_description(self, description: RunDescription) -> None:
         """Writes run.json."""
         write_durably(self.path / RUN_FILE, _pretty(description))
+
+    def write_trials(self, trials: Trials) -> None:
+        """Writes trials.json."""
+        write_durably(self.trials, _pretty(trials))
 
     def write_result(self, result: RunResult) -> None:
         """Writes result.json."""

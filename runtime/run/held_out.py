@@ -1,24 +1,28 @@
-"""Evaluation during a run: when it is due, what is best so far, and the predictions before and after."""
+"""Evaluation during a run: what is best so far, the predictions before and after, and the loss of each row."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.estimators.objectives import without_gradient
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.estimators.objectives import Objective, without_gradient
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.model.evaluation import Evaluation, evaluating
 from seedtune.runtime.model.splits import Split
+from seedtune.runtime.paired import Difference, paired_difference
 from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.listeners.outcome import best_of
-from seedtune.runtime.run.settings import Settings
+from seedtune.runtime.run.listeners.outcome import best_of, is_best_tuned
 from seedtune.runtime.telemetry.events import Evaluated, Evaluating
+from seedtune.runtime.telemetry.gain import HeldOutLosses
 from seedtune.runtime.telemetry.records import EvaluationRecord, PredictionRecord
 from seedtune.runtime.telemetry.run_files import read_json
 from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
@@ -30,35 +34,74 @@ class HeldOut:
     ``zero_shot`` is that of the untouched model, where it is not the start of the run.
     """
 
-    def __init__(self, folder: RunFolder, graphs: Graphs, split: Split, feeder: Feeder, settings: Settings) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        graphs: Graphs,
+        split: Split,
+        feeder: Feeder,
+        rows_per_call: int,
+        objective: Objective = "loss",
+    ) -> None:
         self._folder = folder
         self._graphs = graphs
         self._split = split
         self._feeder = feeder
-        self._settings = settings
+        self._rows_per_call = rows_per_call
+        self._objective_name = objective
         self.records: list[EvaluationRecord] = (
             read_json_lines(folder.evaluations, EvaluationRecord) if folder.evaluations.exists() else []
         )
         self.zero_shot = read_json(folder.zero_shot, EvaluationRecord) if folder.zero_shot.exists() else None
+        # A run that was begun by an earlier version has none.
+        self._losses = _read_losses(folder.held_out_losses, len(feeder)) if folder.held_out_losses.exists() else None
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self._feeder)
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the best evaluation so far; None where the untouched model is better, or before the first."""
+        best = best_of(self.records)
+        return best.step if best else None
+
+    @property
+    def start_losses(self) -> npt.NDArray[np.float64]:
+        """The loss of each row at the start of the run, [N]; it has been evaluated."""
+        assert self._losses is not None
+        return np.array(self._losses.start, np.float64)
+
+    @property
+    def gain(self) -> Difference | None:
+        """What the best state after a step gains over the start, row by row; None where there is none."""
+        if self._losses is None or self._losses.tuned is None:
+            return None
+        return paired_difference(self.start_losses, np.array(self._losses.tuned, np.float64))
+
+    def evaluating(
+        self, state: State, places: npt.NDArray[np.int64] | None = None
+    ) -> Generator[Evaluating, None, Evaluation]:
+        """Evaluates ``state`` on all rows, or on those at ``places``; takes note of nothing."""
+        return evaluating(self._graphs, state.values, self._feeder, rows=self._rows_per_call, places=places)
 
     def untouched(self, zero: State) -> Iterator[Evaluating]:
         """Evaluates the untouched model, unless that was done before the run was resumed."""
         if self.zero_shot is not None:
             return
         started = time.monotonic()
-        evaluation = yield from evaluating(self._graphs, zero.values, self._feeder, rows=self._settings.rows_per_call)
+        evaluation = yield from self.evaluating(zero)
         for path in (self._folder.predictions_start, self._folder.predictions_best):
             self._write_predictions(path, evaluation)
         self.zero_shot = self._record(0, evaluation, started, best=True)
         write_durably(self._folder.zero_shot, msgspec.json.encode(self.zero_shot) + b"\n")
 
     def at_step(self, step: int, state: State) -> Iterator[Evaluating | Evaluated]:
-        """Evaluates ``state`` after ``step`` steps, if that is due and was not done before the run was resumed."""
-        due = step % self._settings.eval_every == 0 or step == self._settings.steps
-        if not due or any(record.step == step for record in self.records):
+        """Evaluates ``state`` after ``step`` steps, unless that was done before."""
+        if any(record.step == step for record in self.records):
             return
         started = time.monotonic()
-        evaluation = yield from evaluating(self._graphs, state.values, self._feeder, rows=self._settings.rows_per_call)
+        evaluation = yield from self.evaluating(state)
         before = best_of(self.records) or self.zero_shot
         best = before is None or self._is_better(evaluation, before)
         record = self._record(step, evaluation, started, best=best)
@@ -66,6 +109,7 @@ class HeldOut:
             self._write_predictions(self._folder.predictions_start, evaluation)
         if record.best:
             self._write_predictions(self._folder.predictions_best, evaluation)
+        self._note_losses(step, evaluation)
         with JsonLinesWriter(self._folder.evaluations) as log:
             log.write(record)
         self.records.append(record)
@@ -73,11 +117,10 @@ class HeldOut:
 
     def _objective(self, evaluation: Evaluation) -> float | None:
         """What the run lowers, where it is not the loss."""
-        objective = self._settings.objective
-        if objective == "loss":
+        if self._objective_name == "loss":
             return None
         assert evaluation.probabilities is not None
-        return without_gradient(objective, evaluation.probabilities, evaluation.labels)
+        return without_gradient(self._objective_name, evaluation.probabilities, evaluation.labels)
 
     def _is_better(self, evaluation: Evaluation, before: EvaluationRecord) -> bool:
         """By the objective; of equals by the loss."""
@@ -85,6 +128,16 @@ class HeldOut:
         if found is not None and before.objective is not None and found != before.objective:
             return found < before.objective
         return before.loss is not None and evaluation.loss < before.loss
+
+    def _note_losses(self, step: int, evaluation: Evaluation) -> None:
+        losses: list[float | None] = [float(loss) for loss in evaluation.losses]
+        if not step:
+            self._losses = HeldOutLosses(start=losses)
+        elif self._losses is None or not is_best_tuned(evaluation.loss, self.records):
+            return
+        else:
+            self._losses = msgspec.structs.replace(self._losses, tuned=losses, tuned_step=step)
+        write_durably(self._folder.held_out_losses, msgspec.json.encode(self._losses) + b"\n")
 
     def _record(self, step: int, evaluation: Evaluation, started: float, *, best: bool) -> EvaluationRecord:
         seconds = time.monotonic() - started
@@ -116,3 +169,17 @@ class HeldOut:
             for index, row in enumerate(self._split.rows)
         ]
         write_durably(path, b"\n".join(lines) + b"\n")
+
+
+def _read_losses(path: Path, rows: int) -> HeldOutLosses:
+    found = read_json(path, HeldOutLosses)
+    lengths = {len(found.start), len(found.start if found.tuned is None else found.tuned)}
+    if lengths != {rows}:
+        raise SeedTuneError(
+            "the losses are not those of the held-out rows",
+            file=path,
+            value=f"{sorted(lengths)} losses",
+            rule=f"{rows} rows",
+            remedy="restore the folder from a copy, or start a new run",
+        )
+    return found

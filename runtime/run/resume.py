@@ -10,8 +10,8 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.journal.file import JournalWriter
-from seedtune.runtime.model.splits import Split
 from seedtune.runtime.model.tuned import journal_of
+from seedtune.runtime.run.data import Data
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.listeners.outcome import Outcome
 from seedtune.runtime.run.methods.protocol import Method
@@ -23,18 +23,21 @@ from seedtune.runtime.telemetry.steplog import read_json_lines
 def require_same_run(
     description: RunDescription,
     bundle: Bundle,
-    settings: Settings,
-    train: Split,
-    held_out: Split | None,
+    settings: Settings | None,
+    data: Data,
     folder: Path,
 ) -> None:
     """Raises SeedTuneError when a resumed run would not be the run that was begun."""
+    held_out = data.held_out
+    # Before its first step a run has none that would stay.
+    own = settings.as_dict() if settings else {}
     recorded_eval = description.data.eval
     pairs: list[tuple[str, object, object]] = [
         ("bundle", description.bundle_sha256, bundle.sha256),
-        ("training data", description.data.train.sha256, train.sha256),
+        ("training data", description.data.train.sha256, data.train.sha256),
         ("evaluation data", recorded_eval and recorded_eval.sha256, held_out and held_out.sha256),
-        *((f"setting {name}", description.settings.get(name), value) for name, value in settings.as_dict().items()),
+        ("number of held-out training rows", description.data.split_off, data.split_off),
+        *((f"setting {name}", description.settings.get(name), value) for name, value in own.items()),
     ]
     for name, recorded, given in pairs:
         if recorded != given:

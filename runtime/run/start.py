@@ -3,72 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Generator
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.gradient import GradientSettings
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.journal.file import JournalWriter
-from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions, opening_feeder
+from seedtune.runtime.model.feeders import CacheOptions, opening_feeder
 from seedtune.runtime.model.limit import limit_memory
 from seedtune.runtime.model.splits import Split, notices_of
 from seedtune.runtime.model.tuned import header_of, new_state, start_of
 from seedtune.runtime.run.choose_batch import MANY
 from seedtune.runtime.run.closed_form import closed_form, solver_bytes
-from seedtune.runtime.run.data import load_data
+from seedtune.runtime.run.conclude import conclude
+from seedtune.runtime.run.data import Data, load_data
 from seedtune.runtime.run.description import describe_run
 from seedtune.runtime.run.driver import Run
-from seedtune.runtime.run.folder import RunFolder, recorded_settings
+from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.listeners.outcome import Outcome
 from seedtune.runtime.run.methods.choice import method_of
 from seedtune.runtime.run.methods.gradient import BATCH_SIZE as BATCH_SIZE_OF_GRADIENTS
+from seedtune.runtime.run.request import Request, begun
 from seedtune.runtime.run.resume import require_same_run, resume_journal
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
+from seedtune.runtime.run.stopping import Stopping, checked_patience
+from seedtune.runtime.run.trials.budget import Budget
+from seedtune.runtime.run.trials.stage import choosing, read_trials
+from seedtune.runtime.run.trials.trial import Laboratory
 from seedtune.runtime.start.file import encode_start, sha256_of_start
-from seedtune.runtime.telemetry.events import Event, Notice, Prepared
+from seedtune.runtime.telemetry.events import Event, Finished, Notice, Prepared
 from seedtune.runtime.telemetry.memory import PeakSampler
-from seedtune.runtime.telemetry.run_files import read_description
+from seedtune.runtime.telemetry.records import PlanInfo, RunResult
 from seedtune.runtime.trim import trim
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is asked for.
-
-    Attributes:
-        bundle: verified.
-        out: the RUN folder.
-        train: training rows; a resumed run may leave it out.
-        held_out: evaluation rows, or None.
-        data_format: of both; None for what their endings say.
-        resume: whether ``out`` holds the run to go on with.
-        options: the settings that are given; the others are defaults, or what a resumed run was begun with.
-        threads: of ONNX Runtime; None for all processors.
-        cache: where contexts are kept; no folder for the RUN folder.
-        memory_limit_bytes: of everything the process holds; None for no limit.
-    """
-
-    bundle: Bundle
-    out: Path
-    train: Path | None = None
-    held_out: Path | None = None
-    data_format: str | None = None
-    resume: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-    threads: int | None = None
-    cache: CacheOptions = NO_CACHE
-    memory_limit_bytes: int | None = None
 
 
 def tuning(request: Request, stop: Callable[[], bool] = lambda: False) -> Generator[Event, None, None]:
@@ -84,60 +57,122 @@ def tuning(request: Request, stop: Callable[[], bool] = lambda: False) -> Genera
     """
     started = time.monotonic()
     with RunFolder(request.out, resume=request.resume) as folder, PeakSampler() as peak:
-        run = yield from _preparing(request, folder, peak, started)
-        yield from run.events(stop)
+        run = yield from _preparing(request, folder, peak, started, stop)
+        if isinstance(run, RunResult):
+            yield Finished(run)
+        else:
+            yield from run.events(stop)
 
 
-def _preparing(request: Request, folder: RunFolder, peak: PeakSampler, started: float) -> Generator[Event, None, Run]:
-    description = read_description(folder.path) if folder.resume else None
-    settings = (recorded_settings(description, folder.path) if description else Settings()).changed(request.options)
-    train, held_out = load_data(request.bundle, request.train, request.held_out, request.data_format, description)
+def _preparing(
+    request: Request, folder: RunFolder, peak: PeakSampler, started: float, stop: Callable[[], bool]
+) -> Generator[Event, None, Run | RunResult]:
+    """The run; or what it came to where it was stopped before its first step."""
+    before = begun(request, folder)
+    description, settings, bundle = before.description, before.settings, request.bundle
+    trials = read_trials(folder) if description else None
+    data = load_data(
+        bundle,
+        request.train,
+        request.held_out,
+        request.data_format,
+        description,
+        held_out_rows=request.held_out_rows,
+        seed=settings.seed,
+    )
+    patience = before.patience
+    if patience is None or request.patience is not None:
+        patience = checked_patience(request.patience, before.budget_seconds, held_out=data.held_out is not None)
     trim()
     cache = CacheOptions(request.cache.folder or folder.contexts, request.cache.limit_bytes)
-    graphs, settings = _within_limit(request, settings, train, held_out, cache, resumed=description is not None)
+    graphs, settings = _within_limit(request, settings, data, cache, resumed=before.has_steps)
     if description:
-        require_same_run(description, request.bundle, settings, train, held_out, folder.path)
+        require_same_run(description, bundle, settings if before.has_steps else None, data, folder.path)
     yield Prepared(settings.as_dict(), settings.steps)
-    yield from map(Notice, notices_of(train, held_out))
+    yield from map(Notice, filter(None, (data.notice, *notices_of(data.train, data.held_out))))
     if graphs.choice:
         yield Notice(str(graphs.choice))
-    feeder = yield from opening_feeder(graphs, train.examples, name="train", cache=cache, rows=train.rows)
-    kept = None
-    if held_out:
-        held_out_feeder = yield from opening_feeder(
-            graphs, held_out.examples, name="eval", cache=cache, rows=held_out.rows
-        )
-        kept = HeldOut(folder, graphs, held_out, held_out_feeder, settings)
+    budget = None
+    if before.budget_seconds is not None and not before.has_steps:
+        budget = Budget(before.budget_seconds, started - (trials.elapsed_seconds if trials else 0.0))
+    feeder, held_out = yield from _opening(graphs, data, cache, folder, settings, budget)
     if description:
-        start, start_sha256 = start_of(folder.path, description, request.bundle), description.start_sha256
+        start, start_sha256 = start_of(folder.path, description, bundle), description.start_sha256
     else:
-        start, start_sha256 = yield from _new_start(folder, graphs, settings, train, feeder)
-    state = new_state(request.bundle, start)
-    method = method_of(settings, graphs, state, folder.path)
-    if description:
-        journal, first_step, outcome = resume_journal(folder, description, request.bundle, method)
+        start, start_sha256 = yield from _new_start(folder, graphs, settings, data.train, feeder)
+    state = new_state(bundle, start)
+    expected, estimator = trials.chosen if trials else None, None
+    plan = PlanInfo(budget_seconds=before.budget_seconds, patience=patience, given=dict(before.given) if budget else {})
+    if budget is not None:
+        folder.write_description(describe_run(bundle, settings, data, start_sha256, plan))
+        laboratory = Laboratory(
+            graphs=graphs, feeder=feeder, held_out=held_out, start=state.copy(), folder=folder.path, stop=stop
+        )
+        chosen = yield from choosing(
+            laboratory, folder, settings, before.given, budget, peak, starts_from_probe=start is not None
+        )
+        if chosen is None:
+            return conclude(
+                folder,
+                Outcome(),
+                settings,
+                held_out,
+                state,
+                steps=0,
+                starts_from_probe=start is not None,
+                seconds=budget.elapsed,
+                peak=peak,
+                memory=graphs.choice,
+                ended_by="interruption",
+            )
+        settings, expected, estimator = chosen.settings, chosen.expected, chosen.estimator
+        del laboratory, chosen
+    method = method_of(settings, estimator or settings.estimator.build(graphs), bundle.manifest, state, folder.path)
+    if description and before.has_steps:
+        journal, done, outcome = resume_journal(folder, description, bundle, method)
     else:
         size = yield from method.batch_size(settings, feeder)
         settings = msgspec.structs.replace(settings, batch_size=size)
-        folder.write_description(describe_run(request.bundle, settings, train, held_out, start_sha256))
-        header = header_of(settings.as_dict(), request.bundle, start_sha256)
-        journal = JournalWriter.create(folder.journal, header)
-        first_step, outcome = 0, Outcome()
+        folder.write_description(describe_run(bundle, settings, data, start_sha256, plan))
+        header = header_of(settings.as_dict(), bundle, start_sha256)
+        journal, done, outcome = JournalWriter.create(folder.journal, header), 0, Outcome()
+    outcome.expected = expected
+    # The step log counts from the beginning of the run; without a line of it, the trials are all that came before.
+    counted = trials is not None and not outcome.seconds_before
     return Run(
         folder=folder,
         graphs=graphs,
         settings=settings,
         feeder=feeder,
-        held_out=kept,
+        held_out=held_out,
         method=method,
         state=state,
         journal=journal,
-        first_step=first_step,
+        done=done,
         outcome=outcome,
         starts_from_probe=start is not None,
-        started=started,
+        stopping=Stopping(patience, before.budget_seconds, no_step=expected is not None and not expected.steps),
+        started=started - (trials.elapsed_seconds if trials and counted else 0.0),
         peak=peak,
     )
+
+
+def _opening(
+    graphs: Graphs, data: Data, cache: CacheOptions, folder: RunFolder, settings: Settings, budget: Budget | None
+) -> Generator[Event, None, tuple[Feeder, HeldOut | None]]:
+    """What feeds the graphs with training rows, and the held-out rows."""
+
+    def feeding(split: Split, name: str) -> Generator[Event, None, Feeder]:
+        opening = opening_feeder(graphs, split.examples, name=name, cache=cache, rows=split.rows)
+        feeder = yield from (budget.watching(opening) if budget else opening)
+        return feeder
+
+    feeder = yield from feeding(data.train, "train")
+    if data.held_out is None:
+        return feeder, None
+    held_out_feeder = yield from feeding(data.held_out, "eval")
+    rows, objective = settings.rows_per_call, settings.objective
+    return feeder, HeldOut(folder, graphs, data.held_out, held_out_feeder, rows, objective)
 
 
 def _new_start(
@@ -156,7 +191,7 @@ def _new_start(
 
 
 def _within_limit(
-    request: Request, settings: Settings, train: Split, held_out: Split | None, cache: CacheOptions, *, resumed: bool
+    request: Request, settings: Settings, data: Data, cache: CacheOptions, *, resumed: bool
 ) -> tuple[Graphs, Settings]:
     """The graphs, within the limit if there is one, and how many rows a call then has."""
     limit, head = request.memory_limit_bytes, request.bundle.manifest.state.head
@@ -169,7 +204,7 @@ def _within_limit(
         at_once = BATCH_SIZE_OF_GRADIENTS
     graphs = limit_memory(
         request.bundle,
-        [*train.examples, *(held_out.examples if held_out else ())],
+        [*data.train.examples, *(data.held_out.examples if data.held_out else ())],
         limit,
         examples_at_once=settings.batch_size or at_once,
         cached=cache.keeps_all,
@@ -177,7 +212,9 @@ def _within_limit(
         threads=request.threads,
         vectors=settings.optimizer.vectors + settings.estimator.vectors,
         step_graph=settings.estimator.graph,
-        other_bytes=0 if resumed or head is None else solver_bytes(settings, head.features, len(train.rows), limit),
+        other_bytes=0
+        if resumed or head is None
+        else solver_bytes(settings, head.features, len(data.train.rows), limit),
     )
     if not fixed:
         settings = msgspec.structs.replace(settings, rows_per_call=2 * graphs.choice.tokens_per_call)

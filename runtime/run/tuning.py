@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from seedtune.runtime.run.start import Request, tuning
+from seedtune.runtime.run.request import Request
+from seedtune.runtime.run.start import tuning
 from seedtune.runtime.telemetry.events import Event, Finished
 from seedtune.runtime.telemetry.records import RunResult
 

@@ -1,7 +1,8 @@
 """What happens while a model is tuned or evaluated: the closed union that work yields and that listeners are told.
 
 The order of a run is Prepared, then CachingContexts and ChoosingBatchSize as far as they are needed, then Step,
-Evaluating and Evaluated in turns, and Finished last. A Notice may come anywhere. The engine for the JVM has them too.
+Evaluating and Evaluated in turns, and Finished last. With a budget the start is evaluated first, and TryingSettings and
+Planned come before the steps. A Notice may come anywhere. The engine for the JVM has them too, but those of a budget.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
+from seedtune.runtime.telemetry.trials import Expectation
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,24 @@ class ChoosingBatchSize:
 
     done: int
     total: int
+
+
+@dataclass(frozen=True)
+class TryingSettings:
+    """``done`` of ``total`` steps of a trial are made, of ``method`` at ``learning_rate``."""
+
+    method: str
+    learning_rate: float
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What was left out is chosen: ``settings`` as of :class:`Prepared`, and what a run with a budget expects."""
+
+    settings: Mapping[str, int | float | str]
+    expected: Expectation
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,18 @@ class Finished:
     result: RunResult
 
 
-Event = Prepared | CachingContexts | ChoosingBatchSize | Evaluating | Step | Evaluated | Notice | Finished
+Event = (
+    Prepared
+    | CachingContexts
+    | ChoosingBatchSize
+    | TryingSettings
+    | Planned
+    | Evaluating
+    | Step
+    | Evaluated
+    | Notice
+    | Finished
+)
 
 
 class Listener(Protocol):

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from seedtune.runtime.durations import short_duration
 from seedtune.runtime.telemetry.events import (
     CachingContexts,
     ChoosingBatchSize,
@@ -27,8 +28,10 @@ from seedtune.runtime.telemetry.events import (
     Event,
     Finished,
     Notice,
+    Planned,
     Prepared,
     Step,
+    TryingSettings,
 )
 from seedtune.runtime.telemetry.records import StepRecord
 
@@ -94,6 +97,12 @@ class RunProgress:
                 self._in_phase(f"caching contexts of {name}", done, total)
             case ChoosingBatchSize(done, total):
                 self._in_phase("choosing the batch size", done, total)
+            case TryingSettings(method, learning_rate, done, total):
+                self._in_phase(f"trying {method} at {learning_rate:g}", done, total)
+            case Planned(expected=expected):
+                self._steps = expected.steps
+                if self._bar is not None:
+                    self._progress.update(self._bar, total=expected.steps)
             case Evaluating(done, total):
                 self._in_phase("evaluating", done, total)
             case Step(record):
@@ -167,18 +176,6 @@ class _Phase:
     total: int
     task: TaskID
     done: int = 0
-
-
-def short_duration(seconds: float) -> str:
-    """A duration for people, two units at most: ``8 s``, ``3 min 20 s``, ``2 h 05 min``, ``1 d 4 h``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
 class _CountColumn(ProgressColumn):

@@ -7,6 +7,8 @@ run.json                 :class:`RunDescription`      one, written when a run be
 steps.jsonl              :class:`StepRecord`          one line a step
 start.safetensors        see `runtime/start/file.py`  one, if a run starts from a linear probe
 zero_shot.json           :class:`EvaluationRecord`    one, of such a run with held-out rows
+trials.json              see `telemetry/trials.py`    one, of a run with a budget
+held_out_losses.json     see `telemetry/gain.py`      one, with held-out rows
 evaluations.jsonl        :class:`EvaluationRecord`    one line an evaluation
 predictions_start.jsonl  :class:`PredictionRecord`    one line a held-out row
 predictions_best.jsonl   :class:`PredictionRecord`    one line a held-out row
@@ -21,9 +23,13 @@ add some.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
+
+from seedtune.runtime.telemetry.gain import Gain
+from seedtune.runtime.telemetry.trials import Expectation
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
@@ -134,10 +140,14 @@ class DataFileInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows to learn from, and the held-out rows if there are any."""
+    """The rows to learn from, and the held-out rows if there are any.
+
+    ``split_off`` rows of the training file are the held-out rows, and not learnt from; 0 if they came otherwise.
+    """
 
     train: DataFileInfo
     eval: DataFileInfo | None = None
+    split_off: Annotated[int, Meta(ge=0)] = 0
 
 
 class StateInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +168,18 @@ class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
     onnxruntime: str
 
 
+class PlanInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """When a run ends before its last step, and what it was given.
+
+    ``budget_seconds`` is None for a run without a budget; after ``patience`` evaluations without a new best it ends, 0
+    for never. ``given`` are the settings that trials may not change.
+    """
+
+    budget_seconds: Annotated[float, Meta(gt=0)] | None = None
+    patience: Annotated[int, Meta(ge=0)] = 0
+    given: dict[str, Any] = {}
+
+
 class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
     """``run.json``: all that was fixed before the first step; ``created`` is ISO 8601.
 
@@ -176,6 +198,7 @@ class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
     state: StateInfo
     machine: MachineInfo
     start_sha256: str | None = None
+    plan: PlanInfo = PlanInfo()
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,9 +207,14 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     ``vm_hwm_bytes`` is the most that the process held since it began, ``memory_limit_bytes`` what it was asked to stay
     under. ``padding_share`` is the part of the computed tokens that was padding, ``context_padding_share`` that of the
     cached ones. The fields that end with ``zero_shot`` are of the untouched model, those with ``start`` of what the run
-    started from, ``start``: "linear-probe" or "zero". ``best_step`` is None without held-out rows, and where no step
-    was better than the untouched model, which is then what the folder stands for. ``objective`` is what the steps
-    lowered: "loss"; or "accuracy" or "f1", and then the losses of ``steps.jsonl`` are 1 - accuracy or 1 - F1.
+    started from, ``start``: "linear-probe" or "zero"; those with ``tuned`` of its best state after a step, whether it
+    was better or not. ``best_step`` is None without held-out rows, and where no step was better than the untouched
+    model, which is then what the folder stands for. ``stands_for`` says it in a word: zero-shot, linear-probe or tuned.
+    ``method`` is how steps were found: two-sided, gradient, or none where no step was to be made.
+    ``example_passes`` counts what the steps computed, a probe as two a row, a gradient as one. ``ended_by`` is steps,
+    patience, budget, choice (no step was worth making) or interruption; ``expected`` is what a run with a budget said
+    beforehand. ``objective`` is what the steps lowered: "loss"; or "accuracy" or "f1", and then the losses of
+    ``steps.jsonl`` are 1 - accuracy or 1 - F1.
     """
 
     steps: int
@@ -211,3 +239,13 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_zero_shot: float | None = None
     loss_zero_shot: float | None = None
     objective: str = "loss"
+    method: str | None = None
+    example_passes: int | None = None
+    stands_for: str | None = None
+    ended_by: str | None = None
+    accuracy_linear_probe: float | None = None
+    loss_linear_probe: float | None = None
+    accuracy_tuned: float | None = None
+    loss_tuned: float | None = None
+    gain: Gain | None = None
+    expected: Expectation | None = None

@@ -114,7 +114,9 @@ def tuned_accuracy(bundle: Path, out: Path, steps: int, seed: int, cache: Path) 
     """Test accuracy of the last state of a run."""
     data = smollm2.data()
     with seedtune.open(bundle) as model:
-        tuning = model.tune(data["train"], out=out, cache=cache, steps=steps, seed=seed, batch_size=BATCH_SIZE)
+        tuning = model.tune(
+            data["train"], out=out, held_out_rows=0, cache=cache, steps=steps, seed=seed, batch_size=BATCH_SIZE
+        )
         for _event in tuning:
             pass
         return model.evaluate(data["test"], cache=cache).accuracy

@@ -132,7 +132,7 @@ def _tuned_and_compared(bundle: Path, checkpoint: Path, architecture: Architectu
         for tuned in (False, True):
             if tuned:
                 out = bundle.parent / f"{bundle.name}-run"
-                for _ in model.tune(rows, out=out, steps=STEPS, batch_size=4, start=start):
+                for _ in model.tune(rows, out=out, held_out_rows=0, steps=STEPS, batch_size=4, start=start):
                     pass
             state = model.state.values.copy() if tuned else None
             expected = oracle.scores(checkpoint, architecture.name, manifest, examples, state)

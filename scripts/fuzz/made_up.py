@@ -202,6 +202,21 @@ def bundle(
     return files
 
 
+def trials() -> dict[str, Any]:
+    """trials.json of a run."""
+    losses = {"loss_start": 0.7, "loss": 0.6, "accuracy": 0.5, "gain": 0.1, "gain_half_width": 0.2}
+    counts = {"batch_size": 2, "steps": 9, "example_passes": 36, "held_out_rows": 2}
+    rest = {"steps": 6, "seconds": 9.5, "rss_anon_bytes": 10**8, "batch_size": 2, "eval_every": 2}
+    rate = {"learning_rate": 0.03, "step_ms": 1.5}
+    return {
+        "format_version": 1,
+        "budget_seconds": 60.0,
+        "elapsed_seconds": 1.5,
+        "trials": [{"method": "two-sided", "seconds": 0.5, **rate, **losses, **counts}],
+        "chosen": {"method": "two-sided", "reason": "two-sided is chosen", **rate, **rest},
+    }
+
+
 def sealed(value: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
     """The manifest ``value`` with size and hash of each of ``files``."""
     entries = {

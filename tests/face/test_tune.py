@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import typing
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 import seedtune
@@ -19,7 +19,7 @@ def journal(run: Path) -> bytes:
 
 
 def result_of(run: Path) -> dict:
-    return json.loads((run / "result.json").read_text("utf-8"))
+    return msgspec.json.decode((run / "result.json").read_bytes())
 
 
 def test_events_come_in_order_and_are_of_the_closed_union(whole: SimpleNamespace) -> None:
@@ -45,8 +45,8 @@ def test_what_is_told_is_what_the_files_say(whole: SimpleNamespace, settings: di
     assert prepared.settings.items() >= {name: settings[name] for name in ("steps", "batch_size", "seed")}.items()
     assert prepared.settings["optimizer.learning_rate"] == 0.1
     assert finished.result == whole.result
-    assert result_of(whole.path) == {name: getattr(whole.result, name) for name in whole.result.__struct_fields__}
-    logged = [json.loads(line)["loss"] for line in (whole.path / "steps.jsonl").read_text().splitlines()]
+    assert result_of(whole.path) == msgspec.to_builtins(whole.result)
+    logged = [msgspec.json.decode(line)["loss"] for line in (whole.path / "steps.jsonl").read_text().splitlines()]
     assert [event.record.loss for event in whole.events if isinstance(event, events.Step)] == logged
 
 

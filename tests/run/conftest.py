@@ -21,7 +21,10 @@ UNSET: Any = object()
 
 @pytest.fixture
 def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., RunResult]:
-    """Runs the tiny bundle on the tiny data; keyword arguments are settings, or replace the files."""
+    """Runs the tiny bundle on the tiny data; keyword arguments are settings, or replace the files.
+
+    A setting that is None is left out, the defaults here too.
+    """
 
     def call(
         out: Path,
@@ -39,8 +42,12 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
             train = None if resume else tiny_data.train
         if held_out is UNSET:
             held_out = None if resume else tiny_data.eval
-        settings = options if resume else DEFAULTS | options
+        given: dict[str, Any] = options if resume else {**DEFAULTS, **options}
+        settings = {name: value for name, value in given.items() if value is not None}
         with seedtune.open(bundle, threads=1) as model:
+            if held_out is None and not resume and "held_out_rows" not in given:
+                # None at all, unless a test is about those that are split off.
+                settings["held_out_rows"] = 0
             tuning = model.tune(
                 train, held_out, out=out, resume=resume, cache=cache.folder, cache_limit=cache.limit_bytes, **settings
             )
@@ -49,6 +56,23 @@ def tune_tiny(tiny_bundle: Path, tiny_data: SimpleNamespace) -> Callable[..., Ru
                 if isinstance(event, Step) and stop():
                     tuning.stop()
             return tuning.result
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def gradient_bundle(bundle_of: Callable[..., Path]) -> Path:
+    """A bundle of scope "last" in one layer of two, with a gradient graph."""
+    return bundle_of("causal", "last", "fp16", "fp32", 1)
+
+
+@pytest.fixture
+def tune_open(gradient_bundle: Path, tune_tiny: Callable[..., RunResult]) -> Callable[..., RunResult]:
+    """Runs that bundle with nothing given that a budget could choose, but a ceiling of steps."""
+    free: dict[str, Any] = dict.fromkeys(("batch_size", "learning_rate", "eval_every")) | {"steps": 30}
+
+    def call(out: Path, **options: Any) -> RunResult:
+        return tune_tiny(out, bundle=gradient_bundle, **({} if options.get("resume") else free) | options)
 
     return call
 

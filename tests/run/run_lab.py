@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from seedtune.runtime.telemetry.records import RunResult
 
 Tune = Callable[..., RunResult]
+# A budget that a busy machine keeps to as well: the runs that have it end long before.
+LARGE = "5m"
 
 
 def lines(path: Path) -> list[dict]:
     """The objects of a JSONL file."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def trials_of(run: Path) -> dict[str, Any]:
+    """trials.json of a RUN folder."""
+    found: dict[str, Any] = json.loads((run / "trials.json").read_text())
+    return found
 
 
 def journal_bytes(run: Path) -> bytes:

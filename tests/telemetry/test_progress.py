@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from seedtune.runtime.durations import short_duration
 from seedtune.runtime.telemetry.events import (
     CachingContexts,
     ChoosingBatchSize,
@@ -18,7 +19,7 @@ from seedtune.runtime.telemetry.events import (
     Prepared,
     Step,
 )
-from seedtune.runtime.telemetry.progress import RECENT_STEPS, RunProgress, short_duration
+from seedtune.runtime.telemetry.progress import RECENT_STEPS, RunProgress
 from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
 
 HOURS = 7 * 3600.0

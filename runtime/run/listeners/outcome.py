@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
+from seedtune.runtime.paired import Difference
+from seedtune.runtime.run.methods.choice import method_name
+from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.events import Event, Step
+from seedtune.runtime.telemetry.gain import Gain
 from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
+from seedtune.runtime.telemetry.trials import Expectation
 
 # Share of the steps whose training losses stand for start and end when there are no held-out rows.
 EDGE_SHARE = 0.1
@@ -17,9 +23,13 @@ class Outcome:
 
     Args:
         before: the steps of the log of a run that is resumed.
+
+    Attributes:
+        expected: what a run with a budget said beforehand.
     """
 
     def __init__(self, before: Sequence[StepRecord] = ()) -> None:
+        self.expected: Expectation | None = None
         self.seconds_before = before[-1].elapsed_seconds if before else 0.0
         self._losses: list[float] = []
         self._probe_ms: list[float] = []
@@ -54,20 +64,22 @@ class Outcome:
         rss_anon_peak_bytes: int | None,
         vm_hwm_bytes: int | None,
         memory_limit_bytes: int | None,
-        interrupted: bool,
-        batch_size: int,
-        objective: str = "loss",
+        ended_by: str,
+        settings: Settings,
+        gain: Difference | None,
     ) -> RunResult:
         """result.json; arguments as its fields, all evaluations so far, and that of the untouched model."""
         best = best_of(evaluations)
         best_accuracy = best.accuracy if best else zero_shot.accuracy if zero_shot else None
         # A run that starts from zero starts from the untouched model.
-        before = evaluations[0] if start == "zero" and evaluations and evaluations[0].step == 0 else zero_shot
+        first = evaluations[0] if evaluations and evaluations[0].step == 0 else None
+        before, probe = (first, None) if start == "zero" and first else (zero_shot, first)
+        tuned = best_tuned(evaluations)
         if evaluations:
             loss_start, loss_end = evaluations[0].loss, evaluations[-1].loss
         else:
             # What steps of another objective recorded is no loss.
-            loss_start, loss_end = self._edges() if objective == "loss" else (None, None)
+            loss_start, loss_end = self._edges() if settings.objective == "loss" else (None, None)
         return RunResult(
             steps=steps,
             loss_start=loss_start,
@@ -83,14 +95,24 @@ class Outcome:
             accuracy_best=best_accuracy,
             accuracy_end=evaluations[-1].accuracy if evaluations else None,
             seconds_total=seconds,
-            interrupted=interrupted,
-            batch_size=batch_size,
+            interrupted=ended_by == "interruption",
+            batch_size=settings.batch_size or None,
             start=start,
             accuracy_zero_shot=before.accuracy if before else None,
             loss_zero_shot=before.loss if before else None,
             padding_share=_share(self._padding, self._tokens),
             context_padding_share=_share(self._context_padding, self._context_tokens),
-            objective=objective,
+            objective=settings.objective,
+            method=self.expected.method if self.expected else method_name(settings) if settings.batch_size else None,
+            example_passes=steps * settings.batch_size * settings.estimator.passes_a_row,
+            stands_for=_stands_for(start, steps, best, evaluations),
+            ended_by=ended_by,
+            accuracy_linear_probe=probe.accuracy if probe else None,
+            loss_linear_probe=probe.loss if probe else None,
+            accuracy_tuned=tuned.accuracy if tuned else None,
+            loss_tuned=tuned.loss if tuned else None,
+            gain=_gain(gain, start),
+            expected=self.expected,
         )
 
     def _edges(self) -> tuple[float | None, float | None]:
@@ -105,6 +127,41 @@ def best_of(evaluations: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
     """The evaluation with the lowest loss; the earliest of equals."""
     marked = [record for record in evaluations if record.best]
     return marked[-1] if marked else None
+
+
+def best_tuned(evaluations: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
+    """The evaluation behind a step with the lowest loss, whether it was better than the start or not."""
+    found = [record for record in evaluations if record.step and record.loss is not None]
+    return min(found, key=_loss) if found else None
+
+
+def is_best_tuned(loss: float, evaluations: Sequence[EvaluationRecord]) -> bool:
+    """Whether an evaluation behind a step that comes to ``loss`` would be that of :func:`best_tuned`."""
+    best = best_tuned(evaluations)
+    return math.isfinite(loss) and (best is None or loss < _loss(best))
+
+
+def _loss(record: EvaluationRecord) -> float:
+    return math.inf if record.loss is None or math.isnan(record.loss) else record.loss
+
+
+def _stands_for(start: str, steps: int, best: EvaluationRecord | None, evaluations: Sequence[EvaluationRecord]) -> str:
+    """zero-shot, linear-probe or tuned: what the folder stands for."""
+    if evaluations and best is None:
+        return "zero-shot"
+    step = best.step if best else steps
+    return "tuned" if step else "zero-shot" if start == "zero" else start
+
+
+def _gain(difference: Difference | None, start: str) -> Gain | None:
+    if difference is None:
+        return None
+    return Gain(
+        over="zero-shot" if start == "zero" else start,
+        loss=difference.mean,
+        half_width=difference.half_width if math.isfinite(difference.half_width) else None,
+        is_gain=difference.is_gain,
+    )
 
 
 def _share(padding: int, tokens: int) -> float | None:

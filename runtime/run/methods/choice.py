@@ -4,34 +4,40 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seedtune.runtime.estimators.gradient import GradientSettings
+from seedtune.runtime.bundle.manifest import Manifest
+from seedtune.runtime.estimators.gradient import Gradient
+from seedtune.runtime.estimators.protocol import Estimator
 from seedtune.runtime.graphs.state import State
-from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.model.kept_states import KeptStates
 from seedtune.runtime.optimizers.adamw import AdamWSettings
 from seedtune.runtime.run.methods.gradient import ByGradient
 from seedtune.runtime.run.methods.probes import ByProbes
 from seedtune.runtime.run.methods.protocol import Method
+from seedtune.runtime.run.options import word_of
 from seedtune.runtime.run.settings import Settings
 
 
-def method_of(settings: Settings, graphs: Graphs, state: State, run: Path) -> Method:
+def method_of(
+    settings: Settings, estimator: Estimator | Gradient, manifest: Manifest, state: State, run: Path
+) -> Method:
     """The method that ``settings``, which have been checked, name.
 
     Args:
         settings: of the run.
-        graphs: of its bundle.
+        estimator: of ``settings``, open.
+        manifest: of the bundle.
         state: which the method moves.
         run: the RUN folder.
-
-    Raises:
-        SeedTuneError: the bundle lacks the graph that it needs.
     """
     optimizer = settings.optimizer
-    if isinstance(settings.estimator, GradientSettings):
+    if isinstance(estimator, Gradient):
         assert isinstance(optimizer, AdamWSettings)
-        kept = KeptStates(run, graphs.bundle.manifest.state.parameters)
-        return ByGradient(settings.estimator.build(graphs), optimizer.build(settings.steps), state, kept)
+        kept = KeptStates(run, manifest.state.parameters)
+        return ByGradient(estimator, optimizer.build(settings.steps), state, kept)
     assert not isinstance(optimizer, AdamWSettings)
-    estimator = settings.estimator.build(graphs)
-    return ByProbes(graphs.bundle.manifest, estimator, optimizer.build(settings.steps, estimator.probes), state)
+    return ByProbes(manifest, estimator, optimizer.build(settings.steps, estimator.probes), state)
+
+
+def method_name(settings: Settings) -> str:
+    """How ``settings`` find steps, as on the command line: two-sided or gradient."""
+    return word_of(type(settings.estimator)).replace("_", "-")

@@ -10,12 +10,12 @@ import numpy as np
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.estimators.gradient import Gradient
 from seedtune.runtime.graphs.state import State
-from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.journal.format import Journal
 from seedtune.runtime.loop.descent import Descended, descend
 from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.model.kept_states import KeptStates
 from seedtune.runtime.optimizers.adamw import AdamW
+from seedtune.runtime.run.methods.protocol import Recording
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.events import ChoosingBatchSize, Notice
 
@@ -51,7 +51,7 @@ class ByGradient:
             self._optimizer.restore(latest, first_moment, second_moment)
         return journal.until(latest)
 
-    def steps(self, settings: Settings, feeder: Feeder, journal: JournalWriter, first_step: int) -> Iterator[Descended]:
+    def steps(self, settings: Settings, feeder: Feeder, record: Recording, first_step: int) -> Iterator[Descended]:
         """See `Method`."""
         return descend(
             gradient=self._gradient,
@@ -59,7 +59,7 @@ class ByGradient:
             rows_of=Sampler(settings.seed, len(feeder), settings.batch_size).indices,
             feeder=feeder,
             values=self._state.values,
-            record=journal.append,
+            record=record,
             first_step=first_step,
             steps=settings.steps,
             limit=settings.tokens_per_call,

@@ -11,12 +11,12 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.gauss_newton import GaussNewtonSettings
 from seedtune.runtime.estimators.protocol import Estimator
 from seedtune.runtime.graphs.state import State
-from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.journal.format import Journal
 from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.loop.steps import Taken, tune
 from seedtune.runtime.optimizers.protocol import Optimizer, OtherStepError
 from seedtune.runtime.run.choose_batch import batch_size_of
+from seedtune.runtime.run.methods.protocol import Recording
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.events import ChoosingBatchSize, Notice
 
@@ -67,7 +67,7 @@ class ByProbes:
         self._optimizer.move(self._state, journal.seeds(), journal.records["coefficient"])
         return journal
 
-    def steps(self, settings: Settings, feeder: Feeder, journal: JournalWriter, first_step: int) -> Iterator[Taken]:
+    def steps(self, settings: Settings, feeder: Feeder, record: Recording, first_step: int) -> Iterator[Taken]:
         """See `Method`."""
         return tune(
             estimator=self._estimator,
@@ -75,7 +75,7 @@ class ByProbes:
             rows_of=Sampler(settings.seed, len(feeder), settings.batch_size).indices,
             feeder=feeder,
             state=self._state,
-            record=journal.append,
+            record=record,
             run_seed=settings.seed,
             first_step=first_step,
             steps=settings.steps,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.graphs.state import State
-from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.journal.format import Journal
 from seedtune.runtime.loop.taken import StepTaken
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.events import ChoosingBatchSize, Notice
+
+# Takes the records of one step, which are of the method's own kind.
+Recording = Callable[[Sequence[Any]], None]
 
 
 class Method(Protocol):
@@ -42,8 +44,14 @@ class Method(Protocol):
         """
         ...
 
-    def steps(self, settings: Settings, feeder: Feeder, journal: JournalWriter, first_step: int) -> Iterator[StepTaken]:
+    def steps(self, settings: Settings, feeder: Feeder, record: Recording, first_step: int) -> Iterator[StepTaken]:
         """Makes and records the steps from ``first_step`` (0-based) to the last of ``settings``, one per iteration.
+
+        Args:
+            settings: of the run.
+            feeder: of the training rows.
+            record: puts the records of a step into a journal, durably.
+            first_step: steps that the state has.
 
         Raises:
             DivergedError: a loss is not finite.

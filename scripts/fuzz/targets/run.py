@@ -64,6 +64,7 @@ class RunTarget(Target):
         head = header(1) | {"bundle_sha256": sha256, "settings": SETTINGS}
         payloads = [struct.pack("<3f", 0.1 * step, 0.7, 0.8) for step in range(STEPS)]
         files["run/journal.bin"] = sealed(json.dumps(head).encode(), payloads)
+        files["run/trials.json"] = json.dumps(made_up.trials(), indent=2).encode()
         files["run/result.json"] = json.dumps(result(), indent=2).encode()
         for name, records in zip(LOGS, (steps(), evaluations(), predictions(0), predictions(1)), strict=True):
             files[f"run/{name}"] = "".join(json.dumps(record) + "\n" for record in records).encode()
@@ -71,7 +72,7 @@ class RunTarget(Target):
 
     def mutated(self, generator: random.Random) -> Files:
         """One of its files changed."""
-        name = generator.choice(("run.json", "run.json", "run.json", "result.json", *LOGS))
+        name = generator.choice(("run.json", "run.json", "run.json", "result.json", "trials.json", *LOGS))
         path = f"run/{name}"
         raw = self.whole[path]
         kind = generator.random()
@@ -192,7 +193,8 @@ def description(folder: str, sha256: str) -> dict[str, Any]:
         "model": {"source": "made-up", "family": "causal", "architecture": "Llama", "parameters": 9000},
         "task": {"name": "made-up", "template": made_up.TEMPLATE, "labels": labels},
         "settings": SETTINGS,
-        "data": {"train": train, "eval": None},
+        "data": {"train": train, "eval": None, "split_off": 0},
+        "plan": {"budget_seconds": 60.0, "patience": 8, "given": {"seed": 7}},
         "state": {"parameters": made_up.PARAMETERS, "targets": ["q", "v"], "rank": 2},
         "machine": {"platform": "x", "processor": "y", "cores": 2, "python": "3.11", "onnxruntime": "1.28.0"},
     }

@@ -1,0 +1,69 @@
+"""From what was measured to what a run does: probes unless they do not help, then gradients, then no step at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from seedtune.runtime.telemetry.trials import Trial
+
+NOTHING = "none"
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial | None:
+    """That of the largest gain; None where all diverged. Of equals the first."""
+    finite = [trial for trial in trials if trial.gain is not None]
+    return max(finite, key=_gain) if finite else None
+
+
+def helps(trial: Trial | None) -> bool:
+    """Whether the loss on held-out rows fell by more than noise."""
+    return trial is not None and _gain(trial) - _half_width(trial) > 0
+
+
+def decide(groups: Sequence[Sequence[Trial]], *, pinned: bool) -> tuple[Trial | None, str]:
+    """The trial to go on as, None for no step at all, and why in one line.
+
+    In this order: (1) the first method that helps by more than noise, (2) the first whose held-out loss fell at all,
+    (3) with ``pinned`` the best of the only method, (4) nothing.
+
+    Args:
+        groups: the trials of each method, the preferred one first; none is empty.
+        pinned: whether the user named the method.
+    """
+    found = [(group[0].method, best_trial(group)) for group in groups]
+    told = [f"{_measured(best)} ({method})" for method, best in found]
+    for place, (method, best) in enumerate(found):
+        if best is not None and helps(best):
+            others = f"; {'; '.join(told[:place])}" if place else ""
+            return best, f"{method} is chosen: {told[place]}{others}"
+    for method, best in found:
+        if best is not None and _gain(best) > 0:
+            return best, f"{method} is chosen, though no trial gained more than noise: {'; '.join(told)}"
+    if pinned:
+        method, best = found[0]
+        chosen = best or min(groups[0], key=lambda trial: trial.learning_rate)
+        return chosen, f"{method} as given, though its trials gained nothing: {told[0]}"
+    return None, f"no step is worth making, the start is kept: {'; '.join(told)}"
+
+
+def _measured(best: Trial | None) -> str:
+    if best is None:
+        return "each trial diverged"
+    change = f"{_gain(best):+.4f} ± {_half_width(best):.4f}"
+    return (
+        f"trials gained {change} of a held-out loss of {_number(best.loss_start)}, {best.steps} steps at "
+        f"{best.learning_rate:g} in {best.seconds:.1f} s"
+    )
+
+
+def _gain(trial: Trial) -> float:
+    return -math.inf if trial.gain is None else trial.gain
+
+
+def _half_width(trial: Trial) -> float:
+    return math.inf if trial.gain_half_width is None else trial.gain_half_width
+
+
+def _number(loss: float | None) -> str:
+    return "?" if loss is None else f"{loss:.4f}"
