@@ -124,10 +124,13 @@ def check(settings: msgspec.Struct) -> None:
         if not _fits(value, typing.get_type_hints(type(settings), include_extras=True)[field.name]):
             option = _option(field)
             number = "a finite number" if option.kind is float else "an integer"
+            # What a file of JSON holds bounds an integer that has no upper bound of its own.
+            beyond = option.kind is int and isinstance(value, int) and value > MAX_INTEGER
+            bounds = f"{option.bounds} and <= {MAX_INTEGER}" if beyond else option.bounds
             raise SeedTuneError(
                 f"{option.flag} is out of range",
                 value=value,
-                rule=", ".join(option.choices) or f"{number} {option.bounds}",
+                rule=", ".join(option.choices) or f"{number} {bounds}",
                 remedy=f"choose another {option.flag}",
             )
 

@@ -135,6 +135,7 @@ def settings_of(recorded: Mapping[str, Any]) -> Settings:
         unknown = sorted(recorded.keys() - settings.as_dict().keys())
         if unknown:
             raise msgspec.ValidationError(f"there is no {unknown[0]}")
+        settings.check()
     except msgspec.ValidationError as error:
         raise SeedTuneError(
             f"the run's settings cannot be used ({error})",

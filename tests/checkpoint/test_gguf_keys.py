@@ -123,6 +123,12 @@ def test_a_mixture_of_experts_is_refused_by_name(tmp_path: Path) -> None:
     assert caught.value.value == "llama, 8 experts"
 
 
+def test_a_file_whose_rows_may_have_no_token_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SeedTuneError, match="a row may have no token") as caught:
+        opened(tmp_path, key("llama.context_length", 0))
+    assert caught.value.value == "llama.context_length 0"
+
+
 def test_an_adapter_in_a_gguf_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SeedTuneError, match="no whole model"):
         opened(tmp_path, key("general.type", "adapter"))

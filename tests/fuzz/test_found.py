@@ -6,6 +6,8 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -15,10 +17,11 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError, shown
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.run.config_file import read_config, read_settings
+from seedtune.runtime.run.folder import recorded_settings
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.stages.tensors import read_header
 from seedtune.runtime.task.definition import load_task
-from seedtune.runtime.telemetry.records import StepRecord
+from seedtune.runtime.telemetry.records import RunDescription, StepRecord
 from seedtune.runtime.telemetry.run_files import read_description
 from seedtune.runtime.telemetry.steplog import read_json_lines
 
@@ -179,6 +182,14 @@ def test_an_error_in_the_file_of_settings_names_it(tmp_path: Path, text: str) ->
     file = tmp_path / "settings.toml"
     file.write_text(text)
     refused(lambda: read_settings(file, {}), file)
+
+
+@pytest.mark.parametrize("name", ["steps", "batch_size", "eval_every", "rows_per_call"])
+@pytest.mark.parametrize("value", [2**63, 2**64, -1])
+def test_a_number_that_no_run_can_have_is_refused_by_the_file_of_the_run(tmp_path: Path, name: str, value: int) -> None:
+    description = cast(RunDescription, SimpleNamespace(settings=Settings().as_dict() | {name: value}))
+    said = refused(lambda: recorded_settings(description, tmp_path), tmp_path / "run.json")
+    assert str(value) in said
 
 
 def test_settings_that_json_says_twice_are_refused(tmp_path: Path) -> None:

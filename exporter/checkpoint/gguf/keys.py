@@ -108,6 +108,14 @@ def settle_keys(config: PretrainedConfig, header: GgufHeader, path: Path) -> Non
     if (kind := header.fields.get(Keys.General.TYPE, "model")) != "model":
         raise _refusal("the file holds no whole model", path, {Keys.General.TYPE: kind})
     own = _below(header.fields | header.arrays, f"{architecture}.")
+    if isinstance(positions := own.get("context_length"), int) and positions < 1:
+        raise SeedTuneError(
+            "the file says that a row may have no token",
+            file=path,
+            value=f"{architecture}.context_length {positions}",
+            rule="1 or more",
+            remedy="download it again, or convert it again",
+        )
     experts = own.get("expert_count")
     if isinstance(experts, int) and experts > 0:
         raise mixture_of_experts(experts, architecture, str(path))
