@@ -23,7 +23,7 @@ RUNTIME: dict[str, set[str]] = {
     "graphs": {"batches", "bundle"},
     "stages": {"batches", "bundle", "graphs"},
     "context": {"batches", "bundle", "graphs", "task"},
-    "estimators": {"batches", "graphs"},
+    "estimators": {"batches", "bundle", "graphs"},
     "optimizers": {"estimators", "graphs"},
     "loop": {"batches", "estimators", "graphs", "journal", "optimizers"},
     "model": {
