@@ -15,10 +15,9 @@ predictions_best.jsonl   :class:`PredictionRecord`    one line a held-out row
 result.json              :class:`RunResult`           one, absent while unfinished
 ======================== ============================ =============================
 
-JSON has no NaN or infinity: msgspec writes both as ``null``. A diverged run must still be readable, so every
-number that can diverge is ``float | None`` here, and ``None`` means "was not finite". Memory is ``None``
-where the system does not tell. Fields that a type does not name are ignored, so a later minor version may
-add some.
+JSON has no NaN or infinity: msgspec writes both as ``null``. A diverged run must still be readable, so every number
+that can diverge is ``float | None`` here, and ``None`` means "was not finite". Memory is ``None`` where the system does
+not tell. Fields that a type does not name are ignored, so a later minor version may add some.
 """
 
 from __future__ import annotations

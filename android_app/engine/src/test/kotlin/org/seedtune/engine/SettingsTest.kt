@@ -65,7 +65,12 @@ class SettingsTest {
 
     @Test
     fun `an optimizer that does not go with the estimator is refused by name`() {
-        for ((settings, rule) in listOf(Settings(optimizer = AdamWSettings()) to "normalised or momentum", Settings(estimator = GradientSettings) to "adamw")) {
+        val apart = listOf(
+            Settings(optimizer = AdamWSettings()) to "normalised or momentum",
+            Settings(optimizer = DampedSettings()) to "normalised or momentum",
+            Settings(estimator = GradientSettings) to "adamw",
+        )
+        for ((settings, rule) in apart) {
             val error = refused { settings.check() }
             assertEquals("this optimizer does not go with this estimator", error.what)
             assertEquals(rule, error.rule)
@@ -125,7 +130,6 @@ class SettingsTest {
             Settings(estimator = OneSidedSettings(0.5, 3), optimizer = StandardisedSettings(0.5, "constant", 0.5)) to "one_sided",
             Settings(estimator = OneSidedSettings(), optimizer = NormalisedSettings()) to "one_sided",
             Settings(estimator = TwoSidedSettings(objective = "f1")) to "f1",
-            Settings(optimizer = DampedSettings()) to "damped",
         )
         for ((settings, named) in replayed) {
             assertEquals(settings, Settings.of(settings.asMap()))
