@@ -1,4 +1,4 @@
-"""python scripts/bench engine [BUNDLE] [--steps 6] [--rounds 2] [--estimator gradient]: the engine against Python.
+"""python scripts/bench engine [BUNDLE] [--estimator gradient]: the Kotlin engine on the JVM against Python.
 
 The same run, in turns, each in a process of its own with the same threads: time of a step (probe and update, median),
 and peak RssAnon of the process, both seen from outside. Journals must be equal to the byte. BUNDLE is SmolLM2-135M for

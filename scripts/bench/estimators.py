@@ -1,4 +1,4 @@
-"""python scripts/bench estimators [--passes 32768] [--methods NAME ...]: estimators at equal example passes.
+"""python scripts/bench estimators [--passes 32768]: held-out loss of estimators at equal example passes.
 
 SmolLM2-135M and reviews of the demo, state at the last token in the upper --layers from zero: every method makes steps
 until it has run --passes rows forward (both sides and all directions of a probe counted), and is evaluated on held-out

@@ -20,7 +20,7 @@ from seedtune.runtime.run.methods.protocol import Recording
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.events import ChoosingBatchSize, Notice
 
-# As many as there are directions: in one run 64 rows came as far in 26,000 example passes as four rounds of 512 rows did
+# As many as there are directions: one run of 64 rows came as far in 26,000 example passes as rounds of 512 rows did
 # elsewhere in 65,000 (docs/guides/accuracy.md, "Other ways to probe"). A guess beyond that.
 ROWS_TO_SOLVE_OF = 64
 
