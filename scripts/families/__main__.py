@@ -41,7 +41,9 @@ def main() -> int:
         prog="python scripts/families", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("keys", nargs="*", metavar="KEY", help="such as causal:llama; all if none is given")
-    parser.add_argument("--outcomes", type=Path, default=ROOT / "build" / "families.jsonl", metavar="FILE")
+    parser.add_argument(
+        "--outcomes", type=Path, default=ROOT / "docs" / "measurements" / "families.jsonl", metavar="FILE"
+    )
     parser.add_argument("--scopes", default="suffix,all", help="separated by commas")
     parser.add_argument("--storages", default="fp32,int8", help="separated by commas")
     parser.add_argument("--processes", type=int, default=2)
