@@ -175,3 +175,12 @@ def test_integers_that_are_made_of_it_carry_nothing() -> None:
     back = made("Cast", [whole.outputs[0]], [3], to=1)
     model, _ = with_gradient([x], made("Add", [x, back], [3]), x)
     np.testing.assert_array_equal(run(model, {"x": np.ones(3, np.float32)})[0], [1, 1, 1])
+
+
+def test_an_operand_of_which_only_the_type_counts_carries_nothing() -> None:
+    x = make_value("x", FLOAT, [3])
+    squared = made("Mul", [x, x], [3])
+    model, added = with_gradient([x], made("CastLike", [squared, made("Exp", [x], [3])], [3]), x)
+    assert "Exp" not in added
+    given = np.array([0.5, -1, 2], np.float32)
+    np.testing.assert_allclose(run(model, {"x": given})[0], 2 * given, rtol=1e-6)

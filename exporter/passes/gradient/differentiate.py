@@ -9,7 +9,7 @@ import onnx_ir as ir
 from seedtune.exporter.passes.emitter import Emitter
 from seedtune.exporter.passes.gradient.backward import Backward, NoRule
 from seedtune.exporter.passes.gradient.pieces import Pieces
-from seedtune.exporter.passes.gradient.rules import FLAT, RULES
+from seedtune.exporter.passes.gradient.rules import FLAT, ONLY_TYPE, RULES
 from seedtune.exporter.passes.gradient.sizes import integer
 from seedtune.exporter.passes.gradient.slices import split
 
@@ -48,8 +48,8 @@ def differentiate(
         rule = None if node.domain else RULES.get(node.op_type)
         if rule is None:
             raise NoRule(f"{node.domain}.{node.op_type}" if node.domain else node.op_type)
-        for value, pull in zip(node.inputs, rule(back, node, found[0]), strict=True):
-            if value is not None and value in leading:
+        for place, (value, pull) in enumerate(zip(node.inputs, rule(back, node, found[0]), strict=True)):
+            if value is not None and value in leading and place != ONLY_TYPE.get(node.op_type):
                 if pull is None:
                     raise NoRule(f"{node.op_type} with an operand that depends on the state")
                 waiting.setdefault(value, []).append(pull())
@@ -84,7 +84,8 @@ def _depending_on(trained: ir.Value, nodes: Sequence[ir.Node]) -> set[ir.Value]:
 
 def _reads(node: ir.Node) -> Iterator[ir.Value]:
     """What ``node`` reads, and what its inner graphs read."""
-    yield from (value for value in node.inputs if value is not None)
+    unread = ONLY_TYPE.get(node.op_type)
+    yield from (value for place, value in enumerate(node.inputs) if value is not None and place != unread)
     for attribute in node.attributes.values():
         if attribute.type == ir.AttributeType.GRAPH:
             for inner in ir.traversal.RecursiveGraphIterator(attribute.as_graph()):

@@ -29,3 +29,5 @@ FLAT = {
     "And", "ArgMax", "ArgMin", "Ceil", "Equal", "Floor", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less",
     "LessOrEqual", "NonZero", "Not", "Or", "Round", "Shape", "Sign", "Size", "Xor",
 }  # fmt: skip
+# Operator -> the operand of which only the type counts.
+ONLY_TYPE = {"CastLike": 1}
