@@ -54,7 +54,8 @@ def read_json(path: Path, record_type: type[Record]) -> Record:
     """
     content = read_plain_file(path, "the file", "check the file and its permissions")
     try:
-        return msgspec.json.decode(content, type=record_type)
+        # As text: what stands in a field that is not asked for would otherwise not have to be any.
+        return msgspec.json.decode(content.decode("utf-8"), type=record_type)
     except (ValueError, RecursionError) as error:
         raise SeedTuneError(
             f"the file is damaged: {error}",

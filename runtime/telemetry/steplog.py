@@ -140,7 +140,8 @@ def read_json_lines(path: str | os.PathLike[str], record_type: type[Record]) -> 
                 if not line.strip():
                     continue
                 try:
-                    records.append(decoder.decode(line))
+                    # As text: what stands in a field that is not asked for would otherwise not have to be any.
+                    records.append(decoder.decode(line.decode("utf-8")))
                 except (ValueError, RecursionError) as error:
                     if not line.endswith(b"\n") and not isinstance(error, msgspec.ValidationError):
                         break

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec
 import pytest
 
 from fuzz import made_up
@@ -21,7 +22,7 @@ from seedtune.runtime.run.folder import recorded_settings
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.stages.tensors import read_header
 from seedtune.runtime.task.definition import load_task
-from seedtune.runtime.telemetry.records import RunDescription, StepRecord
+from seedtune.runtime.telemetry.records import EvaluationRecord, RunDescription, StepRecord
 from seedtune.runtime.telemetry.run_files import read_description
 from seedtune.runtime.telemetry.steplog import read_json_lines
 
@@ -190,6 +191,13 @@ def test_a_number_that_no_run_can_have_is_refused_by_the_file_of_the_run(tmp_pat
     description = cast(RunDescription, SimpleNamespace(settings=Settings().as_dict() | {name: value}))
     said = refused(lambda: recorded_settings(description, tmp_path), tmp_path / "run.json")
     assert str(value) in said
+
+
+def test_a_line_whose_unread_field_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "evaluations.jsonl"
+    line = msgspec.json.encode(EvaluationRecord(step=1, accuracy=0.5, loss=0.5, examples=4, seconds=1.0, best=True))
+    file.write_bytes(line[:-1] + b',"later\xf4":1}\n' + line + b"\n")
+    assert "evaluations.jsonl:1" in refused(lambda: read_json_lines(file, EvaluationRecord), file)
 
 
 def test_settings_that_json_says_twice_are_refused(tmp_path: Path) -> None:
