@@ -18,6 +18,9 @@ from seedtune.runtime.model.splits import load_split
 from seedtune.runtime.noise import derive_seed, noise_words, permutation, rademacher
 from seedtune.runtime.task.plain_text import plain_text
 
+# Of a record along noise, or along a gradient.
+LOSSES = ("loss_plus", "loss_minus", "loss")
+
 
 def noise_differences(golden: Path) -> list[str]:
     """Where noise differs from noise.json."""
@@ -65,7 +68,8 @@ def run_again(golden: Path, name: str, scratch: Path) -> dict[str, object]:
     return {
         "state_sha256": state_sha256,
         "ids": [example.ids.tolist() for example in split.examples],
-        "losses": [made["loss_plus"].tolist(), made["loss_minus"].tolist()],
+        "storage": model.bundle.manifest.storage,
+        "losses": [made[name].tolist() for name in LOSSES if name in (made.dtype.names or ())],
     }
 
 

@@ -16,6 +16,8 @@ from seedtune.runtime.journal.file import read_journal
 # Storage -> how far a loss of any of 50 steps may be from this machine's, in nats. 8-bit products round activations, so
 # a last bit of difference can become a whole step of their scale.
 TOLERANCE = {"fp32": 1e-4, "fp16": 1e-4, "int8": 2e-2}
+# AdamW takes a whole step where a gradient is next to nothing, whichever way rounding has it.
+TOLERANCE_ALONG_GRADIENTS = 2e-2
 
 
 @pytest.fixture(scope="session")
@@ -59,9 +61,11 @@ def test_a_replayed_journal_leads_to_the_same_bits(arm64: dict, golden: Path) ->
 def test_losses_of_fifty_steps_are_near(arm64: dict, golden: Path) -> None:
     for name, run in arm64["runs"].items():
         records = read_journal(golden / "runs" / name / "journal.bin").records
-        expected = np.stack([records["loss_plus"], records["loss_minus"]])
+        along_gradients = "loss" in records.dtype.names
+        expected = np.stack([records[name] for name in (["loss"] if along_gradients else ["loss_plus", "loss_minus"])])
         found = np.array(run["losses"])
-        assert found.shape == expected.shape == (2, 50)
+        assert found.shape == expected.shape
+        assert expected.shape[1] == 50
         error = float(np.abs(found - expected).max())
         print(f"{name}: losses differ by at most {error:.1e}")
-        assert error <= TOLERANCE[name.rpartition("-")[2]], name
+        assert error <= (TOLERANCE_ALONG_GRADIENTS if along_gradients else TOLERANCE[run["storage"]]), name
