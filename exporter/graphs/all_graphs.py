@@ -23,7 +23,7 @@ from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.trace.traced_model import TracedModel, head_parameters
 from seedtune.runtime.bundle.host_files import CONTEXT
 from seedtune.runtime.bundle.manifest import Storage
-from seedtune.runtime.bundle.stage_plan import UNSTAGED, StagePlan
+from seedtune.runtime.bundle.stage_plan import GRADIENT, UNSTAGED, StagePlan
 from seedtune.runtime.errors import SeedTuneError
 
 # Buffers up to this size stay inside the graph file; larger ones go to the weights file.
@@ -77,7 +77,7 @@ def build_graphs(
     if traced.context is not None:
         graphs["context"] = build_context(traced)
         try:
-            graphs["gradient"] = build_gradient(traced, layout, words)
+            graphs[GRADIENT] = build_gradient(traced, layout, words)
         except NoRule as error:
             notice(f"no gradient graph: {error} between the state and the loss cannot be differentiated")
     buffers = _lift_large_buffers(graphs)
@@ -87,7 +87,7 @@ def build_graphs(
     pairs = {"probe": pair_shape(graphs["probe"].graph, traced)}
     # Behind a context a row is one token or a few.
     readers = [
-        Reader(graph.graph, pairs.get(name), traced.context is not None and name != CONTEXT, name != "gradient")
+        Reader(graph.graph, pairs.get(name), traced.context is not None and name != CONTEXT, name != GRADIENT)
         for name, graph in graphs.items()
     ]
     encodings = store(readers, storage, keep, head_parameters(model.skeleton))

@@ -8,6 +8,7 @@ import msgspec
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.bundle.stage_plan import PROBE
+from seedtune.runtime.estimators.protocol import Directions, Epsilon
 
 
 class AlongNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,3 +31,15 @@ class AlongNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def require_graph(self, bundle: Bundle) -> None:
         """Every ``bundle`` has a probe graph."""
+
+
+class AlongDirections(AlongNoise, frozen=True, forbid_unknown_fields=True):
+    """Settings of one that measures along several directions a step; how many is its own to say."""
+
+    epsilon: Epsilon = 1e-2
+    directions: Directions = 8
+
+    @property
+    def probes(self) -> int:
+        """K, the seeds of a step."""
+        return self.directions

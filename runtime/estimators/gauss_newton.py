@@ -31,10 +31,11 @@ import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Batch
+from seedtune.runtime.bundle.stage_plan import PROBE
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.estimators.along_noise import AlongNoise
+from seedtune.runtime.estimators.along_noise import AlongDirections
 from seedtune.runtime.estimators.differences import Differences, relative, solve
-from seedtune.runtime.estimators.protocol import Directions, Doubles, Epsilon, Estimate, Floats
+from seedtune.runtime.estimators.protocol import Directions, Doubles, Estimate, Floats
 from seedtune.runtime.estimators.rows import at_states, in_order, mean_of_rows
 from seedtune.runtime.estimators.scores import SCORES, require_scores
 from seedtune.runtime.graphs.types import Graph, Graphs
@@ -45,16 +46,12 @@ from seedtune.runtime.start.newton import losses_of
 LENGTHS = (1.0, 0.5, 0.25, 0.0625, 0.015625)
 
 
-class GaussNewtonSettings(AlongNoise, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="gauss_newton"):
+class GaussNewtonSettings(
+    AlongDirections, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="gauss_newton"
+):
     """Settings of :class:`GaussNewton`."""
 
-    epsilon: Epsilon = 1e-2
     directions: Directions = 64
-
-    @property
-    def probes(self) -> int:
-        """K, the seeds of a step."""
-        return self.directions
 
     @property
     def passes_a_row(self) -> int:
@@ -67,7 +64,7 @@ class GaussNewtonSettings(AlongNoise, frozen=True, forbid_unknown_fields=True, t
         Raises:
             SeedTuneError: the probe graph gives no scores: the task is completion, or the bundle is an older one.
         """
-        graph = graphs.open("probe")
+        graph = graphs.open(PROBE)
         require_scores(graph, graphs.bundle, "--estimator gauss-newton")
         return GaussNewton(graph, graphs.open("eval"), self.epsilon, self.directions)
 

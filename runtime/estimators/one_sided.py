@@ -22,23 +22,15 @@ import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Batch
-from seedtune.runtime.estimators.along_noise import AlongNoise
-from seedtune.runtime.estimators.protocol import Directions, Epsilon, Estimate, Floats
+from seedtune.runtime.estimators.along_noise import AlongDirections
+from seedtune.runtime.estimators.protocol import Estimate, Floats
 from seedtune.runtime.estimators.rows import at_states, in_order, mean_of_rows
 from seedtune.runtime.graphs.types import Graph, Graphs
 from seedtune.runtime.noise import rademacher
 
 
-class OneSidedSettings(AlongNoise, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="one_sided"):
+class OneSidedSettings(AlongDirections, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="one_sided"):
     """Settings of :class:`OneSided`; 8 directions are FZOO's."""
-
-    epsilon: Epsilon = 1e-2
-    directions: Directions = 8
-
-    @property
-    def probes(self) -> int:
-        """K, the seeds of a step."""
-        return self.directions
 
     @property
     def passes_a_row(self) -> int:

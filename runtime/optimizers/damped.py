@@ -8,14 +8,10 @@ journal, which has the mean losses only: a resumed run takes recorded coefficien
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from seedtune.runtime.estimators.protocol import Doubles, Estimate, Floats
-from seedtune.runtime.graphs.state import State
 from seedtune.runtime.optimizers.averaged import Average, averaged
 from seedtune.runtime.optimizers.protocol import Optimizer
 from seedtune.runtime.optimizers.schedule import LearningRate, ScheduleOption, factor
@@ -55,7 +51,3 @@ class Damped(Optimizer):
 
     def see(self, step: int, estimate: Estimate, coefficients: Floats) -> None:
         """See :class:`Optimizer`: nothing is remembered, and nothing recorded tells another step from this one."""
-
-    def move(self, state: State, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: Floats) -> None:
-        """See :class:`Optimizer`: ``state <- fl(state + c z)``."""
-        state.apply(seeds, coefficients)

@@ -10,16 +10,13 @@ their mean.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
 from seedtune.runtime.estimators.protocol import Doubles, Floats
-from seedtune.runtime.graphs.state import State
 from seedtune.runtime.optimizers.averaged import Average, averaged
 from seedtune.runtime.optimizers.protocol import Optimizer
 from seedtune.runtime.optimizers.schedule import LearningRate, Schedule, ScheduleOption, factor
@@ -74,10 +71,6 @@ class Normalised(Optimizer):
     def coefficients(self, step: int, proposal: Doubles) -> Floats:
         """See :class:`Optimizer`."""
         return self._scaled(-self.rate(step), proposal)
-
-    def move(self, state: State, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: Floats) -> None:
-        """See :class:`Optimizer`: ``state <- fl(state + c z)``."""
-        state.apply(seeds, coefficients)
 
     def _scaled(self, factor_of_step: float, projected_gradient: Doubles) -> Floats:
         """``factor_of_step`` times the normalised gradient, [K, G] float32."""

@@ -48,8 +48,11 @@ class Optimizer(Protocol):
         ...
 
     def move(self, state: State, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: Floats) -> None:
-        """Changes ``state`` by recorded probes in order: R ``seeds``, and ``coefficients`` [R, G]."""
-        ...
+        """Changes ``state`` by recorded probes in order: R ``seeds``, and ``coefficients`` [R, G].
+
+        ``state <- fl(state + c z)`` for each, unless an optimizer keeps something on the way.
+        """
+        state.apply(seeds, coefficients)
 
     def evaluated(self, state: State) -> State:
         """What is evaluated, kept and told after the steps made so far, of which ``state`` is the last one's."""

@@ -9,14 +9,10 @@ epsilon times that of the slopes: its learning rate is this one times epsilon.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from seedtune.runtime.estimators.protocol import Doubles, Floats
-from seedtune.runtime.graphs.state import State
 from seedtune.runtime.optimizers.averaged import Average, averaged
 from seedtune.runtime.optimizers.protocol import Optimizer
 from seedtune.runtime.optimizers.schedule import LearningRate, ScheduleOption, factor
@@ -67,7 +63,3 @@ class Standardised(Optimizer):
         scaled = np.divide(proposal, deviation, out=np.zeros_like(proposal), where=deviation != 0.0)
         # Slopes that are all equal give 0, not -0.
         return np.where(deviation == 0.0, 0.0, -self.rate(step) * scaled / count).astype(np.float32)
-
-    def move(self, state: State, seeds: Sequence[int] | npt.NDArray[np.uint32], coefficients: Floats) -> None:
-        """See :class:`Optimizer`: ``state <- fl(state + c z)``."""
-        state.apply(seeds, coefficients)
