@@ -120,14 +120,18 @@ def meminfo_of(pid: int) -> str:
     clean, swap = int(rollup["Private_Clean"]), int(rollup.get("SwapPss", "0"))
     anonymous = int(rollup.get("Pss_Anon", dirty))
     row = "{:>17} {:>8} {:>8} {:>8} {:>8} {:>8}\n"
-    text = f"Applications Memory Usage (in Kilobytes):\nUptime: 1 Realtime: 1\n\n** MEMINFO in pid {pid} [{PACKAGE}] **\n"
+    text = (
+        f"Applications Memory Usage (in Kilobytes):\nUptime: 1 Realtime: 1\n\n** MEMINFO in pid {pid} [{PACKAGE}] **\n"
+    )
     text += row.format("", "Pss", "Private", "Private", "SwapPss", "Rss")
     text += row.format("", "Total", "Dirty", "Clean", "Dirty", "Total")
     text += row.format("", *["------"] * 5)
     text += row.format("Native Heap", anonymous, dirty, 0, swap, anonymous)
     text += row.format("Other mmap", pss - anonymous, 0, clean, 0, rss - anonymous)
     text += row.format("TOTAL", pss, dirty, clean, swap, rss)
-    text += f" \n App Summary\n                       Pss(KB)                        Rss(KB)\n{'':24}------{'':26}------\n"
+    text += (
+        f" \n App Summary\n                       Pss(KB)                        Rss(KB)\n{'':24}------{'':26}------\n"
+    )
     text += f"         Native Heap: {anonymous:8}{'':24}{anonymous:8}\n"
     text += f"           TOTAL PSS: {pss:8}            TOTAL RSS: {rss:8}       TOTAL SWAP PSS: {swap:8}\n"
     return text
@@ -211,5 +215,3 @@ def signer_of(apk: bytes) -> str:
             return hashlib.sha256(signed[12 + digests : 12 + digests + certificate]).hexdigest()
         place += 8 + length
     return ""
-
-

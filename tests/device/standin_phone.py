@@ -236,11 +236,21 @@ class StandIn:
     # -- files and programs
 
     def _make_files(self) -> None:
-        for folder in ("sdcard/Download", "data/local/tmp", f"data/data/{PACKAGE}/files", "proc", "bin", "pids", "props"):
+        for folder in (
+            "sdcard/Download",
+            "data/local/tmp",
+            f"data/data/{PACKAGE}/files",
+            "proc",
+            "bin",
+            "pids",
+            "props",
+        ):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         self._new_boot()
         toybox = shutil.which("toybox")
-        listed = subprocess.run(["toybox"], capture_output=True, text=True, check=False).stdout.split() if toybox else []
+        listed = (
+            subprocess.run(["toybox"], capture_output=True, text=True, check=False).stdout.split() if toybox else []
+        )
         for name in APPLETS.split():
             program = toybox if toybox and name in listed else shutil.which(name)
             if program:
@@ -248,7 +258,9 @@ class StandIn:
         for tool in ("getprop", "pidof", "df", "run-as"):
             self._program(tool, (TOOLS / f"{tool}.sh").read_text())
         for tool in ("pm", "am", "cmd", "dumpsys", "logcat"):
-            self._program(tool, f'#!/bin/sh\nexec {sys.executable} -I -S {TOOLS / "ask.py"} "$ROOT/asked" {tool} "$@"\n')
+            self._program(
+                tool, f'#!/bin/sh\nexec {sys.executable} -I -S {TOOLS / "ask.py"} "$ROOT/asked" {tool} "$@"\n'
+            )
         self._asked = socket.socket(socket.AF_UNIX)
         # The name of a socket may have about a hundred characters.
         here = Path("/tmp") / f"standin-{secrets.token_hex(6)}"

@@ -107,4 +107,3 @@ class Phone:
             # "already connected" is also said of a connection that has died and was not noticed.
             self.adb.run(["disconnect", self.serial], silence_seconds=5)
             self.adb.run(["connect", self.serial], silence_seconds=5)
-

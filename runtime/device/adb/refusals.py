@@ -12,7 +12,9 @@ from seedtune.runtime.errors import SeedTuneError
 
 UNAUTHORISED = "unlock the phone, and allow this computer in the question on its screen (Allow USB debugging?)"
 OFFLINE = "pull the cable and put it back; if that does not help: adb kill-server, then adb devices"
-NO_PERMISSION = "let your user reach USB devices: on Debian, apt-get install android-sdk-platform-tools-common, log in anew"
+NO_PERMISSION = (
+    "let your user reach USB devices: on Debian, apt-get install android-sdk-platform-tools-common, log in anew"
+)
 ABSENT = (
     "connect a phone by a cable that carries data, and switch on Settings > Developer options > USB debugging; "
     "without a cable: adb pair, then adb connect (docs/guides/phone-from-the-desk.md)"
@@ -46,7 +48,10 @@ def refusal(words: bytes, serial: str) -> SeedTuneError | Disconnected:
     if not text:
         return Disconnected(f"the connection to {serial} was lost")
     return SeedTuneError(
-        "adb failed", value=text, rule="a phone that adb can talk to", remedy="seedtune device doctor says what is wrong"
+        "adb failed",
+        value=text,
+        rule="a phone that adb can talk to",
+        remedy="seedtune device doctor says what is wrong",
     )
 
 

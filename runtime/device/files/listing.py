@@ -30,7 +30,9 @@ def list_files(access: Access, folder: str) -> dict[str, Found]:
     Raises:
         SeedTuneError: the phone cannot be reached.
     """
-    script = f'cd {access.path(folder)} 2>/dev/null || exit 0; for f in * .part-*; do [ -f "$f" ] && stat -c "%s %Y %n" "$f"'
+    script = (
+        f'cd {access.path(folder)} 2>/dev/null || exit 0; for f in * .part-*; do [ -f "$f" ] && stat -c "%s %Y %n" "$f"'
+    )
     answer = access.shell(f"{script}; done; true")
     found = {}
     for line in answer.text.splitlines():
@@ -47,7 +49,9 @@ def list_folders(access: Access, folder: str) -> list[str]:
     Raises:
         SeedTuneError: the phone cannot be reached.
     """
-    answer = access.shell(f'cd {access.path(folder)} 2>/dev/null || exit 0; for f in */; do [ -d "$f" ] && echo "$f"; done')
+    answer = access.shell(
+        f'cd {access.path(folder)} 2>/dev/null || exit 0; for f in */; do [ -d "$f" ] && echo "$f"; done'
+    )
     return sorted(name for line in answer.text.splitlines() if is_plain(name := line.removesuffix("/")))
 
 

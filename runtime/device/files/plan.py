@@ -52,7 +52,7 @@ def bundle_files(folder: Path, name: str | None = None, *, without_host_files: b
         SeedTuneError: it is no sound bundle, or the name is none.
     """
     bundle = Bundle.open(folder)
-    place = f"{BUNDLES}/{require_plain(name or folder.resolve().name)}"
+    place = f"{BUNDLES}/{require_plain(folder.resolve().name if name is None else name)}"
     left_out = set(bundle.manifest.host_files) if without_host_files or not bundle.computes_contexts else set()
     sent = [
         Sent(folder / file, place, require_plain(file), entry.size_bytes, entry.sha256)
@@ -76,7 +76,7 @@ def data_files(paths: Sequence[Path]) -> list[Sent]:
                 file=path,
                 value=path.suffix,
                 rule=f"a file {ROWS_ENDING} of one object a line",
-                remedy="write each row as a line of JSON, such as {\"text\": \"...\", \"label\": \"1\"}",
+                remedy='write each row as a line of JSON, such as {"text": "...", "label": "1"}',
             )
     return [_sent(path, DATA) for path in paths]
 

@@ -199,7 +199,9 @@ class _Push:
 
     def _refused(self, file: Sent, answer: Answer) -> None:
         found = list_files(self._access, file.folder).get(_partial(file))
-        require_storage(self._access, file.size_bytes - (found.size_bytes if found else 0), SPARE_STORAGE_BYTES, file.name)
+        require_storage(
+            self._access, file.size_bytes - (found.size_bytes if found else 0), SPARE_STORAGE_BYTES, file.name
+        )
         raise SeedTuneError(
             "the phone does not take this file",
             file=file.source,
