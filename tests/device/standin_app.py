@@ -24,10 +24,10 @@ class WritingApp:
     def __init__(self, files: Path, steps: int = 200, pause_seconds: float = 0.0) -> None:
         self.files, self.steps, self.pause_seconds = files, steps, pause_seconds
         self.segment_bytes = SEGMENT_BYTES
-        self.padding = ""  # makes lines of the app longer
         self.pid: int | None = None
         self.heard: list[tuple[str, dict[str, str]]] = []
-        self.failure: str | None = None
+        self.rows = 8  # told in every step
+        self.hold_at: int | None = None  # waits behind this step until it is None
         self._ends = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._worker: threading.Thread | None = None
@@ -78,13 +78,15 @@ class WritingApp:
             while done < self.steps and not ends.is_set():
                 done += 1
                 journal.write(done.to_bytes(16, "little"))
-                append(run / "steps.jsonl", step(done))
+                append(run / "steps.jsonl", step(done) | {"rows": self.rows})
                 if done % 50 == 0:
                     append(run / "evaluations.jsonl", evaluation(done))
                 segment = self._segment(run)
                 if segment:
-                    append(segment, telemetry(sequence) | ({"padding": self.padding} if self.padding else {}))
-                    sequence += 1
+                    append(segment, telemetry(sequence))
+                sequence += 1
+                while done == self.hold_at and not ends.is_set():
+                    time.sleep(0.005)
                 if self.pause_seconds:
                     time.sleep(self.pause_seconds)
         if not self._killed:

@@ -60,8 +60,11 @@ def package_manager(phone: StandIn, words: list[str]) -> tuple[int, str, str]:
 def activity_manager(phone: StandIn, words: list[str]) -> tuple[int, str, str]:
     if words[:1] == ["start"]:
         # The activity makes the app's folders, as Places.make() does.
+        files = phone.files
+        if (phone.root / "sdcard").is_symlink():
+            files = phone.root / "data" / "data" / PACKAGE / "files"
         for folder in ("bundles", "data", "contexts", "runs"):
-            (phone.files / folder).mkdir(parents=True, exist_ok=True)
+            (files / folder).mkdir(parents=True, exist_ok=True)
         return 0, f"Starting: Intent {{ cmp={words[-1]} }}\n", ""
     if words[:1] == ["force-stop"]:
         if phone.app:

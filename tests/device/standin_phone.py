@@ -304,3 +304,10 @@ class StandIn:
         size = int((re.search(r"-S '?(\d+)", command) or ["", "0"])[1])
         apk = stream.read(size)
         stream.write((installed(self, apk) + "\n").encode())
+
+
+def close_shared_storage(phone: StandIn) -> None:
+    """Shared storage is away, as on a phone whose maker closed it to adb's shell."""
+    shared = phone.root / "sdcard"
+    shared.rename(phone.root / "away")
+    shared.symlink_to("/proc/nothing")

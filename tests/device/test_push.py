@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from standin_phone import StandIn
+from standin_phone import StandIn, close_shared_storage
 
 from seedtune.runtime.device.adb.phone import Phone
 from seedtune.runtime.device.app.access import Access, find_access
@@ -174,10 +174,7 @@ def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, tiny_bundle: Path
 def test_files_are_reached_as_the_app_where_the_shell_may_not_write(
     standin: StandIn, phone: Phone, files: list[Sent]
 ) -> None:
-    # Shared storage is away, as on a phone whose vendor closed it to adb's shell.
-    shared = standin.root / "sdcard"
-    shared.rename(standin.root / "away")
-    shared.symlink_to("/proc/nothing")
+    close_shared_storage(standin)
     access = find_access(phone)
     assert access.as_app
     push(access, files)

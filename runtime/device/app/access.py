@@ -85,7 +85,7 @@ def find_access(phone: Phone, user: int | None = None) -> Access:
             phone.patient(f"am start{whose} -n {ACTIVITY}")
     raise SeedTuneError(
         "the app's files cannot be reached",
-        value="; ".join(refusals[len(ways) :]),
+        value="; ".join(reversed(refusals[len(ways) :])),
         rule="its folder on shared storage, or run-as",
         remedy="install a debuggable build (./scripts/build_apk makes one), for this profile of the phone (--user NUMBER)",
     )
@@ -96,4 +96,4 @@ def _probe(way: Access, make: bool) -> str:
     made = f"mkdir -p {folders} && " if make else ""
     mark = way.path(RUNS, ".seedtune-probe")
     # What looks writable may not be (SELinux, FUSE): only a file that was written and read back tells.
-    return f"{made}cd {way.path(RUNS)} && echo open > {mark} && cat {mark} && rm {mark}"
+    return f"{made}echo open > {mark} && cat {mark} && rm {mark}"

@@ -58,6 +58,7 @@ class Follower:
         run: the run's name on the phone.
         mirror: where its files are kept here.
         before: result.json on the phone before the run was started or went on; it is not its end.
+        log_before: the app's error lines then, see :func:`seedtune.runtime.device.watch.process.read_log`.
         pace: see :class:`Pace`.
         sample_every_seconds: source -> seconds, see :mod:`seedtune.runtime.device.watch.outside`.
     """
@@ -69,6 +70,7 @@ class Follower:
         mirror: Mirror,
         *,
         before: bytes | None = None,
+        log_before: str | None = None,
         pace: Pace | None = None,
         sample_every_seconds: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -79,7 +81,7 @@ class Follower:
         self._pace = pace or Pace()
         self._clock, self._sleep = clock, sleep
         self._told = Told(mirror.folder)
-        self._process = Process(run, self._pace.gone, self._pace.start, clock)
+        self._process = Process(run, self._pace.gone, self._pace.start, clock, log_before)
         self._every = sample_every_seconds
         self._segments: list[str] = []
         self._verified: dict[str, str] = {}

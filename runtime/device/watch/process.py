@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from seedtune.runtime.device.adb.text import plain
-from seedtune.runtime.device.watch.poll import Look
+from seedtune.runtime.device.app.access import Access
+from seedtune.runtime.device.watch.poll import SOURCES, Look
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.telemetry.events import Event, Notice
 
@@ -18,15 +19,23 @@ class Process:
         gone_seconds: how long there may be no process before the run counts as ended.
         start_seconds: how long the run's folder may not be there.
         clock: seconds from any start, rising.
+        log_before: what :func:`read_log` said before the run was started; what is there at the first look if not given.
     """
 
-    def __init__(self, run: str, gone_seconds: float, start_seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        run: str,
+        gone_seconds: float,
+        start_seconds: float,
+        clock: Callable[[], float],
+        log_before: str | None = None,
+    ) -> None:
         self._run, self._gone_seconds, self._start_seconds, self._clock = run, gone_seconds, start_seconds, clock
         self._began = clock()
         self._boot = ""
         self._pid: int | None = None
         self._gone_since: float | None = None
-        self._log: str | None = None
+        self._log = log_before
         self._exits = ""
         self._asks_exits = False
         self._looks = 0
@@ -92,11 +101,24 @@ class Process:
         """Error lines of the app since the last look; what was there at first is of earlier runs."""
         if "log" not in look.samples:
             return ""
-        text = "\n".join(line for line in plain(look.samples["log"][1]).splitlines() if not line.startswith("-----"))
-        before, self._log = self._log, text.strip()
+        before, self._log = self._log, _lines(look.samples["log"][1])
         if before is None or self._log == before:
             return ""
         return self._log.removeprefix(before).strip()[-500:]
+
+
+def read_log(access: Access) -> str:
+    """The app's error lines so far.
+
+    Raises:
+        SeedTuneError: the phone cannot be reached.
+    """
+    return _lines(access.phone.patient(SOURCES["log"]).text)
+
+
+def _lines(text: str) -> str:
+    # logcat begins with a line about its buffers.
+    return "\n".join(line for line in plain(text).splitlines() if not line.startswith("-----")).strip()
 
 
 def last_exit(text: str) -> str:
