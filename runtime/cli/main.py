@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from seedtune.runtime.cli.cache import cache_command
+from seedtune.runtime.cli.device.app import device_app
 from seedtune.runtime.cli.doctor import doctor
 from seedtune.runtime.cli.evaluate import evaluate_command
 from seedtune.runtime.cli.export import export_command
@@ -54,6 +55,7 @@ app.command("run")(run_command)
 app.command("eval")(evaluate_command)
 app.command("report")(report_command)
 app.command("doctor")(doctor)
+app.add_typer(device_app)
 
 
 def run() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from seedtune.runtime.errors import SeedTuneError
 
 
-def import_extra(name: str) -> Any:
-    """The module ``name``, such as ``plotly.graph_objects``.
+def import_extra(name: str, extra: str = "report") -> Any:
+    """The module ``name``, such as ``plotly.graph_objects``, which ``extra`` brings.
 
     Raises:
         SeedTuneError: it is not installed.
@@ -26,5 +26,5 @@ def import_extra(name: str) -> Any:
             raise
         raise SeedTuneError(
             f"the report needs {name.partition('.')[0]}, which is not installed",
-            remedy='pip install "seedtune[report]"',
+            remedy=f'pip install "seedtune[{extra}]"',
         ) from error
