@@ -20,8 +20,8 @@ def report_command(
 ) -> None:
     """Write one self-contained HTML page about a run, or about several side by side; it opens offline.
 
-    A comparison also has its table beside it as markdown, LaTeX and CSV, and its plots as PNG and SVG. Runs of a phone show
-    its memory, temperature and energy.
+    A comparison also has its table beside it as markdown, LaTeX and CSV, and its plots as PNG and SVG. Runs of a phone
+    show its memory, temperature and energy.
 
     Examples:
 

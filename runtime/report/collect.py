@@ -1,7 +1,6 @@
 """Reads a RUN folder into one value, and refuses what it cannot trust.
 
-Only ``run.json`` must be there. A run that is under way, was killed, or has no held-out rows simply has less
-to show.
+Only ``run.json`` must be there. A run that is under way, was killed, or has no held-out rows simply has less to show.
 Nothing here computes or draws.
 """
 

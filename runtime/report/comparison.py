@@ -1,4 +1,4 @@
-"""`seedtune report A B C`: runs side by side as one page that opens offline, with its table and plots as files beside it."""
+"""`seedtune report A B C`: runs side by side as one page that opens offline, its table and plots as files beside it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """The charts of a report, as plotly figures; ``None`` where there is nothing to draw.
 
-Colours carry no theme: backgrounds are transparent, and the page's script gives text and grid the colour of
-the light or dark page. The palette is chosen so that each colour has a contrast of 3:1 against both pages
-(WCAG 2.2, 1.4.11; a test checks it), and each kind of line also differs by dash or marker, for eyes that do
-not tell the colours apart.
+Colours carry no theme: backgrounds are transparent, and the page's script gives text and grid the colour of the light
+or dark page. The palette is chosen so that each colour has a contrast of 3:1 against both pages (WCAG 2.2, 1.4.11; a
+test checks it), and each kind of line also differs by dash or marker, for eyes that do not tell the colours apart.
 One MB is 10^6 bytes.
 """
 

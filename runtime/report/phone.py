@@ -1,4 +1,4 @@
-"""What a page says of the phone that a run was made on: memory by kind over time, heat, energy; and whether it is whole."""
+"""What a page says of the phone that a run was made on: memory by kind over time, heat, energy; whether it is whole."""
 
 from __future__ import annotations
 

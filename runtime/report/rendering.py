@@ -1,7 +1,8 @@
 """What every page has in common: escaping, filters, and charts whose library is packed into the page.
 
-plotly's library has 4.8 MB. It is kept compressed in the page and unpacked by the page's own script, so a page has less than
-half of that and still loads nothing from anywhere. The policy of the page names the SHA-256 of what is unpacked, too.
+plotly's library has 4.8 MB. It is kept compressed in the page and unpacked by the page's own script, so a page has
+less than half of that and still loads nothing from anywhere. The policy of the page names the SHA-256 of what is
+unpacked, too.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def answer(phone: StandIn, connection: socket.socket) -> None:
 
 
 def run(phone: StandIn, program: str, words: list[str]) -> tuple[int, str, str]:
-    if program == "cmd" and words[:1] == ["package"] or program == "pm":
+    if (program == "cmd" and words[:1] == ["package"]) or program == "pm":
         return package_manager(phone, words[1:] if program == "cmd" else words)
     if program == "am":
         return activity_manager(phone, words)

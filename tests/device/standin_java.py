@@ -1,4 +1,4 @@
-"""The real app behind the stand-in's `am`: its service, as compiled, in a JVM with Robolectric's Android, really tuning."""
+"""The real app behind the stand-in's `am`: its service, as compiled, in a JVM with Robolectric's Android, tuning."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""A stand-in for a phone: it speaks adb's protocol over TCP to the real adb, and has a file system, a shell, and an app.
+"""A stand-in for a phone: it speaks adb's protocol over TCP to the real adb, and has a file system, a shell, and an
+app.
 
 Its shell is mksh with toybox's commands where these are installed, as on Android, else this machine's own. Paths of a
-phone are turned into those of a folder here. ``getprop``, ``pm``, ``am``, ``dumpsys``, ``run-as`` and the like are small
-programs of its own. What tunes behind ``am start-foreground-service`` is given (:class:`App`).
+phone are turned into those of a folder here. ``getprop``, ``pm``, ``am``, ``dumpsys``, ``run-as`` and the like are
+small programs of its own. What tunes behind ``am start-foreground-service`` is given (:class:`App`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from standin_sync import serve_sync
-from standin_wire import CLOSE_STDIN, EXIT, STDERR, STDIN, STDOUT, Closed, Stream, Wire
+from standin_wire import CLOSE_STDIN, EXIT, STDERR, STDIN, STDOUT, ClosedError, Stream, Wire
 
 PACKAGE = "org.seedtune.app"
 TOOLS = Path(__file__).parent / "standin_tools"
@@ -188,14 +189,14 @@ class StandIn:
         lock = threading.Lock()
 
         def pass_on(kind: int, file: int) -> None:
-            with contextlib.suppress(Closed):
+            with contextlib.suppress(ClosedError):
                 while data := os.read(file, 65536):
                     with lock:
                         stream.packet(kind, data) if packets else stream.write(data)
 
         def feed() -> None:
             assert process.stdin
-            with contextlib.suppress(OSError, Closed), process.stdin:
+            with contextlib.suppress(OSError, ClosedError), process.stdin:
                 while True:
                     if not packets:
                         data = stream.read_some()

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from standin_wire import Closed, Stream
+from standin_wire import ClosedError, Stream
 
 CHUNK_BYTES = 64 * 1024
 PAIR = struct.Struct("<4sI")
@@ -75,7 +75,7 @@ def _send(stream: Stream, place: Callable[[str], Path]) -> Callable[[str], None]
                 if word == b"DONE":
                     break
                 if word != b"DATA":
-                    raise Closed
+                    raise ClosedError
                 file.write(stream.read(length))
         if problem:
             raise problem

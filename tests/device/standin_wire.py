@@ -1,4 +1,4 @@
-"""The adb protocol as a phone speaks it (adb's own protocol.txt): messages, streams, and the shell's packets within one."""
+"""The adb protocol as a phone speaks it (adb's own protocol.txt): messages, streams, and packets of the shell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORDS = {value: name for name, value in NAMES.items()}
 STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 
 
-class Closed(Exception):
+class ClosedError(Exception):
     """The other side closed the stream, or the connection is gone."""
 
 
@@ -53,7 +53,7 @@ class Stream:
         while len(data) < count:
             more = self.read_some()
             if not more:
-                raise Closed
+                raise ClosedError
             data += more
         data, self._rest = data[:count], data[count:] + self._rest
         return data
@@ -61,12 +61,12 @@ class Stream:
     def write(self, data: bytes) -> None:
         for start in range(0, len(data), MOST_BYTES):
             if self.closed.is_set():
-                raise Closed
+                raise ClosedError
             self.acknowledged.clear()
             self._wire.send("WRTE", self.ours, self.theirs, data[start : start + MOST_BYTES])
             while not self.acknowledged.wait(0.2):
                 if self.closed.is_set():
-                    raise Closed
+                    raise ClosedError
 
     def packet(self, kind: int, data: bytes = b"") -> None:
         """A packet of the shell."""
@@ -120,7 +120,7 @@ class Wire:
             try:
                 self._connection.sendall(header + data)
             except OSError as error:
-                raise Closed from error
+                raise ClosedError from error
 
     def run(self) -> None:
         """Serves until the connection ends."""
@@ -132,7 +132,7 @@ class Wire:
                 if self._pause:
                     self.cut_event.wait(length * self._pause)
                 self._message(WORDS.get(command, "?"), first, second, data)
-        except (Closed, OSError):
+        except (ClosedError, OSError):
             pass
         finally:
             self.cut()
@@ -171,10 +171,10 @@ class Wire:
     def _serving(self, stream: Stream, service: str) -> None:
         try:
             self._serve(stream, service)
-        except Closed:
+        except ClosedError:
             pass
         finally:
-            with contextlib.suppress(Closed):
+            with contextlib.suppress(ClosedError):
                 stream.close()
 
     def _exactly(self, count: int) -> bytes:
@@ -182,6 +182,6 @@ class Wire:
         while len(data) < count:
             more = self._connection.recv(min(1 << 20, count - len(data)))
             if not more:
-                raise Closed
+                raise ClosedError
             data += more
         return bytes(data)

@@ -20,7 +20,7 @@ from seedtune.runtime.device.files.pull import pull
 from seedtune.runtime.device.watch.follow import Follower, Pace
 from seedtune.runtime.device.watch.process import read_log
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.telemetry.events import Event, Evaluated, Finished, Notice, Prepared, Step
+from seedtune.runtime.telemetry.events import Evaluated, Event, Finished, Notice, Prepared, Step
 from seedtune.runtime.telemetry.phone.records import OUTSIDE_FILE, OutsideSample
 from seedtune.runtime.telemetry.steplog import read_json_lines
 

@@ -78,14 +78,14 @@ def test_a_push_goes_on_from_where_the_cable_was_pulled(access: Access, standin:
 def test_a_push_that_ended_goes_on_in_another_process(access: Access, standin: StandIn, tmp_path: Path) -> None:
     big = made(tmp_path, "weights.safetensors", 24_000_000)
 
-    class Ended(Exception):
+    class EndedError(Exception):
         pass
 
     def end(_place: str, done: int, _of: int) -> None:
         if done > 12_000_000:
-            raise Ended
+            raise EndedError
 
-    with pytest.raises(Ended):
+    with pytest.raises(EndedError):
         push(access, [big], progress=end)
     assert big.name not in contents(standin), "half a file has its name"
     done = push(access, [big])

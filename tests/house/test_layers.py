@@ -34,8 +34,9 @@ RUNTIME: dict[str, set[str]] = {
         "batches", "bundle", "estimators", "graphs", "journal", "loop", "model", "optimizers", "start", "telemetry",
     },
     "report": {"telemetry"},
+    "device": {"bundle", "telemetry"},
     "face": {"bundle", "model", "run", "telemetry"},
-    "cli": {"bundle", "face", "graphs", "model", "report", "run", "task", "telemetry"},
+    "cli": {"bundle", "device", "face", "graphs", "model", "report", "run", "task", "telemetry"},
 }  # fmt: skip
 EXPORTER: dict[str, set[str]] = {
     "checkpoint": set(),

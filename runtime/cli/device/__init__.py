@@ -1,1 +1,1 @@
-"""``seedtune device``: a phone on a cable, from the desk; a file for each command, each a thin skin over the room device."""
+"""``seedtune device``: a phone on a cable, from the desk; one file per command, a thin skin over the room device."""

@@ -34,7 +34,7 @@ def install_command(
         bool | None,
         typer.Option(
             "--unrestricted/--restricted",
-            help="Free the app of battery optimisation, which may end long runs. Default: ask, where there is somebody to ask.",
+            help="Free the app of battery optimisation, which may end long runs. Default: ask on a terminal.",
         ),
     ] = None,
     json: JsonOption = False,

@@ -21,7 +21,7 @@ def pull_command(
     user: UserOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Bring a run here: journal, logs and states, verified by hash, why its processes ended, meminfo, and the app's log.
+    """Bring a run here: journal, logs and states by hash, why its processes ended, meminfo, and the app's log.
 
     Only what is missing is read; contexts stay on the phone.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from seedtune.runtime.device.adb.find import find_adb
-from seedtune.runtime.device.adb.protocol import LIMIT_BYTES, SILENCE_SECONDS, Disconnected, Output
+from seedtune.runtime.device.adb.protocol import LIMIT_BYTES, SILENCE_SECONDS, DisconnectedError, Output
 from seedtune.runtime.errors import SeedTuneError
 
 _CHUNK_BYTES = 1 << 16
@@ -90,7 +90,7 @@ class _Exchange:
                 chunk = self._chunks.get(timeout=min(1.0, silence_seconds))
             except queue.Empty:
                 if time.monotonic() - self._moved_at > silence_seconds:
-                    raise Disconnected(f"adb said nothing for {silence_seconds:.0f} s") from None
+                    raise DisconnectedError(f"adb said nothing for {silence_seconds:.0f} s") from None
                 continue
             if chunk is None:
                 break

@@ -1,4 +1,4 @@
-"""Commands on one phone: what they print is framed, so that neither noise before it nor a cut is taken for an answer."""
+"""Commands on one phone: what they print is framed, so that neither noise nor a cut is taken for an answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from seedtune.runtime.device.adb.protocol import LIMIT_BYTES, SILENCE_SECONDS, Adb, Disconnected, Output
+from seedtune.runtime.device.adb.protocol import LIMIT_BYTES, SILENCE_SECONDS, Adb, DisconnectedError, Output
 from seedtune.runtime.device.adb.refusals import given_up, refusal
 from seedtune.runtime.device.adb.text import plain
 from seedtune.runtime.errors import SeedTuneError
@@ -57,10 +57,11 @@ class Phone:
         Args:
             script: words of others in it must be :func:`quoted <seedtune.runtime.device.adb.text.quoted>`.
             feed: standard input.
-            silence_seconds, limit_bytes: see :class:`seedtune.runtime.device.adb.protocol.Adb`.
+            silence_seconds: see :class:`seedtune.runtime.device.adb.protocol.Adb`.
+            limit_bytes: likewise.
 
         Raises:
-            Disconnected: no whole answer came back.
+            DisconnectedError: no whole answer came back.
             SeedTuneError: adb refuses the phone, or too much was printed.
         """
         # A word that nobody can foresee stands on both sides of the answer.
@@ -94,7 +95,7 @@ class Phone:
         """:meth:`shell` for somebody who does not wait: a phone that cannot be reached is an error with a remedy."""
         try:
             return self.shell(script, silence_seconds=options.get("silence_seconds", SILENCE_SECONDS))
-        except Disconnected as error:
+        except DisconnectedError as error:
             raise given_up(error, self.serial) from error
 
     def command(self, arguments: list[str], *, silence_seconds: float = SILENCE_SECONDS) -> Output:

@@ -41,12 +41,12 @@ class Adb(Protocol):
 
         Raises:
             SeedTuneError: adb cannot be run, or printed more than ``limit_bytes``.
-            Disconnected: it was silent for too long.
+            DisconnectedError: it was silent for too long.
         """
         ...
 
 
-class Disconnected(Exception):
+class DisconnectedError(Exception):
     """The phone cannot be reached now; what was asked for may or may not have happened there.
 
     Whoever can wait tries again; elsewhere it becomes a SeedTuneError with a remedy

@@ -1,12 +1,13 @@
-"""From adb's words to an error with a remedy, or to :class:`Disconnected` where waiting may help.
+"""From adb's words to an error with a remedy, or to :class:`DisconnectedError` where waiting may help.
 
-adb exits with 1 for its own failures as well as for those of a command on the phone, and with 0 for some failures, so its
-words count. They are those of adb 36 (``adb/client``, ``adb/transport.cpp``), and have been the same for many years.
+adb exits with 1 for its own failures as well as for those of a command on the phone, and with 0 for some failures, so
+its words count. They are those of adb 36 (``adb/client``, ``adb/transport.cpp``), and have been the same for many
+years.
 """
 
 from __future__ import annotations
 
-from seedtune.runtime.device.adb.protocol import Disconnected
+from seedtune.runtime.device.adb.protocol import DisconnectedError
 from seedtune.runtime.device.adb.text import plain
 from seedtune.runtime.errors import SeedTuneError
 
@@ -37,16 +38,16 @@ _WORDS: tuple[tuple[str, bool, str, str], ...] = (
 )
 
 
-def refusal(words: bytes, serial: str) -> SeedTuneError | Disconnected:
+def refusal(words: bytes, serial: str) -> SeedTuneError | DisconnectedError:
     """What adb's ``words`` on standard error mean for the phone ``serial``."""
     text = plain(words).strip()
     lowered = text.lower()
     for word, may_wait, what, remedy in _WORDS:
         if word in lowered:
-            return Disconnected(text) if may_wait else SeedTuneError(what, value=text or serial, remedy=remedy)
+            return DisconnectedError(text) if may_wait else SeedTuneError(what, value=text or serial, remedy=remedy)
     # Nothing was said at all: the connection was lost in mid-command.
     if not text:
-        return Disconnected(f"the connection to {serial} was lost")
+        return DisconnectedError(f"the connection to {serial} was lost")
     return SeedTuneError(
         "adb failed",
         value=text,
@@ -55,6 +56,6 @@ def refusal(words: bytes, serial: str) -> SeedTuneError | Disconnected:
     )
 
 
-def given_up(error: Disconnected, serial: str) -> SeedTuneError:
+def given_up(error: DisconnectedError, serial: str) -> SeedTuneError:
     """The error for somebody who does not wait for ``serial``."""
     return SeedTuneError("the phone cannot be reached", value=f"{serial}: {error}", remedy=ABSENT)

@@ -1,8 +1,9 @@
 """How files of the app are reached: straight from adb's shell, or as the app itself by ``run-as``.
 
 The app keeps its files in its folder on shared storage, which adb's shell may read and write, or, on a phone without
-such storage, among its private ones. Which way is open depends on the Android version, on the build of the app (``run-as``
-is for debuggable ones) and on whose profile it was installed in, so every way is tried once, the cheap one first.
+such storage, among its private ones. Which way is open depends on the Android version, on the build of the app
+(``run-as`` is for debuggable ones) and on whose profile it was installed in, so every way is tried once, the cheap
+one first.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def find_access(phone: Phone, user: int | None = None) -> Access:
         "the app's files cannot be reached",
         value="; ".join(reversed(refusals[len(ways) :])),
         rule="its folder on shared storage, or run-as",
-        remedy="install a debuggable build (./scripts/build_apk makes one), for this profile of the phone (--user NUMBER)",
+        remedy="install a debuggable build (./scripts/build_apk makes one); for another profile, --user NUMBER",
     )
 
 

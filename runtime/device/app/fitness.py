@@ -72,7 +72,7 @@ def _app(facts: Facts) -> Fit:
         return Fit("app", MISSING, "not installed", "seedtune device install")
     version = facts.info.app_version or "unknown version"
     if not facts.debuggable:
-        advice = "run-as is refused to it; files are reached on shared storage only. ./scripts/build_apk makes a debuggable one"
+        advice = "run-as is refused to it, so its files must be on shared storage; ./scripts/build_apk for another"
         return Fit("app", NOTE, f"{version}, a release build", advice)
     return Fit("app", OK, version + (", running" if facts.running else ""))
 

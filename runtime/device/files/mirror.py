@@ -51,8 +51,8 @@ class Mirror:
     def take(self, name: str, size_bytes: int, start: int, data: bytes) -> Taken:
         """Takes the piece ``data``, which begins at ``start``, of a file of ``size_bytes`` on the phone.
 
-        A file that was written anew on the phone is no longer the one here, which the bytes before the end tell: that one
-        is kept under another name, and fetched again from its beginning.
+        A file that was written anew on the phone is no longer the one here, which the bytes before the end tell: that
+        one is kept under another name, and fetched again from its beginning.
 
         Raises:
             SeedTuneError: the file cannot be written here.
@@ -128,7 +128,7 @@ class Lines:
         self._line = 0
 
     def fresh(self) -> list[tuple[int, bytes]]:
-        """Lines since the last call, with their numbers from 1; one that is still being written is left for the next."""
+        """Lines since the last call, with their numbers from 1; one that is still being written waits."""
         if not self.path.is_file():
             return []
         found: list[tuple[int, bytes]] = []

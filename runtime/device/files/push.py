@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from seedtune.runtime.device.adb.phone import Answer
-from seedtune.runtime.device.adb.protocol import Disconnected
+from seedtune.runtime.device.adb.protocol import DisconnectedError
 from seedtune.runtime.device.adb.refusals import given_up
 from seedtune.runtime.device.adb.text import quoted
 from seedtune.runtime.device.app.access import Access
@@ -73,7 +73,8 @@ class _Push:
         folders = sorted({file.folder for file in files})
         there = {folder: list_files(self._access, folder) for folder in folders}
         notes = self._notes()
-        waiting, unchanged = [], []
+        waiting: list[Sent] = []
+        unchanged: list[Sent] = []
         for file in files:
             found = there[file.folder].get(file.name)
             same = found is not None and self._same(file, found, notes.get(file.place))
@@ -175,12 +176,12 @@ class _Push:
                 elif file.size_bytes == 0:
                     return
                 waited_since, before = None, there
-            except (Disconnected, SeedTuneError) as error:
-                if isinstance(error, SeedTuneError) and not isinstance(error.__cause__, Disconnected):
+            except (DisconnectedError, SeedTuneError) as error:
+                if isinstance(error, SeedTuneError) and not isinstance(error.__cause__, DisconnectedError):
                     raise
                 waited_since = waited_since or time.monotonic()
                 if time.monotonic() - waited_since > self._patience_seconds:
-                    raise given_up(Disconnected(str(error)), self._access.phone.serial) from error
+                    raise given_up(DisconnectedError(str(error)), self._access.phone.serial) from error
                 time.sleep(0.2)
                 self._access.phone.reconnect()
 

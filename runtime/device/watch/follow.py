@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
-from seedtune.runtime.device.adb.protocol import Disconnected
+from seedtune.runtime.device.adb.protocol import DisconnectedError
 from seedtune.runtime.device.adb.refusals import given_up
 from seedtune.runtime.device.app.access import Access
 from seedtune.runtime.device.app.names import RUNS
 from seedtune.runtime.device.files.mirror import Mirror, Taken
 from seedtune.runtime.device.files.names import require_plain
 from seedtune.runtime.device.watch.outside import OutsideLog
-from seedtune.runtime.device.watch.poll import Garbled, Look, look
+from seedtune.runtime.device.watch.poll import GarbledError, Look, look
 from seedtune.runtime.device.watch.process import Process
 from seedtune.runtime.device.watch.told import Told
 from seedtune.runtime.errors import SeedTuneError
@@ -40,8 +40,8 @@ LONGEST_WAIT_SECONDS = 5.0
 class Pace:
     """How often the phone is asked, and how long is waited for it, in seconds.
 
-    ``interval`` lies between two shell calls; ``away`` is how long a phone may be out of reach, ``gone`` how long the app
-    may be without a process before the run counts as ended.
+    ``interval`` lies between two shell calls; ``away`` is how long a phone may be out of reach, ``gone`` how long the
+    app may be without a process before the run counts as ended.
     """
 
     interval: float = 1.0
@@ -97,8 +97,8 @@ class Follower:
         """The events, the last of them Finished.
 
         Raises:
-            SeedTuneError: the phone stays away, refuses, or talks nonsense; the app stays without a process, or says why
-                it cannot run. What was collected is kept, and a new Follower goes on from there.
+            SeedTuneError: the phone stays away, refuses, or talks nonsense; the app stays without a process, or says
+            why     it cannot run. What was collected is kept, and a new Follower goes on from there.
         """
         with OutsideLog(self._mirror.folder, self._every) as outside:
             yield from self._told.fresh()
@@ -125,7 +125,7 @@ class Follower:
         while True:
             try:
                 seen = self._look(outside)
-            except Garbled as error:
+            except GarbledError as error:
                 self._garbled += 1
                 if self._garbled >= GARBLED_IN_A_ROW:
                     raise SeedTuneError(
@@ -136,7 +136,7 @@ class Follower:
                     ) from error
                 self._sleep(min(self._pace.interval, 0.2))
                 continue
-            except Disconnected as error:
+            except DisconnectedError as error:
                 if lost_at is None:
                     lost_at = self._clock()
                     yield Notice(f"the phone is out of reach ({error}); the run goes on there, and is waited for")

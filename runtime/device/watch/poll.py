@@ -38,7 +38,7 @@ SOURCES = {
 }
 
 
-class Garbled(Exception):
+class GarbledError(Exception):
     """The phone's answer is none to this question."""
 
 
@@ -91,8 +91,8 @@ def look(
         done: telemetry file -> SHA-256, of files that are here and may go there.
 
     Raises:
-        Garbled: what came back makes no sense.
-        Disconnected, SeedTuneError: see :meth:`seedtune.runtime.device.adb.phone.Phone.shell`.
+        GarbledError: what came back makes no sense.
+        DisconnectedError, SeedTuneError: see :meth:`seedtune.runtime.device.adb.phone.Phone.shell`.
     """
     word = secrets.token_hex(8)
     inside = _file_script(access, folder, word, known, done or {})
@@ -145,7 +145,7 @@ def _parsed(out: bytes, word: str, known: Mapping[str, int]) -> Look:
         elif words[:1] in (["file"], ["sample"]):
             end = mark.search(out, place)
             if end is None or end[1] != b"end":
-                raise Garbled("a file without an end")
+                raise GarbledError("a file without an end")
             body = out[match.end() : end.start()] if end.start() >= match.end() else b""
             place = end.end() - 1
             _take(found, words, body, known)
@@ -154,7 +154,7 @@ def _parsed(out: bytes, word: str, known: Mapping[str, int]) -> Look:
         elif words[:1] == ["state"]:
             seen_state = _take_state(found, words)
     if not seen_state:
-        raise Garbled("the phone's state is missing")
+        raise GarbledError("the phone's state is missing")
     return found
 
 
@@ -162,11 +162,11 @@ def _take(found: Look, words: list[str], body: bytes, known: Mapping[str, int]) 
     if words[0] == "sample":
         nanos = uptime_nanos(words[2]) if len(words) > 2 else None
         if len(words) < 3 or words[1] not in SOURCES or nanos is None:
-            raise Garbled("a sample without a time")
+            raise GarbledError("a sample without a time")
         found.samples[words[1]] = (nanos, body.decode("utf-8", "replace"))
         return
     if len(words) != 4 or words[1] not in known or not (words[2].isdigit() and words[3].isdigit()):
-        raise Garbled("a file that was not asked for")
+        raise GarbledError("a file that was not asked for")
     start = int(words[2]) * BLOCK_BYTES
     found.chunks[words[1]] = Chunk(int(words[3]), start, body)
 
@@ -174,7 +174,7 @@ def _take(found: Look, words: list[str], body: bytes, known: Mapping[str, int]) 
 def _take_state(found: Look, words: list[str]) -> bool:
     nanos = uptime_nanos(words[2]) if len(words) > 2 else None
     if nanos is None or not BOOT_ID.fullmatch(words[1]):
-        raise Garbled("the phone's state makes no sense")
+        raise GarbledError("the phone's state makes no sense")
     found.boot, found.elapsed_realtime_nanos = words[1], nanos
     pids = words[words.index("pid") + 1 :] if "pid" in words else []
     found.pid = int(pids[0]) if pids and pids[0].isdigit() else None

@@ -70,7 +70,7 @@ class Process:
             )
         if self._gone_since is not None and self._clock() - self._gone_since > self._gone_seconds:
             raise SeedTuneError(
-                f"the app has had no process for {self._clock() - self._gone_since:.0f} s, after step {max(last_step, 0)}",
+                f"the app has had no process since step {max(last_step, 0)}, for {self._gone_seconds:.0f} s",
                 value=self._exits or None,
                 rule="the system starts it again by itself, but not after a restart of the phone or a forced stop",
                 remedy=f"go on with: seedtune device resume {self._run}",

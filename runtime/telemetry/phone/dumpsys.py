@@ -1,13 +1,15 @@
 """Numbers out of what ``dumpsys`` prints, by the names in its headings: order and number of columns differ by version.
 
 Each function takes any text and gives None for what is not in it. Android's sources that write these texts:
-``ActivityThread.dumpMemInfoTable`` (meminfo), ``BatteryService.dumpInternal`` (battery), ``ThermalManagerService`` (thermal).
+``ActivityThread.dumpMemInfoTable`` (meminfo), ``BatteryService.dumpInternal`` (battery), ``ThermalManagerService``
+(thermal).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 KIBIBYTE = 1024
 _ROW = re.compile(r"\s*(\S.*?)\s+([0-9]+(?:\s+[0-9]+)*)\s*")
@@ -17,7 +19,7 @@ SKIN = 3  # android.os.Temperature.TYPE_SKIN
 
 @dataclass(frozen=True)
 class MemInfo:
-    """``dumpsys meminfo PACKAGE``: kind ("Native Heap", ".so mmap", ..., "TOTAL") -> column ("Pss Total", ...) -> bytes."""
+    """``dumpsys meminfo PACKAGE``: kind ("Native Heap", ..., "TOTAL") -> column ("Pss Total", ...) -> bytes."""
 
     kinds: dict[str, dict[str, int]]
 
@@ -44,7 +46,7 @@ class MemInfo:
 def parse_meminfo(text: str) -> MemInfo | None:
     """The table of one process; None where there is none, as for a process that is gone."""
     lines = text.splitlines()
-    for number, (upper, lower) in enumerate(zip(lines, lines[1:], strict=False)):
+    for number, (upper, lower) in enumerate(pairwise(lines)):
         # The heading has two lines, "Pss Private ..." over "Total Dirty ...": a column is named by both.
         above, below = upper.split(), lower.split()
         if above[:1] == ["Pss"] and below[:1] == ["Total"] and len(above) == len(below):
@@ -95,7 +97,7 @@ def parse_battery(text: str) -> Battery:
 
 @dataclass(frozen=True)
 class Thermal:
-    """``dumpsys thermalservice`` (Android 10 and later): the status (0 none to 6 shutdown), and the skin's temperature."""
+    """``dumpsys thermalservice`` (Android 10 and later): status (0 none to 6 shutdown), and the skin's temperature."""
 
     status: int | None
     skin_celsius: float | None

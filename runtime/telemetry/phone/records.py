@@ -1,7 +1,8 @@
-"""Lines about a phone in a RUN folder: ``telemetry-NNNNNN.jsonl`` by the app, ``outside.jsonl`` by the desk, ``phone.json``.
+"""Lines about a phone in a RUN folder: by the app (``telemetry-NNNNNN.jsonl``), by the desk, and which phone it was.
 
-Times are the phone's own: nanoseconds since it was switched on, sleep included (``SystemClock.elapsedRealtimeNanos``, and
-the first number of ``/proc/uptime``), so that a clock that is set tells nothing wrong. What a phone does not tell is null.
+Times are the phone's own: nanoseconds since it was switched on, sleep included (``SystemClock.elapsedRealtimeNanos``,
+and the first number of ``/proc/uptime``), so that a clock that is set tells nothing wrong. What a phone does not tell
+is null.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ class Continuity:
 class Sequence:
     """Follows numbers as they come.
 
-    A number 0 begins a new process. Numbers before the first one that is seen are a gap too, unless ``begun_before``: the
-    beginning may have been taken from the phone long ago.
+    A number 0 begins a new process. Numbers before the first one that is seen are a gap too, unless ``begun_before``:
+    the beginning may have been taken from the phone long ago.
     """
 
     def __init__(self, begun_before: bool = False) -> None:

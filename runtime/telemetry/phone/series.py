@@ -112,8 +112,8 @@ def read_phone_series(folder: Path) -> PhoneSeries:
 class _Clock:
     """Seconds since the first sample, over restarts of the phone, each of which begins at zero again.
 
-    The time that the phone was off is not known and counts as none. Samples from outside name the boot; in the app's lines
-    time going back tells of one, and the boots are taken to be the same in the same order.
+    The time that the phone was off is not known and counts as none. Samples from outside name the boot; in the app's
+    lines time going back tells of one, and the boots are taken to be the same in the same order.
     """
 
     def __init__(self, app: list[int], outside: list[tuple[str, int]]) -> None:

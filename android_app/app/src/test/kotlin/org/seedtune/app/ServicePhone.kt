@@ -15,7 +15,6 @@ import org.junit.runner.RunWith
 import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
-import org.robolectric.android.controller.ServiceController
 import org.robolectric.annotation.Config
 import org.robolectric.shadows.ShadowLog
 
@@ -41,14 +40,14 @@ class ServicePhone {
         // The app asks Android for its folder; what lies there is the stand-in's.
         lab.places.root.deleteRecursively()
         Files.createSymbolicLink(lab.places.root.toPath(), File(files).toPath())
-        var controller: ServiceController<TuningService>? = null
+        var started: TuningService? = null
         println("ready")
         for ((number, line) in generateSequence(::readlnOrNull).withIndex()) {
             val intent = intent(Json.parseToJsonElement(line).jsonArray)
-            val service = controller ?: Robolectric.buildService(TuningService::class.java, intent).create().also { controller = it }
-            service.withIntent(intent).startCommand(0, number + 1)
-            if (service.get().worker == null && shadowOf(service.get() as Service).isStoppedBySelf) break
-            service.get().worker?.let(::endWith)
+            val service = started ?: Robolectric.buildService(TuningService::class.java, intent).create().get().also { started = it }
+            service.onStartCommand(intent, 0, number + 1)
+            if (service.worker == null && shadowOf(service as Service).isStoppedBySelf) break
+            service.worker?.let(::endWith)
         }
     }
 
