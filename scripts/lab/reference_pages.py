@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Literal
 
 import msgspec
+import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 import seedtune
@@ -23,10 +24,19 @@ def cli_page() -> str:
     """Every command with its options, as ``--help`` has them."""
     lines = ["# The command line", "", NOTE, ""]
     lines += ["What all commands have in common is in [cli-conventions.md](cli-conventions.md).", ""]
-    for command in app.registered_commands:
-        assert command.callback is not None
-        lines += [*_command(str(command.name), command.callback), ""]
+    for name, command in _commands(app):
+        lines += [*_command(name, command), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(group: typer.Typer, before: str = "") -> Iterator[tuple[str, Callable[..., object]]]:
+    """Every command with its whole name, those of groups behind those of their own."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield f"{before}{command.name}", command.callback
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from _commands(inner.typer_instance, f"{before}{inner.typer_instance.info.name} ")
 
 
 def _command(name: str, function: Callable[..., object]) -> Iterator[str]:

@@ -13,11 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 ANDROID = Path(__file__).parents[2] / "android_app"
-TARGET = ANDROID / "target"
-LOCK = TARGET / "lock"
 CLASSPATH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
 RUNNER = ("org.junit.runner.JUnitCore", "org.seedtune.app.ServicePhone")
 NAMESPACE = "{http://maven.apache.org/POM/4.0.0}"
@@ -25,45 +21,44 @@ NAMESPACE = "{http://maven.apache.org/POM/4.0.0}"
 
 @dataclass(frozen=True)
 class Built:
-    """What Maven made: the APK, and the start of a command line that runs its service."""
+    """What Maven made: the APK, the start of a command line that runs its service, and the folder to run it in."""
 
     apk: Path
     command: list[str]
+    folder: Path
 
 
 def build(folder: Path) -> Built:
-    """Builds engine and app unless they are newer than their sources, and copies what runs into ``folder``."""
-    app = ANDROID / "app"
-    TARGET.mkdir(exist_ok=True)
-    with FileLock(LOCK):
-        if not _up_to_date():
-            maven = ["mvn", "-B", "-q", "-Dstyle.color=never", "-f", str(ANDROID / "pom.xml")]
-            goals = ["package", CLASSPATH, "-DskipTests", f"-Dmdep.outputFile={TARGET / 'classpath'}"]
-            done = subprocess.run([*maven, *goals], capture_output=True, text=True, timeout=1200, check=False)
-            assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        # The tests of the engine take these folders away and make them anew.
-        for module, name in (("engine", "classes"), ("app", "classes"), ("app", "test-classes")):
-            shutil.copytree(ANDROID / module / "target" / name, folder / f"{module}-{name}")
-        (apk,) = (app / "target").glob("seedtune*.apk")
-        shutil.copy(apk, folder / apk.name)
-    others = [
-        path
-        for path in (TARGET / "classpath").read_text().strip().split(os.pathsep)
-        if not path.startswith(str(ANDROID))
-    ]
-    classes = [folder / "app-test-classes", folder / "app-classes", folder / "engine-classes"]
+    """Builds engine and app in ``folder``, a copy of their sources, as other tests build in their own folder.
+
+    Where that one holds a whole build with its class path (``mvn package`` and the goal CLASSPATH into
+    ``target/classpath``), that is taken instead.
+    """
+    android = ANDROID
+    if not _up_to_date(ANDROID):
+        android = folder / "android_app"
+        shutil.copytree(ANDROID, android, ignore=shutil.ignore_patterns("target"))
+        maven = ["mvn", "-B", "-q", "-Dstyle.color=never", "-f", str(android / "pom.xml")]
+        (android / "target").mkdir()
+        goals = ["package", CLASSPATH, "-DskipTests", f"-Dmdep.outputFile={android / 'target' / 'classpath'}"]
+        done = subprocess.run([*maven, *goals], capture_output=True, text=True, timeout=1200, check=False)
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    app = android / "app"
+    listed = (android / "target" / "classpath").read_text().strip().split(os.pathsep)
+    classes = [app / "target" / "test-classes", app / "target" / "classes", android / "engine" / "target" / "classes"]
     tools = [app / "target" / "tools" / f"{name}-classes.jar" for name in ("monitor", "espresso-idling-resource")]
-    classpath = os.pathsep.join(map(str, [*classes, *others, *tools]))
-    return Built(folder / apk.name, ["java", *_surefire(app), "-cp", classpath])
+    others = [path for path in listed if not path.startswith(str(android))]
+    (apk,) = (app / "target").glob("seedtune*.apk")
+    command = ["java", *_surefire(app), "-cp", os.pathsep.join(map(str, [*classes, *others, *tools]))]
+    return Built(apk, command, app)
 
 
-def _up_to_date() -> bool:
-    made = [TARGET / "classpath", *(ANDROID / "app" / "target").glob("seedtune*.apk")]
-    made += [ANDROID / "app" / "target" / "test-classes", ANDROID / "engine" / "target" / "classes"]
-    if len(made) < 4 or not all(path.exists() for path in made):
+def _up_to_date(android: Path) -> bool:
+    made = [android / "target" / "classpath", *(android / "app" / "target").glob("seedtune*.apk")]
+    if len(made) < 2 or not made[0].is_file():
         return False
-    sources = [*ANDROID.glob("*/src/**/*.kt"), *ANDROID.glob("*/pom.xml"), *ANDROID.glob("tools/*.py")]
-    return min(path.stat().st_mtime for path in made[:2]) > max(path.stat().st_mtime for path in sources)
+    sources = [*android.glob("*/src/**/*.kt"), *android.glob("*/pom.xml"), *android.glob("tools/*.py")]
+    return min(path.stat().st_mtime for path in made) > max(path.stat().st_mtime for path in sources)
 
 
 def _surefire(app: Path) -> list[str]:
@@ -79,14 +74,14 @@ class JavaApp:
     """The app on the phone.
 
     Args:
-        command: the start of the command line that runs its service.
+        built: what runs its service.
         files: its folder.
         changed: called when its process came or went.
         log: takes its error lines, as logcat would have them.
     """
 
-    def __init__(self, command: list[str], files: Path, changed: Callable[[], None], log: list[str]) -> None:
-        self._command, self._files, self._changed, self._log = command, files, changed, log
+    def __init__(self, built: Built, files: Path, changed: Callable[[], None], log: list[str]) -> None:
+        self._built, self._files, self._changed, self._log = built, files, changed, log
         self._process: subprocess.Popen[str] | None = None
         self._last: list[object] | None = None
         self.said: list[str] = []
@@ -125,12 +120,12 @@ class JavaApp:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [*self._command[:1], f"-Dseedtune.files={self._files}", *self._command[1:], *RUNNER],
+            [*self._built.command[:1], f"-Dseedtune.files={self._files}", *self._built.command[1:], *RUNNER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            cwd=ANDROID / "app",
+            cwd=self._built.folder,
         )
         self.pid = self._process.pid
         threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()

@@ -37,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 def bare(for_commands: StandIn, built: Built) -> StandIn:
     """A phone without the app, on which the real one runs once it is installed."""
     shutil.rmtree(for_commands.root / "data" / "app")
-    for_commands.app = JavaApp(built.command, for_commands.files, for_commands.publish, for_commands.log)
+    for_commands.app = JavaApp(built, for_commands.files, for_commands.publish, for_commands.log)
     for_commands.publish()
     return for_commands
 
