@@ -48,6 +48,8 @@ def run(phone: StandIn, program: str, words: list[str]) -> tuple[int, str, str]:
 
 def package_manager(phone: StandIn, words: list[str]) -> tuple[int, str, str]:
     if words[:1] == ["path"]:
+        if "--user" in words and int(words[words.index("--user") + 1]) != phone.user:
+            return 1, "", ""
         return (0, f"package:/data/app/{PACKAGE}/base.apk\n", "") if phone.installed else (1, "", "")
     if words[:1] == ["grant"]:
         phone.log.append(f"granted {words[-1]}")

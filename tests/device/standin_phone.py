@@ -66,6 +66,7 @@ class StandIn:
         self.install_answer: str | None = None
         self.dumpsys: dict[str, str] = {}
         self.exempt = False
+        self.user = 0  # the profile that the app is installed for
         self._installed_signer = ""
         self._shell = shell or shutil.which("mksh") or "/bin/sh"
         self._wires: list[Wire] = []
