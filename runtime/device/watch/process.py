@@ -66,7 +66,7 @@ class Process:
                 "the run did not begin",
                 value=fresh_log or f"no folder {self._run} after {waited:.0f} s",
                 rule="a run of the app",
-                remedy="does the phone make another run? seedtune device status, and stop; else: seedtune device doctor",
+                remedy="does the phone make another run? seedtune device status, stop; else: seedtune device doctor",
             )
         if self._gone_since is not None and self._clock() - self._gone_since > self._gone_seconds:
             raise SeedTuneError(
