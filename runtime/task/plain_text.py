@@ -22,6 +22,8 @@ from tokenizers import AddedToken, Tokenizer
 
 # A private-use character (plane 15): no text has it, and where one does, the row is refused.
 PRIVATE = "\U000f5eed"
+# Likewise; stands within what would spell a special token.
+SHIELD = "\U000f5eee"
 BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 Parts = dict[str, msgspec.Raw]
