@@ -18,7 +18,9 @@ from seedtune.runtime.task.structure import Scope
 
 def export_command(
     source: Annotated[str, typer.Argument(help="Embedded name, folder, GGUF file or hub id.", show_default=False)],
-    task: Annotated[str, typer.Option(help="A built-in task (such as `sentiment`) or a TOML file.")],
+    task: Annotated[
+        str, typer.Option(help="A built-in task (such as `sentiment`; `chat` for answers to messages) or a TOML file.")
+    ],
     out: Annotated[Path, typer.Option(help="The bundle folder to make.")],
     storage: Annotated[Storage, typer.Option(help="How matrices are stored.")] = "fp32",
     targets: Annotated[
