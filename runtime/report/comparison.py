@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.extras import import_extra
 from seedtune.runtime.files import require_writable, write_durably
-from seedtune.runtime.report.extra import import_extra
 from seedtune.runtime.report.figures import PALETTE, draw_line, empty_figure, exponential_average, thin
 from seedtune.runtime.report.phone import seconds_and_values
 from seedtune.runtime.report.rendering import Chart, render
@@ -149,7 +149,7 @@ def _memory(runs: Sequence[NamedRun], kind: str) -> Any:
 
 
 def _peaks(runs: Sequence[NamedRun]) -> Any:
-    objects = import_extra("plotly.graph_objects")
+    objects = import_extra("plotly.graph_objects", "report", "the report")
     figure = empty_figure("MB", "")
     for place, run in enumerate(runs):
         peaks = [(kind, memory_peak(run.data, kind)) for kind in BAR_KINDS]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seedtune.runtime.report.extra import import_extra
+from seedtune.runtime.extras import import_extra
 from seedtune.runtime.report.figures import BLUE, ORANGE, PURPLE, TEAL, draw_line, empty_figure, thin
 from seedtune.runtime.report.rendering import Chart
 from seedtune.runtime.telemetry.phone.series import PhoneSeries, Sample
@@ -106,7 +106,7 @@ def seconds_and_values(samples: Sequence[Sample], scale: float) -> tuple[list[fl
 
 
 def _lines(phone: PhoneSeries, lines: dict[str, tuple[str, str]], unit: str, scale: float) -> Any:
-    import_extra("plotly.graph_objects")
+    import_extra("plotly.graph_objects", "report", "the report")
     figure = empty_figure(unit, "seconds")
     for name, (colour, dash) in lines.items():
         samples = phone.series.get(name, [])

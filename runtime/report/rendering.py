@@ -19,7 +19,7 @@ from typing import Any
 
 from seedtune.runtime.durations import short_duration
 from seedtune.runtime.errors import shorten
-from seedtune.runtime.report.extra import import_extra
+from seedtune.runtime.extras import import_extra
 
 MAX_TEXT_CHARACTERS = 700
 NOTHING = "\N{EN DASH}"
@@ -43,7 +43,10 @@ def render(template: str, charts: list[Chart], **values: Any) -> str:
     Raises:
         SeedTuneError: plotly or jinja2 is not installed.
     """
-    jinja2, markup = import_extra("jinja2"), import_extra("markupsafe").Markup
+    jinja2, markup = (
+        import_extra("jinja2", "report", "the report"),
+        import_extra("markupsafe", "report", "the report").Markup,
+    )
     folder = resources.files("seedtune.runtime.report")
     style, script, source = ((folder / name).read_text("utf-8") for name in ("page.css", "script.html.jinja", template))
     environment = jinja2.Environment(
@@ -87,7 +90,7 @@ def script_json(value: object) -> str:
 @functools.cache
 def _plotly() -> tuple[str, str]:
     """plotly's library as text, and packed: gzip in base64. The same bytes at any time."""
-    library = import_extra("plotly.offline").get_plotlyjs().replace("\r\n", "\n")
+    library = import_extra("plotly.offline", "report", "the report").get_plotlyjs().replace("\r\n", "\n")
     return library, base64.b64encode(gzip.compress(library.encode(), mtime=0)).decode()
 
 

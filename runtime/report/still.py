@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seedtune.runtime.extras import import_extra
 from seedtune.runtime.files import write_durably
-from seedtune.runtime.report.extra import import_extra
 from seedtune.runtime.report.figures import PALETTE
 
 STYLES = ("-", "--", ":", "-.")
@@ -43,8 +43,8 @@ def write_still(stem: Path, panels: Sequence[Panel]) -> list[Path]:
     """
     if not panels:
         return []
-    matplotlib = import_extra("matplotlib", "device")
-    figure_type = import_extra("matplotlib.figure", "device").Figure
+    matplotlib = import_extra("matplotlib", "device", "a plot for a paper")
+    figure_type = import_extra("matplotlib.figure", "device", "a plot for a paper").Figure
     # Ids of an SVG are made from this, else from a random number.
     with matplotlib.rc_context({"svg.hashsalt": "seedtune", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3}):
         width, height = PANEL_INCHES
