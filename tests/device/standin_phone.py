@@ -9,7 +9,6 @@ small programs of its own. What tunes behind ``am start-foreground-service`` is 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import secrets
 import shutil
@@ -21,8 +20,9 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from standin_shell import run_shell
 from standin_sync import serve_sync
-from standin_wire import CLOSE_STDIN, EXIT, STDERR, STDIN, STDOUT, ClosedError, Stream, Wire
+from standin_wire import Stream, Wire
 
 PACKAGE = "org.seedtune.app"
 TOOLS = Path(__file__).parent / "standin_tools"
@@ -68,7 +68,7 @@ class StandIn:
         self.exempt = False
         self.user = 0  # the profile that the app is installed for
         self._installed_signer = ""
-        self._shell = shell or shutil.which("mksh") or "/bin/sh"
+        self.shell = shell or shutil.which("mksh") or "/bin/sh"
         self._wires: list[Wire] = []
         self._listener: socket.socket | None = None
         self.port = 0
@@ -148,11 +148,11 @@ class StandIn:
         if kind == "sync":
             serve_sync(stream, self.place)
         elif kind.startswith("shell"):
-            self._run(stream, rest, packets=kind.startswith("shell,v2"))
+            run_shell(self, stream, rest, packets=kind.startswith("shell,v2"))
         elif kind == "exec" and re.match(r"(cmd )?package '?install|pm install|cmd package install", rest):
             self._install(stream, rest)
         elif kind == "exec":
-            self._run(stream, rest, packets=False)
+            run_shell(self, stream, rest, packets=False)
         elif kind == "reboot":
             threading.Thread(target=self.reboot, daemon=True).start()
 
@@ -166,74 +166,6 @@ class StandIn:
             return str(self.root) + path
 
         return IN_PATH.sub(turn, text)
-
-    def _run(self, stream: Stream, script: str, packets: bool) -> None:
-        script = self.translated(script)
-        if self.full_after_bytes is not None:
-            # A file that would grow beyond is refused by the kernel in mid-write, as on full storage.
-            script = f"trap '' XFSZ; ulimit -f {max(1, self.full_after_bytes // 512)}; {script}"
-        environment = {"PATH": f"{self.root / 'bin'}:/usr/bin:/bin", "ROOT": str(self.root), "LC_ALL": "C"}
-        process = subprocess.Popen(
-            [self._shell, "-c", script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.root,
-            env=environment,
-            start_new_session=True,
-        )
-        assert process.stdin
-        assert process.stdout
-        assert process.stderr
-        if self.garbage:
-            stream.packet(STDOUT, self.garbage.encode("latin-1")) if packets else stream.write(b"?")
-        lock = threading.Lock()
-
-        def pass_on(kind: int, file: int) -> None:
-            with contextlib.suppress(ClosedError):
-                while data := os.read(file, 65536):
-                    with lock:
-                        stream.packet(kind, data) if packets else stream.write(data)
-
-        def feed() -> None:
-            assert process.stdin
-            with contextlib.suppress(OSError, ClosedError), process.stdin:
-                while True:
-                    if not packets:
-                        data = stream.read_some()
-                        if not data:
-                            return
-                        os.write(process.stdin.fileno(), data)
-                        continue
-                    head = stream.read(5)
-                    data = stream.read(int.from_bytes(head[1:], "little"))
-                    if head[0] == CLOSE_STDIN:
-                        return
-                    if head[0] == STDIN:
-                        view = memoryview(data)
-                        while view:
-                            view = view[os.write(process.stdin.fileno(), view) :]
-
-        jobs = [
-            threading.Thread(target=pass_on, args=(STDOUT, process.stdout.fileno()), daemon=True),
-            threading.Thread(target=pass_on, args=(STDERR, process.stderr.fileno()), daemon=True),
-        ]
-        feeder = threading.Thread(target=feed, daemon=True)
-        for job in [*jobs, feeder]:
-            job.start()
-        while process.poll() is None:
-            if stream.closed.wait(0.005):
-                # adbd ends what ran for a connection that is gone.
-                with contextlib.suppress(OSError):
-                    os.killpg(process.pid, 9)
-                break
-        status = process.wait()
-        for job in jobs:
-            job.join()
-        process.stdout.close()
-        process.stderr.close()
-        if packets:
-            stream.packet(EXIT, bytes([status & 0xFF]))
 
     # -- files and programs
 
