@@ -1,7 +1,7 @@
-"""python3 apk.py: from classes and resources to a signed, aligned, verified APK; prints its size and SHA-256.
+"""python3 apk.py: from classes and resources to signed, aligned, verified APKs; prints their sizes and SHA-256.
 
-With ONNX Runtime for Android it is target/seedtune.apk. Without (profile `runtime` off, or a repository that lacks it)
-it is target/seedtune-no-runtime.apk, which cannot tune.
+With ONNX Runtime for Android they are target/seedtune.apk, for phones (arm64-v8a), and target/seedtune-x86_64.apk, for
+Android on such computers. Without it there is target/seedtune-no-runtime.apk, which cannot tune.
 
 Signed with a debug key made on first use, or with a release key: SEEDTUNE_KEYSTORE (PKCS12) and
 SEEDTUNE_KEYSTORE_PASSWORD.
@@ -19,6 +19,7 @@ from archive import assemble, require_aligned
 from layout import (
     ANDROID_JAR,
     MIN_SDK,
+    PHONE,
     RUNTIME_AAR,
     RUNTIME_JARS,
     TARGET,
@@ -35,23 +36,26 @@ from native import libraries
 LOUD = """
 **************************************************************************
   ONNX Runtime for Android was not there: {name} CANNOT TUNE.
-  Build with -Pruntime where Maven reaches com.microsoft.onnxruntime:onnxruntime-android.
+  Build again where Maven reaches com.microsoft.onnxruntime:onnxruntime-android, or npm is installed.
 **************************************************************************"""
 
 
 def main() -> None:
     """Builds and reports."""
-    name = "seedtune.apk" if has_runtime() else "seedtune-no-runtime.apk"
+    names = {"seedtune.apk": PHONE, "seedtune-x86_64.apk": "x86_64"}
+    if not has_runtime():
+        names = {"seedtune-no-runtime.apk": PHONE}
+        print(LOUD.format(name=next(iter(names))), file=sys.stderr)
     for old in TARGET.glob("seedtune*.apk"):
         old.unlink()
-    unsigned, apk = TARGET / "unsigned.apk", TARGET / name
-    assemble(unsigned, dexed(), libraries())
-    java(TOOLS / "apksig.jar", Path(__file__).with_name("Sign.java"), keystore(), unsigned, apk, str(MIN_SDK))
-    require_aligned(apk)
+    dex, unsigned = dexed(), TARGET / "unsigned.apk"
+    for name, abi in names.items():
+        apk = TARGET / name
+        assemble(unsigned, dex, abi, libraries(abi))
+        java(TOOLS / "apksig.jar", Path(__file__).with_name("Sign.java"), keystore(), unsigned, apk, str(MIN_SDK))
+        require_aligned(apk)
+        print(f"{apk}: {apk.stat().st_size:,} bytes, sha256 {hashlib.sha256(apk.read_bytes()).hexdigest()}")
     unsigned.unlink()
-    if not has_runtime():
-        print(LOUD.format(name=name), file=sys.stderr)
-    print(f"{apk}: {apk.stat().st_size:,} bytes, sha256 {hashlib.sha256(apk.read_bytes()).hexdigest()}")
 
 
 def dexed() -> list[Path]:

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from layout import ABI, PAGE_BYTES, RESOURCES
+from layout import PAGE_BYTES, RESOURCES
 
 EPOCH = (2008, 1, 1, 0, 0, 0)
 # Android's extra field for padding, see zipalign's source.
@@ -16,8 +16,8 @@ LOCAL_HEADER_BYTES = 30
 TABLE = "resources.arsc"
 
 
-def assemble(out: Path, dex: list[Path], libraries: list[tuple[str, bytes]]) -> None:
-    """Writes the unsigned APK."""
+def assemble(out: Path, dex: list[Path], abi: str, libraries: list[tuple[str, bytes]]) -> None:
+    """Writes the unsigned APK, with libraries for ``abi``."""
     with zipfile.ZipFile(RESOURCES) as resources, zipfile.ZipFile(out, "w") as archive:
         for name in sorted(resources.namelist(), key=lambda name: (name != "AndroidManifest.xml", name)):
             # Android 11 and later want the table uncompressed, to map it.
@@ -25,7 +25,7 @@ def assemble(out: Path, dex: list[Path], libraries: list[tuple[str, bytes]]) -> 
         for file in dex:
             _put(archive, file.name, file.read_bytes(), None)
         for name, content in libraries:
-            _put(archive, f"lib/{ABI}/{name}", content, PAGE_BYTES)
+            _put(archive, f"lib/{abi}/{name}", content, PAGE_BYTES)
 
 
 def _put(archive: zipfile.ZipFile, name: str, content: bytes, alignment: int | None) -> None:

@@ -15,7 +15,9 @@ TOOLS = TARGET / "tools"
 RUNTIME_JARS = TARGET / "runtime-jars"
 RESOURCES = TARGET / "resources.ap_"
 MIN_SDK, TARGET_SDK = 26, 34
-ABI = "arm64-v8a"
+# What an APK is made for -> the machine that its libraries name.
+ABIS = {"arm64-v8a": 183, "x86_64": 62}
+PHONE = "arm64-v8a"
 PAGE_BYTES = 16384
 ANDROID_JAR = TOOLS / "android-all.jar"
 RUNTIME_AAR = TOOLS / "onnxruntime-android.aar"

@@ -22,6 +22,7 @@ from golden import ENGINE, SETTINGS
 
 # How often a run is killed; SEEDTUNE_KILLS=50 is for a longer look.
 KILLS = int(os.environ.get("SEEDTUNE_KILLS", "3"))
+LARGEST_APK_BYTES = 40_000_000
 MAIN = "org.seedtune.engine.TuneProcessKt"
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
 Maven = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -164,20 +165,26 @@ def test_a_second_run_in_the_same_folder_is_refused(java: list[str], case: Simpl
 def test_the_apk_is_whole_says_what_it_lacks_and_is_reproducible(reports: dict[str, ElementTree.Element]) -> None:
     assert reports
     app = ENGINE / "app"
-    (apk,) = (app / "target").glob("seedtune*.apk")
-    with zipfile.ZipFile(apk) as archive:
-        names = set(archive.namelist())
-        assert archive.testzip() is None
-    assert {"AndroidManifest.xml", "resources.arsc", "classes.dex"} <= names
-    libraries = {name for name in names if name.endswith(".so")}
-    assert bool(libraries) == (apk.name == "seedtune.apk")
-    # The installer knows an APK by its signing block, right before the directory of the archive.
-    assert b"APK Sig Block 42" in apk.read_bytes()
-    before = hashlib.sha256(apk.read_bytes()).hexdigest()
+    apks = {apk.name: apk for apk in (app / "target").glob("seedtune*.apk")}
+    assert set(apks) in ({"seedtune.apk", "seedtune-x86_64.apk"}, {"seedtune-no-runtime.apk"})
+    before = []
+    for name, apk in apks.items():
+        with zipfile.ZipFile(apk) as archive:
+            names = set(archive.namelist())
+            assert archive.testzip() is None
+        assert {"AndroidManifest.xml", "resources.arsc", "classes.dex"} <= names
+        libraries = {Path(name).parent.name for name in names if name.endswith(".so")}
+        assert libraries == {
+            "seedtune.apk": {"arm64-v8a"}, "seedtune-x86_64.apk": {"x86_64"}, "seedtune-no-runtime.apk": set(),
+        }[name]  # fmt: skip
+        # The installer knows an APK by its signing block, right before the directory of the archive.
+        assert b"APK Sig Block 42" in apk.read_bytes()
+        assert apk.stat().st_size <= LARGEST_APK_BYTES
+        before.append(hashlib.sha256(apk.read_bytes()).hexdigest())
     again = subprocess.run([sys.executable, "../tools/apk.py"], cwd=app, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    assert before in again.stdout
-    assert ("CANNOT TUNE" in again.stderr) == (not libraries)
+    assert all(sha256 in again.stdout for sha256 in before)
+    assert ("CANNOT TUNE" in again.stderr) == ("seedtune-no-runtime.apk" in apks)
 
 
 def test_the_app_uses_the_listed_members_of_android_and_no_others(reports: dict[str, ElementTree.Element]) -> None:
@@ -202,7 +209,7 @@ def test_a_library_that_a_phone_would_refuse_ends_the_build(tmp_path: Path) -> N
     ):
         struct.pack_into("<Q", header, 64 + 48, alignment)
         struct.pack_into("<H", header, 18, machine)
-        program = "import sys, native; native.require_loadable('lib.so', sys.stdin.buffer.read())"
+        program = "import sys, native; native.require_loadable('lib.so', sys.stdin.buffer.read(), 'arm64-v8a')"
         done = subprocess.run(
             [sys.executable, "-c", program], input=bytes(header), cwd=ENGINE / "tools", capture_output=True, check=False
         )
