@@ -23,6 +23,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from lab.android.command import APKS, command  # noqa: E402
 from lab.android.tools import ToolError  # noqa: E402
+from lab.arm64_machine import UnavailableError  # noqa: E402
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         start = command(given.abi, given.bytecode == "apk", given.class_path, given.apk)
-    except ToolError as error:
+    except (ToolError, UnavailableError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     words = [*start, given.main, *given.arguments]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from emulator import Emulator, UnavailableError
+from emulator import Emulator
 from golden_tokens import TEXTS
 
+from lab.arm64_machine import UnavailableError
 from seedtune.runtime.journal.file import read_journal
 
 # Storage -> how far a loss of any of 50 steps may be from this machine's, in nats. 8-bit products round activations, so

@@ -38,9 +38,10 @@ class ApkMachine:
         made_by = b"".join(
             file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.[pc]*")) if file.is_file()
         )
-        self._folder = folder / hashlib.sha256(content + made_by).hexdigest()[:16]
+        self._folder = folder / _short(content + made_by)
         self.libraries = self._folder / "libraries"
-        self.bytecode = self._folder / "apk.jar"
+        # APKs of one build have the same bytecode.
+        self.bytecode = folder / f"bytecode-{_short(made_by + _dex(apk))}.jar"
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             if not (self._folder / "complete").is_file():
@@ -55,7 +56,10 @@ class ApkMachine:
                 if name.startswith(prefix):
                     (self.libraries / name.removeprefix(prefix)).write_bytes(opened.read(name))
         bionic.build(self.abi, sorted(self.libraries.glob("*.so")), self.libraries, programs)
-        bytecode.translate(apk, self.bytecode, programs)
+        if not self.bytecode.is_file():
+            partial = self.bytecode.with_suffix(".partial")
+            bytecode.translate(apk, partial, programs)
+            partial.replace(self.bytecode)
         (self._folder / "complete").touch()
 
     def java(self, classpath: Sequence[Path], *, of_the_apk: bool = True) -> list[str]:
@@ -74,6 +78,15 @@ class ApkMachine:
         flags = [*HEAP, f"-Donnxruntime.native.path={self.libraries}", *(bytecode.FLAGS if of_the_apk else ())]
         command = ["env", f"LD_LIBRARY_PATH={self.libraries}", "java", *flags, "-cp"]
         return [*command, os.pathsep.join(map(str, paths))]
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _dex(apk: Path) -> bytes:
+    with zipfile.ZipFile(apk) as opened:
+        return b"".join(opened.read(name) for name in sorted(opened.namelist()) if name.endswith(".dex"))
 
 
 def _abi(apk: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from lab.android.apk_machine import ApkMachine
+from lab.android.arm64 import Arm64
 from lab.android.tools import ROOT, ToolError, call
 
 ANDROID = ROOT / "android_app"
@@ -33,6 +34,7 @@ def command(
 
     Raises:
         ToolError: there is no such APK, or a tool cannot be fetched or fails.
+        UnavailableError: the emulator cannot be had.
     """
     apk = apk or ANDROID / "app" / "target" / APKS[abi]
     if not apk.is_file():
@@ -44,8 +46,6 @@ def command(
         paths = [ENGINE / "classes", *paths, *_libraries(folder)]
     if abi == "x86_64":
         return machine.java(paths, of_the_apk=of_the_apk)
-    from lab.android.arm64 import Arm64
-
     return Arm64(folder / "arm64").java(machine, paths, of_the_apk=of_the_apk)
 
 
