@@ -9,6 +9,7 @@ AAR is kept in the user's cache folder, so it is fetched once. Where neither can
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -21,7 +22,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-from layout import RUNTIME_AAR
+from layout import NOTICES, RUNTIME_AAR
 
 PINS = tomllib.loads(Path(__file__).with_name("aar.toml").read_text())
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
@@ -42,7 +43,7 @@ def main() -> None:
         verify()
         return
     try:
-        aar, source = kept() or fetch()
+        aar, said = kept() or fetch()
     except UnavailableError as error:
         RUNTIME_AAR.unlink(missing_ok=True)
         print(f"no ONNX Runtime for Android: {error}", file=sys.stderr)
@@ -52,7 +53,10 @@ def main() -> None:
         sys.exit(f"error: {error}")
     RUNTIME_AAR.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(aar, RUNTIME_AAR)
-    print(f"ONNX Runtime {PINS['version']} for Android: {source}, hashes as pinned")
+    NOTICES.unlink(missing_ok=True)
+    if (cache() / NOTICES.name).is_file():
+        shutil.copyfile(cache() / NOTICES.name, NOTICES)
+    print(f"ONNX Runtime {PINS['version']} for Android: {said}, hashes as pinned")
 
 
 def verify() -> None:
@@ -77,10 +81,12 @@ def cache() -> Path:
 
 def kept() -> tuple[Path, str] | None:
     """The AAR of an earlier call and where it came from, if it is still what is pinned."""
-    aar, source = cache() / "onnxruntime.aar", cache() / "source"
+    aar = cache() / "onnxruntime.aar"
     try:
         require_members(aar, str(aar))
-        return aar, source.read_text().strip()
+        if "npm" in (source() or "") and not (cache() / NOTICES.name).is_file():
+            return None
+        return aar, source() or "kept"
     except (DiffersError, OSError, zipfile.BadZipFile):
         return None
 
@@ -93,19 +99,25 @@ def fetch() -> tuple[Path, str]:
         DiffersError: a source has something else.
     """
     reasons = []
-    for name, source in (("Maven", from_maven), ("npm", from_npm)):
+    for name, get in (("Maven", from_maven), ("npm", from_npm)):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                aar = source(Path(folder))
+                aar = get(Path(folder))
             except UnavailableError as error:
                 reasons.append(f"{name}: {error}")
                 continue
-            said = f"from Maven ({coordinates()})" if source is from_maven else f"from npm ({npm_package()})"
+            said = f"from Maven ({coordinates()})" if get is from_maven else f"from npm ({npm_package()})"
             require_members(aar, f"the AAR {said}")
+            if get is from_maven:
+                # Microsoft's AAR is without the notices of its parts; the package on npm has them.
+                with contextlib.suppress(UnavailableError, DiffersError):
+                    from_npm(Path(folder))
             cache().mkdir(parents=True, exist_ok=True)
             partial = cache() / f"{os.getpid()}.partial"
             shutil.copyfile(aar, partial)
             partial.replace(cache() / "onnxruntime.aar")
+            if (Path(folder) / NOTICES.name).is_file():
+                shutil.copyfile(Path(folder) / NOTICES.name, cache() / NOTICES.name)
             (cache() / "source").write_text(said + "\n")
             return cache() / "onnxruntime.aar", said
     raise UnavailableError("; ".join(reasons))
@@ -130,13 +142,24 @@ def from_npm(folder: Path) -> Path:
         raise UnavailableError(f"{npm_package()} is not served: {first_line(done.stdout + done.stderr)}")
     require(npm_package(), found[0].read_bytes(), pinned["sha256"])
     with tarfile.open(found[0]) as opened:
-        member = opened.extractfile(pinned["member"])
-        assert member is not None, "the hash fixed what is in the package"
-        content = member.read()
+        content, *notices = (_member(opened, name) for name in (pinned["member"], *pinned["notices"]))
+    (folder / NOTICES.name).write_bytes(b"\n\n".join(notices))
     require(f"{pinned['member']} of {npm_package()}", content, pinned["aar_sha256"])
-    aar = folder / "onnxruntime.aar"
+    aar = folder / "of-npm.aar"
     aar.write_bytes(content)
     return aar
+
+
+def _member(package: tarfile.TarFile, name: str) -> bytes:
+    opened = package.extractfile(name)
+    assert opened is not None, "the hash fixed what is in the package"
+    return opened.read()
+
+
+def source() -> str | None:
+    """Where the AAR that is kept came from, in words."""
+    said = cache() / "source"
+    return said.read_text().strip() if said.is_file() else None
 
 
 def coordinates() -> str:

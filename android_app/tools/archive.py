@@ -16,7 +16,9 @@ LOCAL_HEADER_BYTES = 30
 TABLE = "resources.arsc"
 
 
-def assemble(out: Path, dex: list[Path], abi: str, libraries: list[tuple[str, bytes]]) -> None:
+def assemble(
+    out: Path, dex: list[Path], abi: str, libraries: list[tuple[str, bytes]], assets: dict[str, bytes]
+) -> None:
     """Writes the unsigned APK, with libraries for ``abi``."""
     with zipfile.ZipFile(RESOURCES) as resources, zipfile.ZipFile(out, "w") as archive:
         for name in sorted(resources.namelist(), key=lambda name: (name != "AndroidManifest.xml", name)):
@@ -24,6 +26,8 @@ def assemble(out: Path, dex: list[Path], abi: str, libraries: list[tuple[str, by
             _put(archive, name, resources.read(name), 4 if name == TABLE else None)
         for file in dex:
             _put(archive, file.name, file.read_bytes(), None)
+        for name, content in sorted(assets.items()):
+            _put(archive, f"assets/{name}", content, None)
         for name, content in libraries:
             _put(archive, f"lib/{abi}/{name}", content, PAGE_BYTES)
 

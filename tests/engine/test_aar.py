@@ -38,9 +38,10 @@ def aar(**members: bytes) -> bytes:
 def package(content: bytes) -> bytes:
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w:gz") as archive:
-        info = tarfile.TarInfo(MEMBER)
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
+        for name, said in ((MEMBER, content), ("package/LICENSE", b"MIT"), ("package/ThirdPartyNotices.txt", b"parts")):
+            info = tarfile.TarInfo(name)
+            info.size = len(said)
+            archive.addfile(info, io.BytesIO(said))
     return written.getvalue()
 
 
