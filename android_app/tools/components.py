@@ -25,7 +25,7 @@ LIBRARIES = {
     "annotations": ("org.jetbrains", "JetBrains s.r.o."),
 }
 RUNTIME_GROUP, RUNTIME = PINS["maven"]["artifact"].split(":")
-APACHE_TEXT = Path(__file__).parents[2] / "LICENSE"
+APACHE_TEXT = Path(__file__).resolve().parents[2] / "LICENSE"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 from golden import ENGINE
 
@@ -166,6 +167,13 @@ def test_verifying_finds_another_library_at_maven(registry: Registry) -> None:
     assert done.returncode == 1
     assert sha256(b"other") in done.stderr
     assert sha256(b"library") in done.stderr
+
+
+def test_pythons_runtime_has_no_address_to_send_anything_to() -> None:
+    libraries = [*Path(onnxruntime.__file__).parent.rglob("*.so*")]
+    assert libraries
+    for library in libraries:
+        assert b"events.data.microsoft.com" not in library.read_bytes(), library
 
 
 def test_the_pinned_version_is_that_of_the_project() -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import onnxruntime
 import pytest
 from apk_lab import MAIN, engine_tests, looked_at, losses_apart, machine_of, on_arm64, run_junit
 from golden import ENGINE, SETTINGS
@@ -26,6 +27,8 @@ from lab.android.apk_machine import ApkMachine
 
 # How often a run is killed; SEEDTUNE_KILLS=50 is for a longer look.
 KILLS = int(os.environ.get("SEEDTUNE_KILLS", "3"))
+# Where later builds of ONNX Runtime send what they observe.
+COLLECTOR = b"events.data.microsoft.com"
 LARGEST_APK_BYTES = 40_000_000
 # What a tiny bundle needs within a JVM, and ample more; any limit makes the weights be streamed.
 MEMORY_LIMIT_BYTES = 10**9
@@ -140,6 +143,10 @@ def test_the_apk_is_whole_says_what_it_lacks_and_is_reproducible(reports: dict[s
         assert libraries == {
             "seedtune.apk": {"arm64-v8a"}, "seedtune-x86_64.apk": {"x86_64"}, "seedtune-no-runtime.apk": set(),
         }[name]  # fmt: skip
+            everything = b"".join(archive.read(name) for name in sorted(names))
+        assert b"MIT License" in everything or not libraries
+        assert b"Apache License" in everything
+        assert COLLECTOR not in everything
         # The installer knows an APK by its signing block, right before the directory of the archive.
         assert b"APK Sig Block 42" in apk.read_bytes()
         assert apk.stat().st_size <= LARGEST_APK_BYTES
@@ -148,6 +155,14 @@ def test_the_apk_is_whole_says_what_it_lacks_and_is_reproducible(reports: dict[s
     assert again.returncode == 0, again.stderr
     assert all(sha256 in again.stdout for sha256 in before)
     assert ("CANNOT TUNE" in again.stderr) == ("seedtune-no-runtime.apk" in apks)
+    bill = json.loads((app / "target" / "seedtune.cdx.json").read_text())
+    packed = [file["hashes"][0]["content"] for file in bill["metadata"]["component"]["components"]]
+    assert sorted(packed) == sorted(before)
+    listed = {component["name"]: component["version"] for component in bill["components"]}
+    assert listed.keys() - {"onnxruntime-android"} == {
+        "annotations", "kotlin-stdlib", "kotlinx-serialization-core-jvm", "kotlinx-serialization-json-jvm",
+    }  # fmt: skip
+    assert listed.get("onnxruntime-android", onnxruntime.__version__) == onnxruntime.__version__
 
 
 def test_the_app_uses_the_listed_members_of_android_and_no_others(reports: dict[str, ElementTree.Element]) -> None:
