@@ -38,7 +38,7 @@ def aar(**members: bytes) -> bytes:
 
 def package(content: bytes) -> bytes:
     written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w:gz") as archive:
+    with tarfile.open(fileobj=written, mode="w") as archive:
         for name, said in ((MEMBER, content), ("package/LICENSE", b"MIT"), ("package/ThirdPartyNotices.txt", b"parts")):
             info = tarfile.TarInfo(name)
             info.size = len(said)
