@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
+from seedtune.exporter.chat_task import CHAT, chat_task
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.all_graphs import Built, build_graphs
 from seedtune.exporter.passes.finish import bind
@@ -23,23 +24,30 @@ from seedtune.exporter.reference.check import check_bundle
 from seedtune.exporter.storage.destination import destination, put, require_space, staged
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.storage.mapped_pages import mapped_pages_limited
-from seedtune.exporter.storage.weights import WeightsFile, write_weights
-from seedtune.exporter.targets import lora_a_values
+from seedtune.exporter.storage.weights import weights_files, write_weights
 from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.traced_model import TracedModel, trace_model
-from seedtune.runtime.bundle.host_files import CONTEXT_WEIGHTS, host_files
+from seedtune.runtime.bundle.host_files import host_files, weights_places
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
     MANIFEST,
     TOKENIZER,
-    WEIGHTS,
     Manifest,
     StateLayout,
     Storage,
     describe,
     encode_manifest,
 )
-from seedtune.runtime.bundle.objective import CONTEXT_GRAPH, GRADIENT_GRAPH, GRAPHS, ContextStorage, LanguageModel
+from seedtune.runtime.bundle.objective import (
+    CONTEXT_GRAPH,
+    DECODE,
+    DECODE_GRAPH,
+    GRADIENT_GRAPH,
+    GRAPHS,
+    ContextStorage,
+    LanguageModel,
+)
 from seedtune.runtime.bundle.stage_plan import STAGES, encode_plan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
@@ -48,7 +56,7 @@ from seedtune.runtime.task.definition import load_task
 from seedtune.runtime.task.structure import Scope, Task
 
 Phase = Callable[[str], None]
-FILES = GRAPHS | CONTEXT_GRAPH | GRADIENT_GRAPH
+FILES = GRAPHS | CONTEXT_GRAPH | GRADIENT_GRAPH | DECODE_GRAPH
 
 
 def export_bundle(
@@ -64,6 +72,7 @@ def export_bundle(
     layers: int | None = None,
     context_storage: ContextStorage = "fp16",
     context_on_host: bool = False,
+    decode: bool = True,
     check: bool = True,
     overwrite: bool = False,
     phase: Phase = lambda _name: None,
@@ -86,10 +95,11 @@ def export_bundle(
             for the top half where no scope is given either and the task is no completion.
         context_storage: how keys and values of a context are stored.
         context_on_host: keep what only contexts are computed with in files of their own, which a phone may lack.
+        decode: also make the graph that generates text, of a causal model.
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
-        notice: told why no scope became scope "all", why there is no gradient, and of tokens that the embedding lacks.
+        notice: told why no scope became scope "all", what graph cannot be, and of tokens that the embedding lacks.
 
     Raises:
         SeedTuneError: anything the user can put right; ``out`` is then as it was.
@@ -101,12 +111,17 @@ def export_bundle(
     phase("opening the checkpoint")
     opened = open_source(source, task_name, reach, notice)
     phase("tracing the model")
-    model = trace_model(opened.checkpoint, opened.task, reach, context_storage, targets, rank, adapter_seed, notice)
+    model = trace_model(
+        opened.checkpoint, opened.task, reach, context_storage, targets, rank, adapter_seed, notice, decode
+    )
     phase("building the graphs")
     built = build_graphs(model, opened.task.label_word_ids, storage, notice, context_on_host)
     if context_on_host and not built.context_only:
         raise reach.nothing_to_leave()
-    with staged(place) as folder, mapped_pages_limited([*opened.checkpoint.weight_paths, *_places(folder).values()]):
+    with (
+        staged(place) as folder,
+        mapped_pages_limited([*opened.checkpoint.weight_paths, *weights_places(folder).values()]),
+    ):
         phase("writing the weights")
         manifest = store_bundle(folder, opened, model, built, storage, context_on_host)
         if check:
@@ -130,10 +145,10 @@ class Opened:
 def open_source(source: str, task_name: str, reach: Reach, notice: Phase) -> Opened:
     """Opens the checkpoint and holds the task against it; arguments as of :func:`export_bundle`."""
     # First what is quickly known to be wrong.
-    named = load_task(task_name)
+    named = None if task_name == CHAT else load_task(task_name)
     checkpoint = open_checkpoint(source)
     _tell_tokens_beyond(checkpoint, notice)
-    task = named.for_family(checkpoint.family)
+    task = chat_task(checkpoint) if named is None else named.for_family(checkpoint.family)
     return Opened(checkpoint, compile_task(checkpoint, task, reach.tokens(task.kind == "completion")))
 
 
@@ -176,7 +191,8 @@ def store_bundle(
     Raises:
         SeedTuneError: the disk of ``folder`` has too little room.
     """
-    weights = _weights_files(folder, built, context_on_host)
+    apart = built.context_only if context_on_host else frozenset[str]()
+    weights = weights_files(weights_places(folder), built.needed, apart, built.encodings, built.plan.streamed)
     require_space(folder, sum(file.total_bytes for file in weights))
     tensors = _all_tensors(opened.checkpoint, model.layout, built.buffers)
     write_weights(weights, with_label_rows(tensors, opened.task.label_word_ids, built.needed))
@@ -193,33 +209,20 @@ def store_bundle(
         format_version=FORMAT_VERSION,
         seedtune_version=metadata.version("seedtune"),
         objective=LanguageModel(
-            model.facts, opened.task.task, tuple(opened.task.label_word_ids), scope, model.traced.context
+            model.facts,
+            opened.task.task,
+            tuple(opened.task.label_word_ids),
+            scope,
+            model.traced.context,
+            model.decoder.layout if model.decoder is not None and DECODE in built.graphs else None,
         ),
         storage=storage,
         state=model.layout,
         files={file.name: describe(file) for file in sorted(folder.iterdir())},
-        host_files=host_files(built.plan) if context_on_host else (),
+        host_files=host_files(built.plan, DECODE in built.graphs) if context_on_host else (),
     )
     write_durably(folder / MANIFEST, encode_manifest(manifest))
     return manifest
-
-
-def _places(folder: Path) -> dict[str, Path]:
-    """The files of weights that a bundle can have."""
-    return {name: folder / name for name in (WEIGHTS, CONTEXT_WEIGHTS)}
-
-
-def _weights_files(folder: Path, built: Built, context_on_host: bool) -> list[WeightsFile]:
-    """One file of all tensors, or what only contexts are computed with in a second one."""
-    apart = built.context_only if context_on_host else frozenset()
-    shares = {WEIGHTS: built.needed.keys() - apart, CONTEXT_WEIGHTS: apart}
-    return [
-        WeightsFile(
-            path, {key: built.needed[key] for key in sorted(shares[name])}, built.encodings, built.plan.streamed
-        )
-        for name, path in _places(folder).items()
-        if shares[name]
-    ]
 
 
 def check_stored(

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
-import numpy as np
-
 from seedtune.exporter.passes.linear_layout import Linear
 from seedtune.runtime.bundle.manifest import Head, StateLayout, Target
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.noise import BITS_PER_WORD, derive_seed, rademacher
+from seedtune.runtime.noise import BITS_PER_WORD
 
 # What the A of a linear is called, behind the name of the linear; PEFT calls it so.
 LORA_A = ".lora_A.weight"
@@ -136,19 +134,3 @@ def lay_out(linears: Sequence[Linear], rank: int, adapter_seed: int, labels: int
 
 def _whole_words(count: int) -> int:
     return -(-count // BITS_PER_WORD) * BITS_PER_WORD
-
-
-def lora_a_values(layout: StateLayout) -> dict[str, np.ndarray]:
-    """Every A of ``layout``: name -> [rank, i] float32, +-1/sqrt(i) from the adapter seed and its place in the list.
-
-    Rademacher rather than normal entries: the same guarantees for a random projection (Achlioptas 2003), and the same
-    bits in every language.
-    """
-    values: dict[str, np.ndarray] = {}
-    for target in layout.targets:
-        if target.lora_a not in values:
-            seed = derive_seed(layout.adapter_seed, "lora_a", len(values))
-            signs = rademacher(seed, target.rank * target.in_features)
-            scale = np.float32(1.0 / np.sqrt(target.in_features))
-            values[target.lora_a] = (signs * scale).reshape(target.rank, target.in_features)
-    return values

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from seedtune.runtime.errors import SeedTuneError
@@ -80,3 +83,29 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write into, which is ``out`` once the block ends, and gone if it ends with an error.
+
+    Raises:
+        SeedTuneError: ``out`` is there and not empty, or cannot be made.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise SeedTuneError(
+            "the folder is there already", file=out, rule="a new or an empty folder", remedy="choose another"
+        )
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(out)
+    except OSError as error:
+        raise SeedTuneError(
+            f"the folder cannot be written ({error.strerror})",
+            file=out,
+            remedy="free disk space or choose another folder",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

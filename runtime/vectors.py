@@ -22,6 +22,9 @@ from seedtune.runtime.files import write_durably
 Floats = npt.NDArray[np.float32]
 ALIGNMENT = 8
 RESTORE = "restore the file from a copy"
+WHAT = "the vectors of a state"
+# The format's own name for texts about a file.
+METADATA = "__metadata__"
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,7 +35,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
 
 def encode_tensors(tensors: Mapping[str, Floats], metadata: Mapping[str, str] | None = None) -> bytes:
     """A safetensors file of ``tensors``, float32 of any shape, in order and without gaps; and texts about them."""
-    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
     end = 0
     for name, values in tensors.items():
         begin, end = end, end + 4 * values.size
@@ -43,13 +46,13 @@ def encode_tensors(tensors: Mapping[str, Floats], metadata: Mapping[str, str] | 
     return b"".join((len(text).to_bytes(8, "little"), text, *data))
 
 
-def write_vectors(path: Path, vectors: Mapping[str, Floats]) -> None:
-    """Puts ``vectors``, [n] float32 each, durably into the file ``path``.
+def write_vectors(path: Path, vectors: Mapping[str, Floats], metadata: Mapping[str, str] | None = None) -> None:
+    """Puts ``vectors``, [n] float32 each, and texts about them durably into the file ``path``.
 
     Raises:
         SeedTuneError: the file cannot be written.
     """
-    write_durably(path, encode_tensors(vectors))
+    write_durably(path, encode_tensors(vectors, metadata))
 
 
 def read_vectors(path: Path, names: Sequence[str], length: int) -> dict[str, Floats]:
@@ -58,23 +61,32 @@ def read_vectors(path: Path, names: Sequence[str], length: int) -> dict[str, Flo
     Raises:
         SeedTuneError: the file is missing or damaged, or holds others.
     """
-    what = "the vectors of a state"
-    raw = read_plain_file(path, what, RESTORE)
+    return read_described(path, names, length)[0]
+
+
+def read_described(path: Path, names: Sequence[str], length: int) -> tuple[dict[str, Floats], dict[str, str]]:
+    """As :func:`read_vectors`, and the texts about them."""
+    raw = read_plain_file(path, WHAT, RESTORE)
     start = 8 + int.from_bytes(raw[:8], "little")
     rule = f"a safetensors file with {', '.join(names)}, {length:,} float32 numbers each"
     if not 8 < start <= len(raw):
         raise _damaged(path, f"a header of {start - 8:,} bytes in {len(raw):,}", rule)
-    header = decoded(raw[8:start], dict[str, _Entry], path, f"{what} cannot be read", rule, RESTORE)
+    message = f"{WHAT} cannot be read"
+    header = decoded(raw[8:start], dict[str, msgspec.Raw], path, message, rule, RESTORE)
+    texts = header.pop(METADATA, None)
+    metadata = {} if texts is None else decoded(bytes(texts), dict[str, str], path, message, rule, RESTORE)
     found: dict[str, Floats] = {}
     for name in names:
-        entry = header.get(name)
+        entry = None
+        if name in header:
+            entry = decoded(bytes(header[name]), _Entry, path, message, rule, RESTORE)
         if entry is None or entry.dtype != "F32" or entry.shape != [length] or len(entry.data_offsets) != 2:
             raise _damaged(path, f"{name}: {entry and (entry.dtype, entry.shape)}", rule)
         first, last = (start + offset for offset in entry.data_offsets)
         if last - first != 4 * length or not start <= first <= last <= len(raw):
             raise _damaged(path, f"{name} at {entry.data_offsets}", rule)
         found[name] = np.frombuffer(raw, "<f4", length, first).astype(np.float32)
-    return found
+    return found, metadata
 
 
 def sha256_of_vector(values: Floats) -> bytes:

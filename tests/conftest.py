@@ -30,6 +30,8 @@ SEED = 20_240_229
 NEGATIVE = ("awful", "boring", "dull", "bad")
 POSITIVE = ("lovely", "great", "bright", "good")
 FILLER = ("film", "song", "book")
+# How bundles are made that nobody generates with: a second trace for the decode graph takes as long as the first.
+QUICKLY: dict[str, Any] = {"targets": "all", "rank": 4, "check": False, "decode": False}
 TASK = """\
 name = "tiny-sentiment"
 kind = "classification"
@@ -182,14 +184,12 @@ def bundle_of(
                 str(source),
                 str(tiny_task_file),
                 out,
-                targets="all",
-                rank=4,
                 scope=scope,
                 layers=layers,
                 context_storage=context_storage,
                 storage=storage,
                 context_on_host=on_host,
-                check=False,
+                **QUICKLY,
             )
             made[case] = out
         return made[case]

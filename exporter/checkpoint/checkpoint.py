@@ -17,6 +17,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from seedtune.exporter.checkpoint.family import family_of
+from seedtune.exporter.checkpoint.generation import chat_template_of, end_ids_of
 from seedtune.exporter.checkpoint.limits import padding_id_of, usable_positions
 from seedtune.exporter.checkpoint.loading import LOADER_ERRORS
 from seedtune.exporter.checkpoint.skeleton import Attention, build_skeleton
@@ -132,6 +133,21 @@ class Checkpoint(ABC):
         """The text of the token that ends a text; None where the tokenizer names none."""
         token: str | None = self.pretrained_tokenizer.eos_token
         return token
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """The ids that end a text, ascending: those of the configuration, and the tokenizer's."""
+        return end_ids_of(self.config, self.pretrained_tokenizer)
+
+    @property
+    def chat_template(self) -> str | None:
+        """The template, in Jinja, that makes one text of a conversation; None where the author gave none."""
+        return chat_template_of(self.pretrained_tokenizer)
+
+    @property
+    def special_tokens(self) -> dict[str, str]:
+        """Name ("bos_token") -> text of the special tokens that a chat template may name."""
+        return {name: str(token) for name, token in self.pretrained_tokenizer.special_tokens_map.items()}
 
     @property
     def padding_id(self) -> int:

@@ -21,6 +21,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 from seedtune.exporter.checkpoint.checkpoint import Checkpoint
 from seedtune.exporter.checkpoint.finite import check_finite
 from seedtune.exporter.checkpoint.foreign import refuse_adapter_files, refuse_mlx, wrappers_of
+from seedtune.exporter.checkpoint.generation import stated_end_ids
 from seedtune.exporter.checkpoint.loading import check_ties, load_whole
 from seedtune.exporter.checkpoint.quiet import quiet
 from seedtune.exporter.checkpoint.sizes import require_sizes
@@ -81,6 +82,11 @@ class FolderCheckpoint(Checkpoint):
     def stored_model(self) -> nn.Module:
         """See :meth:`Checkpoint.stored_model`."""
         return self._load(self.weight_files.dtype, "eager")
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """See :meth:`Checkpoint.end_ids`; those of generation_config.json, where there is one, count too."""
+        return tuple(sorted({*super().end_ids, *stated_end_ids(self.folder, self.vocabulary_size)}))
 
     @property
     def weight_paths(self) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from seedtune.exporter.graphs.context import build_context
+from seedtune.exporter.graphs.decode import build_decode
 from seedtune.exporter.graphs.evaluate import build_eval
 from seedtune.exporter.graphs.gradient import build_gradient
 from seedtune.exporter.graphs.probe import build_probe
@@ -23,11 +24,14 @@ from seedtune.exporter.storage.encodings import Encoding
 from seedtune.exporter.trace.traced_model import TracedModel, head_parameters
 from seedtune.runtime.bundle.host_files import CONTEXT
 from seedtune.runtime.bundle.manifest import Storage
+from seedtune.runtime.bundle.objective import DECODE
 from seedtune.runtime.bundle.stage_plan import GRADIENT, UNSTAGED, StagePlan
 from seedtune.runtime.errors import SeedTuneError
 
 # Buffers up to this size stay inside the graph file; larger ones go to the weights file.
 INLINE_BYTES = 4096
+# These read what a phone with a cache of contexts may lack.
+HOST_GRAPHS = {CONTEXT, DECODE}
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Built:
         plan: of the stages.
         encodings: parameter -> how it is stored.
         needed: parameter -> type and shape, of all that a graph reads.
-        context_only: those of them that no graph but that of contexts reads.
+        context_only: those of them that no graph but those of contexts and of decoding reads.
         buffers: constants that go to the weights file.
     """
 
@@ -80,6 +84,11 @@ def build_graphs(
             graphs[GRADIENT] = build_gradient(traced, layout, words)
         except NoRule as error:
             notice(f"no gradient graph: {error} between the state and the loss cannot be differentiated")
+    if model.decoder is not None:
+        try:
+            graphs[DECODE] = build_decode(model.decoder, layout, storage)
+        except SeedTuneError as error:
+            notice(f"no decode graph, so this bundle generates no text: {error.what}")
     buffers = _lift_large_buffers(graphs)
     # Every A stays float32: it is small, and what a state means must not depend on the storage.
     # Buffers stay as they are too: a rotary table is no weight.
@@ -87,18 +96,23 @@ def build_graphs(
     pairs = {"probe": pair_shape(graphs["probe"].graph, traced)}
     # Behind a context a row is one token or a few.
     readers = [
-        Reader(graph.graph, pairs.get(name), traced.context is not None and name != CONTEXT, name != GRADIENT)
+        Reader(
+            graph.graph,
+            pairs.get(name),
+            few_rows=name == DECODE or (traced.context is not None and name != CONTEXT),
+            decides=name not in (GRADIENT, DECODE),
+        )
         for name, graph in graphs.items()
     ]
     encodings = store(readers, storage, keep, head_parameters(model.skeleton))
     if context_on_host and words:
         for name, graph in graphs.items():
-            if name != CONTEXT:
+            if name not in HOST_GRAPHS:
                 encodings |= own_label_rows(graph.graph, words, encodings)
     graphs["update"] = build_update(layout)
     read = {name: used_parameters(finish(graph)) for name, graph in graphs.items()}
     needed = {name: kind for of_graph in read.values() for name, kind in of_graph.items()}
-    elsewhere = {name for graph, of_graph in read.items() if graph != CONTEXT for name in of_graph}
+    elsewhere = {name for graph, of_graph in read.items() if graph not in HOST_GRAPHS for name in of_graph}
     try:
         staged = {name: graph for name, graph in graphs.items() if name not in UNSTAGED}
         plan, stage_graphs = build_stages(staged, model.facts.max_positions)
@@ -110,10 +124,16 @@ def build_graphs(
 def _lift_large_buffers(graphs: dict[str, ir.Model]) -> dict[str, np.ndarray]:
     """Takes the values of large constants out of the graphs, so that they go to the weights file once."""
     lifted: dict[str, np.ndarray] = {}
-    for model in graphs.values():
-        for name, value in model.graph.initializers.items():
+    for graph_name, model in graphs.items():
+        for name, value in list(model.graph.initializers.items()):
             tensor = value.const_value
             if tensor is not None and tensor.nbytes > INLINE_BYTES and not name.startswith("constant_"):
-                lifted[name] = tensor.numpy()
+                array = tensor.numpy()
+                if name in lifted and not np.array_equal(lifted[name], array):
+                    # Graphs of two traces may give one name to two constants.
+                    del model.graph.initializers[name]
+                    name = value.name = f"{graph_name}.{name}"
+                    model.graph.initializers[name] = value
+                lifted[name] = array
                 value.const_value = None
     return lifted

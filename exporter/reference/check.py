@@ -21,6 +21,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from seedtune.exporter.checkpoint import Checkpoint
+from seedtune.exporter.reference.decoding import refuse_wrong_decoding
 from seedtune.exporter.reference.label_head import seeing_hidden, with_head
 from seedtune.exporter.reference.rows_alone import refuse_dependent_rows
 from seedtune.exporter.reference.slope import refuse_wrong_gradient
@@ -28,6 +29,7 @@ from seedtune.exporter.reference.streamed_model import StreamedModel
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
 from seedtune.exporter.storage.encodings import Encoding
 from seedtune.runtime.bundle.manifest import CheckResult, Manifest
+from seedtune.runtime.bundle.objective import DECODE
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.model.single_call import outputs_of, outputs_of_each, single_batch
@@ -100,6 +102,8 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
         refuse_dependent_rows(bundle, rows, output, zero, found)
         if "gradient" in manifest.graphs:
             refuse_wrong_gradient(bundle, rows, state)
+        if DECODE in manifest.graphs:
+            refuse_wrong_decoding(bundle, reference, rows, state, ALLOWED[manifest.storage])
     return result
 
 

@@ -16,7 +16,7 @@ import torch
 
 from seedtune.exporter.checkpoint import Checkpoint
 from seedtune.exporter.storage.encodings import Encoding, decoded
-from seedtune.exporter.targets import lora_a_values
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.bundle.manifest import StateLayout
 
 Change = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]

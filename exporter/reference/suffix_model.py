@@ -20,8 +20,8 @@ import numpy.typing as npt
 import torch
 
 from seedtune.exporter.reference.label_head import seeing_hidden, with_head
-from seedtune.exporter.targets import lora_a_values
 from seedtune.exporter.trace.trunk import head_of
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.bundle.manifest import StateLayout
 
 Hook = Callable[..., Any]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,6 +116,30 @@ class WeightsFile:
         _require_shape(name, tensor, (second, first) if encoding.transposed else (first, second))
         for suffix, array in encoding.encode(name, tensor):
             yield name + suffix, array
+
+
+def weights_files(
+    places: Mapping[str, Path],
+    needed: Mapping[str, tuple[ir.DataType, tuple[int, ...]]],
+    apart: Set[str],
+    encodings: Mapping[str, Encoding],
+    first: Sequence[str],
+) -> list[WeightsFile]:
+    """One file of all tensors, or what is to lie ``apart`` in a second one.
+
+    Args:
+        places: the two files, by name; the one for ``apart`` is the second.
+        needed: parameter -> type and shape.
+        apart: those of the second file; none makes one file.
+        encodings: parameter -> how it is stored.
+        first: parameters in the order in which they are read.
+    """
+    shares = zip(places.values(), (needed.keys() - apart, apart), strict=True)
+    return [
+        WeightsFile(path, {key: needed[key] for key in sorted(share)}, encodings, first)
+        for path, share in shares
+        if share
+    ]
 
 
 def write_weights(files: Sequence[WeightsFile], tensors: Iterable[tuple[str, torch.Tensor | np.ndarray]]) -> int:

@@ -26,7 +26,7 @@ from seedtune.exporter.passes.emitter import set_outputs
 from seedtune.exporter.passes.simplify import simplify
 from seedtune.exporter.trace.attention import Context, UnsupportedAttention, attending_to
 from seedtune.exporter.trace.own_copy import own_copy
-from seedtune.exporter.trace.tracing import DYNAMIC, describe_inputs, export_graph, last_dimension
+from seedtune.exporter.trace.tracing import DYNAMIC, HOLDS_TO, describe_inputs, export_graph, last_dimension
 from seedtune.exporter.trace.trunk import head_of
 
 # All different, so that torch.export cannot take two of them for one.
@@ -39,6 +39,7 @@ class SuffixTrunk:
     """The traced model and the shape of its cache: ``layers`` x ``key_heads`` x tokens x ``head_size``.
 
     ``entering`` is the width H of the hidden states that enter the first layer with a cache; 0 for the model's first.
+    ``longest_tokens`` is how long a row may be for the trace to hold; None for any length.
     """
 
     model: ir.Model
@@ -46,6 +47,7 @@ class SuffixTrunk:
     key_heads: int
     head_size: int
     entering: int = 0
+    longest_tokens: int | None = None
 
 
 class SuffixScores(torch.nn.Module):
@@ -147,7 +149,8 @@ def trace_suffix(model: torch.nn.Module, family: str, longest_tokens: int, first
         ("logits", "hidden", "new_keys", "new_values", *(("entering",) if width else ())),
         longest_tokens,
     )
-    return SuffixTrunk(_described(traced, shape, width), *shape, width)
+    limits = [limit for limit in (window, traced.meta.get(HOLDS_TO)) if limit is not None]
+    return SuffixTrunk(_described(traced, shape, width), *shape, width, min(limits, default=None))
 
 
 def _example(shape: tuple[int, int, int] | None) -> tuple[torch.Tensor, ...]:

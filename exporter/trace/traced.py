@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from seedtune.exporter.trace.suffix_trunk import SuffixTrunk
 from seedtune.runtime.bundle.objective import ContextLayout
 
 
@@ -19,9 +20,11 @@ class Traced:
         family: "causal" or "masked".
         context: None for scope "all".
         whole: the model from its embeddings on, which a context is computed by; None for scope "all".
+        trunk: what ``whole`` is the model of.
     """
 
     model: ir.Model
     family: str
     context: ContextLayout | None = None
     whole: ir.Model | None = None
+    trunk: SuffixTrunk | None = None

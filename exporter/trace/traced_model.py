@@ -13,6 +13,7 @@ from seedtune.exporter.passes.first_layer import start_at_first_layer
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.targets import lay_out, select
 from seedtune.exporter.trace.attention import UnsupportedAttention
+from seedtune.exporter.trace.decoder import TracedDecoder, trace_decoder
 from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.exporter.trace.token_layers import off_tokens
@@ -85,7 +86,7 @@ def _trace_suffix(
         upper = trunk.model.clone()
         if not start_at_first_layer(upper):
             raise UnsupportedAttention("they read the embeddings of the tokens again")
-    return Traced(upper, family, layout, trunk.model)
+    return Traced(upper, family, layout, trunk.model, trunk)
 
 
 def state_layout(
@@ -135,12 +136,14 @@ class TracedModel:
         skeleton: the torch modules that it was traced from.
         layout: of the state.
         facts: what the manifest says of the model.
+        decoder: what generates text; None where it does not, or was not asked for.
     """
 
     traced: Traced
     skeleton: torch.nn.Module
     layout: StateLayout
     facts: Model
+    decoder: TracedDecoder | None = None
 
 
 def trace_model(
@@ -152,13 +155,15 @@ def trace_model(
     rank: int,
     adapter_seed: int,
     notice: Callable[[str], None],
+    decode: bool = False,
 ) -> TracedModel:
     """Traces the model within its reach and lays out its state; arguments as of `pipeline.export_bundle`."""
     skeleton = checkpoint.skeleton()
     traced = trace_in_scope(skeleton, checkpoint, task, reach, context_storage, notice)
     labels = len(task.label_word_ids)
     layout = state_layout(traced.model, skeleton, checkpoint, targets, rank, adapter_seed, labels)
-    return TracedModel(traced, skeleton, layout, _model_of(checkpoint, skeleton))
+    decoder = trace_decoder(skeleton, checkpoint, traced.trunk, notice) if decode else None
+    return TracedModel(traced, skeleton, layout, _model_of(checkpoint, skeleton), decoder)
 
 
 def _model_of(checkpoint: Checkpoint, skeleton: torch.nn.Module) -> Model:

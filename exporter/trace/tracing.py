@@ -19,6 +19,8 @@ from seedtune.runtime.errors import SeedTuneError
 
 OPSET = 21
 DYNAMIC = torch.export.Dim.DYNAMIC
+# Under this name the graph says how many tokens a row may have for the trace to hold; None for any number.
+HOLDS_TO = "holds_to"
 
 
 def export_graph(
@@ -71,11 +73,12 @@ def export_graph(
             ) from error
     assert program is not None
     assert program.exported_program is not None
-    refuse_other_ways(program.exported_program, type(model).__name__, longest_tokens)
+    holds_to = refuse_other_ways(program.exported_program, type(model).__name__, longest_tokens)
     _name_parameters(program.model.graph, model)
     widen_bfloat16(program.model.graph)
     for node in ir.traversal.RecursiveGraphIterator(program.model.graph):
         node.metadata_props.clear()
+    program.model.meta[HOLDS_TO] = holds_to
     return program.model
 
 

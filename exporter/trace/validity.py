@@ -13,8 +13,8 @@ import torch
 from seedtune.runtime.errors import SeedTuneError
 
 
-def refuse_other_ways(program: torch.export.ExportedProgram, model: str, longest_tokens: int) -> None:
-    """Refuses a trace that does not hold for all rows of a task.
+def refuse_other_ways(program: torch.export.ExportedProgram, model: str, longest_tokens: int) -> int | None:
+    """Refuses a trace that does not hold for all rows of a task; returns how long a row may be, None for any length.
 
     Args:
         program: whose inputs have rows and tokens of any number.
@@ -32,6 +32,7 @@ def refuse_other_ways(program: torch.export.ExportedProgram, model: str, longest
             rule=f"max_tokens <= {holds_to}",
             remedy=f"set max_tokens = {holds_to} or less in the task file, or choose another model",
         )
+    return holds_to
 
 
 def _sizes(program: torch.export.ExportedProgram) -> list[torch.SymInt]:

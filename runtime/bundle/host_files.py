@@ -1,26 +1,35 @@
-"""Files that only the computing of contexts reads: a desk needs them, a phone that is given the contexts does not."""
+"""Files that only computing contexts and generating text read: a phone that is given the contexts can tune without."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from seedtune.runtime.bundle.manifest import Manifest
-from seedtune.runtime.bundle.objective import CONTEXT_GRAPH
+from seedtune.runtime.bundle.manifest import WEIGHTS, Manifest
+from seedtune.runtime.bundle.objective import CONTEXT_GRAPH, DECODE_GRAPH
 from seedtune.runtime.bundle.stage_plan import StagePlan
 from seedtune.runtime.errors import SeedTuneError
 
 # The tensors that no graph but that of contexts reads, where they lie in a file of their own.
 CONTEXT_WEIGHTS = "context.safetensors"
 CONTEXT = "context"
-HOST_FILE = re.compile(r"context\.(onnx|safetensors|stage\d+\.onnx)")
+HOST_FILE = re.compile(r"context\.(onnx|safetensors|stage\d+\.onnx)|decode\.onnx")
 
 
-def host_files(plan: StagePlan) -> tuple[str, ...]:
-    """The files that a phone may lack, of a bundle with the stages ``plan``: graph, weights and stages of contexts."""
+def weights_places(folder: Path) -> dict[str, Path]:
+    """The files of weights that a bundle in ``folder`` can have, the one that every device needs first."""
+    return {name: folder / name for name in (WEIGHTS, CONTEXT_WEIGHTS)}
+
+
+def host_files(plan: StagePlan, decodes: bool) -> tuple[str, ...]:
+    """The files that a phone may lack, of a bundle with the stages ``plan``: graph, weights and stages of contexts.
+
+    Where the bundle ``decodes``, its graph is one of them too: it begins at the embeddings.
+    """
     stages = {stage.graph for stage in plan.graphs[CONTEXT]}
     others = plan.without(CONTEXT).files
-    return tuple(sorted({*CONTEXT_GRAPH.values(), CONTEXT_WEIGHTS, *(stages - set(others))}))
+    graphs = CONTEXT_GRAPH | DECODE_GRAPH if decodes else CONTEXT_GRAPH
+    return tuple(sorted({*graphs.values(), CONTEXT_WEIGHTS, *(stages - set(others))}))
 
 
 def absent_host_files(manifest: Manifest, manifest_path: Path) -> frozenset[str]:
@@ -55,7 +64,8 @@ def absent_host_files(manifest: Manifest, manifest_path: Path) -> frozenset[str]
 
 def require_host_files(manifest: Manifest, plan: StagePlan, manifest_path: Path) -> None:
     """Raises SeedTuneError unless the host files of ``manifest`` are those that only contexts read, or none."""
-    expected = host_files(plan) if CONTEXT in plan.graphs else ()
+    decodes = manifest.objective.decode is not None
+    expected = host_files(plan, decodes) if CONTEXT in plan.graphs else ()
     if manifest.host_files and tuple(sorted(manifest.host_files)) != expected:
         raise SeedTuneError(
             "the manifest's host files are not those that only the computing of contexts reads",

@@ -19,6 +19,8 @@ ContextStorage = Literal["fp32", "fp16", "int8"]
 CONTEXT_GRAPH = {"context": "context.onnx"}
 # Where there is a context, unless a node of the model cannot be differentiated.
 GRADIENT_GRAPH = {"gradient": "gradient.onnx"}
+# Where the model can go on with a text, token by token.
+DECODE, DECODE_GRAPH = "decode", {"decode": "decode.onnx"}
 # -> their dtype in numpy.
 CONTEXT_TYPES: dict[ContextStorage, str] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 
@@ -69,11 +71,39 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_token: str | None = None
 
 
+class Decoding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What generating text with the graph "decode" needs to know.
+
+    Attributes:
+        layers: of the model, each of which has keys and values; all of them, wherever the state acts.
+        key_heads: of a layer.
+        head_size: of a key and of a value.
+        max_tokens: of prompt and response together: the model's positions, or what its attention reaches back to.
+        end_ids: the tokens that end a response.
+        chat_template: the model's own, in Jinja; None where its author gave none.
+        special_tokens: name ("bos_token") -> text, as chat templates call them.
+    """
+
+    layers: int
+    key_heads: int
+    head_size: int
+    max_tokens: int
+    end_ids: tuple[int, ...] = ()
+    chat_template: str | None = None
+    special_tokens: dict[str, str] = {}
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes of the keys and values of one token, float32."""
+        return 2 * 4 * self.layers * self.key_heads * self.head_size
+
+
 class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="language_model"):
     """A language model that is asked a task.
 
     ``label_word_ids`` are those of the label words, in the order of the labels; none for a completion task. ``scope``
     says at which tokens the state acts, and ``context`` what is kept of the others; it is None for scope "all".
+    ``decode`` is None for a model that generates no text, and in bundles of an earlier day.
     """
 
     model: Model
@@ -81,6 +111,7 @@ class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     label_word_ids: tuple[int, ...]
     scope: Scope = "all"
     context: ContextLayout | None = None
+    decode: Decoding | None = None
 
     @property
     def scores(self) -> Literal["log_probabilities", "token_accuracy"]:
@@ -90,7 +121,8 @@ class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     @property
     def graphs(self) -> dict[str, str]:
         """Graph -> its file, of those that every bundle of this kind has."""
-        return GRAPHS if self.context is None else GRAPHS | CONTEXT_GRAPH
+        graphs = GRAPHS if self.context is None else GRAPHS | CONTEXT_GRAPH
+        return graphs if self.decode is None else graphs | DECODE_GRAPH
 
 
 # What a bundle's graphs compute a loss of, by ``kind``: a closed union, one member so far.
@@ -133,6 +165,7 @@ def check_objective(objective: Objective, path: Path) -> None:
         ("max_positions", model.max_positions, 1, MAX_SIZE),
         ("padding_id", model.padding_id, 0, model.vocabulary_size - 1),
         *(("label_word_ids", index, 0, model.vocabulary_size - 1) for index in objective.label_word_ids),
+        *_ranges_of(objective.decode, model.vocabulary_size),
     ):
         if not least <= size <= most:
             raise SeedTuneError(
@@ -142,6 +175,14 @@ def check_objective(objective: Objective, path: Path) -> None:
                 rule=f"{least:,} to {most:,}",
                 remedy="export the bundle again",
             )
+    if objective.decode is not None and model.family != "causal":
+        raise SeedTuneError(
+            "the manifest says that a masked language model generates text",
+            file=path,
+            value=model.family,
+            rule="a decode graph of a causal model only",
+            remedy="export the bundle again",
+        )
     layout = objective.context
     if (layout is None) != (objective.scope == "all"):
         raise SeedTuneError(
@@ -162,3 +203,15 @@ def check_objective(objective: Objective, path: Path) -> None:
             rule=f"layers, key heads, head size and width from 1 to {MAX_CONTEXT_DIMENSION}",
             remedy="export the bundle again",
         )
+
+
+def _ranges_of(decode: Decoding | None, vocabulary_size: int) -> list[tuple[str, int, int, int]]:
+    """Name, value, least and most of what ``decode`` says."""
+    if decode is None:
+        return []
+    sizes = (("layers", decode.layers), ("key_heads", decode.key_heads), ("head_size", decode.head_size))
+    return [
+        *((f"decode.{name}", size, 1, MAX_CONTEXT_DIMENSION) for name, size in sizes),
+        ("decode.max_tokens", decode.max_tokens, 1, MAX_SIZE),
+        *(("decode.end_ids", index, 0, vocabulary_size - 1) for index in decode.end_ids),
+    ]

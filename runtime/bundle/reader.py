@@ -14,12 +14,15 @@ from tokenizers import Tokenizer
 
 from seedtune.runtime.bundle.host_files import CONTEXT, CONTEXT_WEIGHTS, absent_host_files, require_host_files
 from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
+from seedtune.runtime.bundle.objective import DECODE
 from seedtune.runtime.bundle.stage_plan import STAGES, StagePlan, decode_plan, require_fitting
 from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import require_utf8, sha256_of
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.native import refusing, require_usable_ids
+from seedtune.runtime.task.plain_text import Described
+from seedtune.runtime.trim import trim
 
 STAGE_GRAPH = re.compile(r"[a-z]+\.stage\d+\.onnx")
 REMEDY = "copy the bundle again, or export it again"
@@ -102,7 +105,7 @@ class Bundle:
         return [self.weights_path, *([self.path / CONTEXT_WEIGHTS] if apart else [])]
 
     def graph_path(self, name: str) -> Path:
-        """The file of a graph: "probe", "eval", "update"; with a context "context", and "gradient" if it has one.
+        """The file of a graph: "probe", "eval", "update"; "context", "gradient" and "decode" where the bundle has them.
 
         Raises:
             SeedTuneError: as :meth:`require_graph`.
@@ -111,7 +114,9 @@ class Bundle:
         return self.path / self.manifest.graphs[name]
 
     def require_graph(self, name: str) -> None:
-        """Raises SeedTuneError where the graph ``name`` is among the host files, and these are not here."""
+        """Raises SeedTuneError where there is no graph ``name``, or it is a host file and these are not here."""
+        if name == DECODE:
+            self._require_decoding()
         if name == CONTEXT and not self.computes_contexts:
             raise SeedTuneError(
                 "contexts cannot be computed here: the bundle's host files are at the desk",
@@ -119,6 +124,33 @@ class Bundle:
                 value=", ".join(self.manifest.host_files),
                 rule="a cache with the contexts of all rows, or all files of the bundle",
                 remedy="make the cache at the desk with: seedtune cache BUNDLE --data ROWS --out CACHE",
+            )
+
+    def _require_decoding(self) -> None:
+        objective = self.manifest.objective
+        if objective.model.family != "causal":
+            raise SeedTuneError(
+                "a masked language model generates no text",
+                file=self.path,
+                value=objective.model.architecture,
+                rule="a causal language model",
+                remedy="ask it for labels with: seedtune predict",
+            )
+        if objective.decode is None:
+            raise SeedTuneError(
+                "the bundle has no decode graph, so it cannot generate text",
+                file=self.path,
+                value=f"files: {', '.join(self.manifest.graphs.values())}",
+                rule="a bundle of a causal model, exported with --decode (the default)",
+                remedy="export it again with this version, and tune the new bundle",
+            )
+        if not self.computes_contexts:
+            raise SeedTuneError(
+                "text cannot be generated here: the bundle's host files are at the desk",
+                file=self.path,
+                value=", ".join(self.manifest.host_files),
+                rule="all files of the bundle",
+                remedy="copy the host files too, or generate at the desk",
             )
 
     def tokenizer(self) -> Tokenizer:
@@ -140,11 +172,13 @@ class Bundle:
             SeedTuneError: the tokenizer gives the label words other ids than the graphs were built for.
         """
         model = self.manifest.objective.model
-        tokenizer = self.tokenizer()
+        # The tokenizer itself is gone before its copy is there; together they would be the most that a run ever holds.
+        described = Described.of(self.tokenizer())
+        trim()
         try:
             compiled = CompiledTask(
                 self.manifest.objective.task,
-                tokenizer,
+                described.made(),
                 model.family,
                 model.mask_token,
                 model.unknown_token,

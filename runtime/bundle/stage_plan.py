@@ -21,8 +21,8 @@ from seedtune.runtime.errors import SeedTuneError
 STAGES = "stages.json"
 # The inputs of a suffix graph that have the layers of the model as their first axis.
 LAYERED = ("keys", "values", "key_scales", "value_scales")
-# What update.onnx does is no work for stages: it reads no weights.
-UNSTAGED = {"update"}
+# What update.onnx does is no work for stages: it reads no weights. Decoding reads all of them for every token.
+UNSTAGED = {"update", "decode"}
 # What a step runs: one of them in a run.
 PROBE, GRADIENT = "probe", "gradient"
 REMEDY = "export the bundle again"

@@ -17,6 +17,7 @@ from seedtune.runtime.cli.options import (
     DataFormatOption,
     JsonOption,
     MemoryLimitOption,
+    StateOption,
     ThreadsOption,
     print_json,
 )
@@ -31,6 +32,7 @@ def evaluate_command(
     data: Annotated[Path, typer.Option(help="Labelled rows (JSONL, CSV, TSV, Parquet), or - for standard input.")],
     bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
     step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    state: StateOption = None,
     predictions: Annotated[Path | None, typer.Option(help="Also write one JSON line a row to this file.")] = None,
     rows_per_call: Annotated[
         int | None, typer.Option(min=1, help=f"Token rows a call. [default: {ROWS_PER_CALL}]")
@@ -56,7 +58,9 @@ def evaluate_command(
     console = Console(stderr=True)
     if predictions is not None:
         require_writable(predictions)
-    with seedtune.open(model, bundle=bundle, step=step, memory_limit=memory_limit, threads=threads) as opened:
+    with seedtune.open(
+        model, bundle=bundle, step=step, state=state, memory_limit=memory_limit, threads=threads
+    ) as opened:
         rows = opened.rows(data, data_format=data_format)
         with RunProgress(console) as progress:
             result = opened.evaluate(

@@ -19,7 +19,9 @@ from seedtune.runtime.task.structure import Scope
 
 def export_command(
     source: Annotated[str, typer.Argument(help="Embedded name, folder, GGUF file or hub id.", show_default=False)],
-    task: Annotated[str, typer.Option(help="A built-in task (such as `sentiment`) or a TOML file.")],
+    task: Annotated[
+        str, typer.Option(help="A built-in task (such as `sentiment`; `chat` for answers to messages) or a TOML file.")
+    ],
     out: Annotated[Path, typer.Option(help="The bundle folder to make.")],
     storage: Annotated[Storage, typer.Option(help="How matrices are stored.")] = "fp32",
     targets: Annotated[
@@ -56,6 +58,10 @@ def export_command(
             "(`seedtune cache`) needs none of them.",
         ),
     ] = False,
+    decode: Annotated[
+        bool,
+        typer.Option("--decode/--no-decode", help="Make the graph that `seedtune generate` runs, of a causal model."),
+    ] = True,
     check: Annotated[
         bool,
         typer.Option("--check/--no-check", help="Compare with transformers before the bundle is put in place."),
@@ -104,6 +110,7 @@ def export_command(
             layers=layers,
             context_storage=context_storage,
             context_on_host=context_on_host,
+            decode=decode,
             check=check,
             overwrite=overwrite,
             phase=phase,
@@ -148,6 +155,7 @@ def export_command(
                 "state_parameters": manifest.state.parameters,
                 "targets": len(manifest.state.targets),
                 "scope": objective.scope,
+                "generates": objective.decode is not None,
                 "layers": objective.context.layers if objective.context else None,
                 "context_bytes_per_token": objective.context.bytes_per_token if objective.context else None,
                 "size_bytes": total_bytes,

@@ -14,11 +14,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from seedtune.runtime.cli.adapter import adapter_command
 from seedtune.runtime.cli.cache import cache_command
 from seedtune.runtime.cli.doctor import doctor
 from seedtune.runtime.cli.evaluate import evaluate_command
 from seedtune.runtime.cli.export import export_command
+from seedtune.runtime.cli.generate import generate_command
+from seedtune.runtime.cli.journal import journal_app
+from seedtune.runtime.cli.merge import merge_command
 from seedtune.runtime.cli.options import EXIT_INTERRUPTED
+from seedtune.runtime.cli.predict import predict_command
+from seedtune.runtime.cli.replay import replay_command
 from seedtune.runtime.cli.report import report_command
 from seedtune.runtime.cli.run import run_command
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError
@@ -52,6 +58,12 @@ app.command("export")(export_command)
 app.command("cache")(cache_command)
 app.command("run")(run_command)
 app.command("eval")(evaluate_command)
+app.command("predict")(predict_command)
+app.command("generate")(generate_command)
+app.command("replay")(replay_command)
+app.command("adapter")(adapter_command)
+app.command("merge")(merge_command)
+app.add_typer(journal_app)
 app.command("report")(report_command)
 app.command("doctor")(doctor)
 

@@ -39,6 +39,10 @@ DataFormatOption = Annotated[
         "quotes of a table quote, or are text.",
     ),
 ]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state", help="A state file beside a bundle, as `seedtune replay` writes it."),
+]
 CacheOption = Annotated[
     Path | None,
     typer.Option("--cache", help="Folder of context caches (scope suffix); runs on the same rows can share it."),

@@ -46,35 +46,43 @@ def require_once(columns: list[str], wanted: Wanted, where: str) -> None:
 def read_jsonl(source: Source, wanted: Wanted) -> Records:
     """One JSON object a line; blank lines are skipped."""
     for number, line in enumerate(source.text().split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line, object_pairs_hook=_object)
-        except ValueError as error:
-            column = f", column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else f": {error}"
-            raise SeedTuneError(
-                f"this line is not JSON{column}",
-                file=f"{source}:{number}",
-                value=line,
-                rule="one JSON object a line, each key once",
-                remedy="correct or remove the line",
-            ) from error
-        except RecursionError as error:
-            raise SeedTuneError(
-                "this line is nested too deeply",
-                file=f"{source}:{number}",
-                value=line,
-                remedy="correct or remove the line",
-            ) from error
-        if not isinstance(record, dict):
-            raise SeedTuneError(
-                "this line is not a JSON object",
-                file=f"{source}:{number}",
-                value=record,
-                rule='{"text": ..., "label": ...}',
-                remedy="write every row as an object",
-            )
-        yield number, record
+        if line.strip():
+            yield number, record_of(line, f"{source}:{number}")
+
+
+def record_of(line: str, where: str) -> Record:
+    """The JSON object in ``line``; ``where`` names it in messages.
+
+    Raises:
+        SeedTuneError: it is none, or names a key twice.
+    """
+    try:
+        record = json.loads(line, object_pairs_hook=_object)
+    except ValueError as error:
+        column = f", column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else f": {error}"
+        raise SeedTuneError(
+            f"this line is not JSON{column}",
+            file=where,
+            value=line,
+            rule="one JSON object a line, each key once",
+            remedy="correct or remove the line",
+        ) from error
+    except RecursionError as error:
+        raise SeedTuneError(
+            "this line is nested too deeply",
+            file=where,
+            value=line,
+            remedy="correct or remove the line",
+        ) from error
+    if not isinstance(record, dict):
+        raise SeedTuneError(
+            "this line is not a JSON object",
+            file=where,
+            value=record,
+            rule='{"text": ..., "label": ...}',
+            remedy="write every row as an object",
+        )
+    return record
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedtune.runtime.data.formats import Reader, Wanted, read_jsonl
+from seedtune.runtime.data.messages import from_messages
 from seedtune.runtime.data.parquet import read_parquet
 from seedtune.runtime.data.source import Source
 from seedtune.runtime.data.tables import read_csv, read_tsv
@@ -75,7 +76,8 @@ def read_rows(
     Args:
         path: a file or a pipe, or "-" for standard input.
         task: names the fields, the label field and the labels.
-        require_label: False for rows to predict; a label that is there must be right all the same.
+        require_label: False for rows to predict or to go on with, which need no label and no response; what is there
+            must be right all the same.
         data_format: see `data.source.FORMATS`; None for what its ending says: .jsonl or .ndjson, .csv, .tsv, .parquet.
 
     Raises:
@@ -93,7 +95,8 @@ def read_rows(
 
     fields = (*task.fields, *task.response_fields)
     label = () if task.kind == "completion" else (task.label_field,)
-    wanted = Wanted((*fields, *label), (*fields, *label) if require_label else fields, fits, notices.append)
+    needed = (*fields, *label) if require_label else task.fields
+    wanted = Wanted((*fields, *label), needed, fits, notices.append)
     reader = READERS[source.format.partition("-")[0]]
     rows = _rows(reader(source, wanted), str(source), task, require_label)
     return Rows(rows, source, notices)
@@ -106,6 +109,11 @@ def rows_of(records: Iterable[Mapping[str, Any]], task: Task, require_label: boo
         SeedTuneError: there is none, or one that the task cannot use; names it by its place, from 1.
     """
     return Rows(_rows(enumerate(records, 1), "row", task, require_label))
+
+
+def checked(records: Iterable[tuple[int, Mapping[str, Any]]], source: str, task: Task, require_label: bool) -> Rows:
+    """Rows of ``records``, each with its line of ``source``, checked as those of a file; see :func:`read_rows`."""
+    return Rows(_rows(records, source, task, require_label))
 
 
 def _rows(records: Iterable[tuple[int, Mapping[str, Any]]], source: str, task: Task, require_label: bool) -> list[Row]:
@@ -134,7 +142,10 @@ def _row(
     require_label: bool,
 ) -> Row:
     where = f"{source}:{line}"
-    fields = {name: _text(record, name, where, task) for name in (*task.fields, *task.response_fields)}
+    record = from_messages(record, task, where, require_label)
+    # A prompt is a row of a completion task whose response is not there yet.
+    responses = [name for name in task.response_fields if require_label or record.get(name) is not None]
+    fields = {name: _text(record, name, where, task) for name in (*task.fields, *responses)}
     if task.kind == "completion":
         return Row(fields, None, line)
     if not require_label and record.get(task.label_field) in (None, ""):

@@ -7,7 +7,8 @@
             print(event)
         print(model.predict([{"text": "A film well worth seeing."}]))
 
-Everything else of the package may change between versions without a word. torch is imported by `export` only.
+Everything else of the package may change between versions without a word. torch is imported by `export` and `merge`
+only.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from . import events
 
 if TYPE_CHECKING:
     from seedtune._export import export
+    from seedtune._merge import merge
     from seedtune._model import Model, open
     from seedtune.runtime.model.evaluation import Evaluation
     from seedtune.runtime.run.settings import Settings
 
 __version__ = metadata.version("seedtune")
-__all__ = ["Evaluation", "Model", "SeedTuneError", "Settings", "__version__", "events", "export", "open"]
+__all__ = ["Evaluation", "Model", "SeedTuneError", "Settings", "__version__", "events", "export", "merge", "open"]
 
 # Imported when first asked for: this file runs before any module of the package, and most of these need neither ONNX
 # Runtime nor numpy, whose pages must not be mapped beside a process whose memory is measured.
@@ -36,6 +38,7 @@ _PLACES = {
     "Model": "seedtune._model",
     "Settings": "seedtune.runtime.run.settings",
     "export": "seedtune._export",
+    "merge": "seedtune._merge",
     "open": "seedtune._model",
 }
 

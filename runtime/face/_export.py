@@ -28,7 +28,7 @@ def export(
         phase: told the name of each phase as it starts.
         notice: told what a person should know.
         options: as on the command line: storage, targets, rank, adapter_seed, scope, layers, context_storage,
-            context_on_host, check, overwrite.
+            context_on_host, decode, check, overwrite.
 
     Raises:
         SeedTuneError: the extra ``export`` is not installed, or anything else that the user can put right; ``out`` is

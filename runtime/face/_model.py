@@ -22,6 +22,7 @@ def open(
     *,
     bundle: str | Path | None = None,
     step: int | None = None,
+    state: str | Path | None = None,
     memory_limit: int | str | None = None,
     threads: int | None = None,
 ) -> Model:
@@ -31,6 +32,7 @@ def open(
         path: either folder.
         bundle: where the run's bundle is now, if it was moved.
         step: the state after that many steps instead of the best; for a RUN folder only.
+        state: a file with the state, as ``seedtune replay`` writes it; for a bundle only.
         memory_limit: bytes that the process may hold in all, such as 256_000_000 or "256M": weights are then streamed
             from the bundle. None for no limit.
         threads: of ONNX Runtime; None for all processors.
@@ -38,7 +40,8 @@ def open(
     Raises:
         SeedTuneError: no such folder, a file that is damaged, or a step that the run has not.
     """
-    tuned = open_tuned(Path(path), bundle=None if bundle is None else Path(bundle), step=step)
+    moved, given = (None if place is None else Path(place) for place in (bundle, state))
+    tuned = open_tuned(Path(path), bundle=moved, step=step, state=given)
     limit = None if memory_limit is None else size_bytes(memory_limit, "--memory-limit")
     return Model(tuned, threads=threads, memory_limit_bytes=limit)
 

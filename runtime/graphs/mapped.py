@@ -32,15 +32,26 @@ class MappedGraph:
 
 
 class MappedGraphs:
-    """:class:`~seedtune.runtime.graphs.types.Graphs` without a limit; ``threads`` of ONNX Runtime, None for all."""
+    """:class:`~seedtune.runtime.graphs.types.Graphs` without a limit.
+
+    Args:
+        bundle: verified.
+        threads: of ONNX Runtime; None for all processors.
+        keep: open each graph once, and keep it; else it lives as long as whoever asked for it has it.
+    """
 
     choice = None
     reading = Reading()
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, threads: int | None = None, *, keep: bool = False) -> None:
         self.bundle = bundle
         self.threads = threads
+        self._kept: dict[str, MappedGraph] | None = {} if keep else None
 
     def open(self, name: str) -> MappedGraph:
         """See :class:`~seedtune.runtime.graphs.types.Graphs`."""
-        return MappedGraph(self.bundle.graph_path(name), self.threads)
+        if self._kept is None:
+            return MappedGraph(self.bundle.graph_path(name), self.threads)
+        if name not in self._kept:
+            self._kept[name] = MappedGraph(self.bundle.graph_path(name), self.threads)
+        return self._kept[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,15 +12,16 @@ from typing import Any, Self
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.context.contexts import CachePlan
 from seedtune.runtime.data.rows import Rows, read_rows, rows_of
-from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.generators import result_of
-from seedtune.runtime.graphs.mapped import MappedGraph, MappedGraphs
+from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.model.caching import caching, require_contexts
 from seedtune.runtime.model.evaluation import Evaluation, evaluating
 from seedtune.runtime.model.feeders import CacheOptions, cache_options, opening_feeder
+from seedtune.runtime.model.generating import Generating
 from seedtune.runtime.model.limit import examples_of_evaluation, limit_memory
+from seedtune.runtime.model.predicting import Data, Predicting
 from seedtune.runtime.model.splits import encode_rows
 from seedtune.runtime.model.tuned import Tuned
 from seedtune.runtime.task.compile import CompiledTask
@@ -28,13 +29,10 @@ from seedtune.runtime.task.example import Example
 from seedtune.runtime.telemetry.events import Event, Notice
 from seedtune.runtime.trim import trim
 
-# Rows: the path of a data file or a pipe ("-" for standard input), rows that `Model.rows` has read, or rows that are
-# there already, each a mapping of fields.
-Data = str | Path | Rows | Iterable[Mapping[str, Any]]
 ROWS_PER_CALL = 1024
 
 
-class Model:
+class Model(Generating, Predicting):
     """What a bundle or a run stands for; a context manager. One thread at a time may use it.
 
     Args:
@@ -47,7 +45,6 @@ class Model:
         self.threads = threads
         self.memory_limit_bytes = memory_limit_bytes
         self._tuned = tuned
-        self._eval_graph: MappedGraph | None = None
 
     @property
     def bundle(self) -> Bundle:
@@ -116,29 +113,6 @@ class Model:
         rows = self.rows(data, data_format=data_format)
         return result_of(self._evaluating(rows, rows_per_call, caches, want_hidden), on)
 
-    def predict(self, rows: Iterable[Mapping[str, Any]], *, cache: str | Path | None = None) -> list[dict[str, float]]:
-        """The probability of each label for each row, by the label's name.
-
-        Args:
-            rows: the fields that the task's template names; labels may be left out.
-            cache: as in :meth:`evaluate`.
-
-        Raises:
-            SeedTuneError: a row cannot be used, or the task is completion, which has no labels.
-        """
-        labels = self.bundle.manifest.objective.task.labels
-        if not labels:
-            raise SeedTuneError(
-                "a completion task has no labels to predict",
-                value=self.bundle.manifest.objective.task.name,
-                rule="a classification task",
-                remedy="evaluate it instead: that gives the loss of responses",
-            )
-        found = result_of(self._evaluating(self.rows(rows, labelled=False), None, cache_options(cache, None), False))
-        assert found.probabilities is not None
-        names = [label.name for label in labels]
-        return [dict(zip(names, map(float, each), strict=True)) for each in found.probabilities]
-
     def cache_contexts(
         self,
         data: Data,
@@ -188,10 +162,12 @@ class Model:
         if graphs.choice:
             yield Notice(str(graphs.choice))
         feeder = yield from opening_feeder(graphs, examples, name=Path(rows.where).stem, cache=cache, rows=rows)
-        result = yield from evaluating(
-            graphs, self.state.values, feeder, rows=most, want_hidden=want_hidden, graph=self._open_eval(graphs)
-        )
+        result = yield from evaluating(graphs, self.state.values, feeder, rows=most, want_hidden=want_hidden)
         return result
+
+    @functools.cached_property
+    def _mapped(self) -> MappedGraphs:
+        return MappedGraphs(self.bundle, self.threads, keep=True)
 
     @functools.cached_property
     def _task(self) -> CompiledTask:
@@ -206,7 +182,7 @@ class Model:
         self, examples: Sequence[Example], rows_per_call: int | None, cache: CacheOptions
     ) -> tuple[Graphs, int]:
         if self.memory_limit_bytes is None:
-            return MappedGraphs(self.bundle, self.threads), rows_per_call or ROWS_PER_CALL
+            return self._mapped, rows_per_call or ROWS_PER_CALL
         graphs = limit_memory(
             self.bundle,
             examples,
@@ -218,20 +194,13 @@ class Model:
         )
         return graphs, 2 * graphs.choice.tokens_per_call
 
-    def _open_eval(self, graphs: Graphs) -> MappedGraph | None:
-        """The mapped graph, opened once for all questions; a streamed one is opened for each."""
-        if not isinstance(graphs, MappedGraphs):
-            return None
-        if self._eval_graph is None:
-            self._eval_graph = graphs.open("eval")
-        return self._eval_graph
-
     def close(self) -> None:
         """Frees the graphs and the state; whoever asks again has them opened and replayed again."""
-        self._eval_graph = None
         # A copy without the state that the other has cached.
         self._tuned = dataclasses.replace(self._tuned)
-        self.__dict__.pop("_task", None)
+        for name in ("_task", "_mapped"):
+            self.__dict__.pop(name, None)
+        self._close_generation()
 
     def __enter__(self) -> Self:
         return self

@@ -17,20 +17,18 @@ from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.journal.format import Header, Journal
+from seedtune.runtime.model.best_step import best_step
 from seedtune.runtime.model.kept_states import KeptStates
+from seedtune.runtime.model.state_file import read_state
 from seedtune.runtime.optimizers.settings import optimizer_of
 from seedtune.runtime.start.file import read_start
 from seedtune.runtime.telemetry.records import (
-    EVALUATIONS_FILE,
     JOURNAL_FILE,
     RUN_FILE,
     START_FILE,
-    ZERO_SHOT_FILE,
-    EvaluationRecord,
     RunDescription,
 )
 from seedtune.runtime.telemetry.run_files import read_description
-from seedtune.runtime.telemetry.steplog import read_json_lines
 from seedtune.runtime.telemetry.trials import TRIALS_FILE
 
 
@@ -39,6 +37,7 @@ class Tuned:
     """What a folder stands for: ``journal`` of ``run`` up to ``step`` over ``bundle``; a bare bundle has neither.
 
     ``start`` is what the head of the state began with; None for a state that began, or is, that of the untouched model.
+    ``given`` is a state that came as a file, for a bare bundle.
     """
 
     bundle: Bundle
@@ -46,15 +45,20 @@ class Tuned:
     step: int = 0
     run: Path | None = None
     start: npt.NDArray[np.float32] | None = None
+    given: npt.NDArray[np.float32] | None = None
 
     @property
     def untouched(self) -> bool:
         """Whether the state is zero."""
-        return self.step == 0 and self.start is None
+        return self.step == 0 and self.start is None and self.given is None
 
     @functools.cached_property
     def state(self) -> State:
         """The state, replayed when it is first asked for, or read where a journal cannot be replayed."""
+        if self.given is not None:
+            state = new_state(self.bundle)
+            state.values[:] = self.given
+            return state
         if self.journal is None or (self.untouched and self.journal.header.start_sha256 is not None):
             return new_state(self.bundle)
         if self.journal.header.record == "probe":
@@ -67,13 +71,14 @@ class Tuned:
         return state
 
 
-def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = None) -> Tuned:
+def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = None, state: Path | None = None) -> Tuned:
     """Opens a BUNDLE (untouched model) or a RUN folder (its best state).
 
     Args:
         path: either folder.
         bundle: where the run's bundle is now, if it was moved.
         step: the state after that many steps instead of the best; for a RUN folder only.
+        state: a file with the state, as `seedtune replay` writes it; for a bundle only.
 
     Raises:
         SeedTuneError: neither kind of folder, files damaged, bundle moved or exchanged, no such step.
@@ -87,7 +92,19 @@ def open_tuned(path: Path, *, bundle: Path | None = None, step: int | None = Non
                 rule="a RUN folder",
                 remedy="give the run, or leave the step out",
             )
-        return Tuned(Bundle.open(path))
+        whole = Bundle.open(path)
+        if state is None:
+            return Tuned(whole)
+        given, made_of = read_state(state, whole)
+        return Tuned(whole, step=made_of.steps, given=given)
+    if state is not None:
+        raise SeedTuneError(
+            "a run has states of its own",
+            file=path,
+            value=str(state),
+            rule="a state file beside a bundle",
+            remedy="give the bundle, or leave the state out",
+        )
     if not (path / RUN_FILE).is_file():
         raise SeedTuneError(
             "this is neither a bundle nor a run",
@@ -226,13 +243,3 @@ def replayed(
     optimizer = optimizer_of(journal.header.settings)
     optimizer.move(state, journal.seeds()[:records], journal.records["coefficient"][:records])
     return optimizer.evaluated(state)
-
-
-def best_step(path: Path, recorded: int) -> int | None:
-    """The step with the best evaluation, or the last step of a run without evaluations; None: the untouched model."""
-    file = path / EVALUATIONS_FILE
-    records = read_json_lines(file, EvaluationRecord) if file.is_file() else []
-    best = [record.step for record in records if record.best and record.step <= recorded]
-    if not best and records and (path / ZERO_SHOT_FILE).is_file():
-        return None
-    return best[-1] if best else recorded

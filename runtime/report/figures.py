@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from seedtune.runtime.extras import import_extra
 from seedtune.runtime.report.collect import RunData
-from seedtune.runtime.report.extra import import_extra
 from seedtune.runtime.report.statistics import wilson_interval
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def gradient_figure(run: RunData) -> Figure | None:
     """The projected gradient of each step (nats per unit of epsilon) above the coefficient made of it."""
     if not run.steps:
         return None
-    figure = import_extra("plotly.subplots").make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09)
+    subplots = import_extra("plotly.subplots", "report", "the report")
+    figure = subplots.make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09)
     figure.update_layout(**_layout())
     rows = (
         ("projected gradient", "projected_gradient", PURPLE, "circle"),
@@ -174,7 +175,7 @@ def _layout() -> dict[str, Any]:
 
 
 def _figure(y_title: str) -> Figure:
-    figure = import_extra("plotly.graph_objects").Figure(layout=_layout())
+    figure = import_extra("plotly.graph_objects", "report", "the report").Figure(layout=_layout())
     figure.update_xaxes(title={"text": "step"}, zeroline=False)
     return figure.update_yaxes(title={"text": y_title, "standoff": 6}, zeroline=False)
 

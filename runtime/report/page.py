@@ -18,10 +18,10 @@ from typing import Any
 
 from seedtune.runtime.durations import short_duration
 from seedtune.runtime.errors import SeedTuneError, shorten
+from seedtune.runtime.extras import import_extra
 from seedtune.runtime.files import require_writable, write_durably
 from seedtune.runtime.report import figures
 from seedtune.runtime.report.collect import RunData, collect
-from seedtune.runtime.report.extra import import_extra
 from seedtune.runtime.report.summary import summarise
 
 REPORT_FILE = "report.html"
@@ -63,8 +63,8 @@ def render_page(run: RunData) -> str:
     Raises:
         SeedTuneError: plotly or jinja2 is not installed.
     """
-    jinja2, markup = import_extra("jinja2"), import_extra("markupsafe").Markup
-    plotly_js = import_extra("plotly.offline").get_plotlyjs().replace("\r\n", "\n")
+    jinja2, markup = (import_extra(name, "report", "the report") for name in ("jinja2", "markupsafe"))
+    plotly_js = import_extra("plotly.offline", "report", "the report").get_plotlyjs().replace("\r\n", "\n")
     folder = resources.files("seedtune.runtime.report")
     style, script, template = (
         (folder / name).read_text("utf-8") for name in ("page.css", "script.html.jinja", "page.html.jinja")
@@ -90,11 +90,11 @@ def render_page(run: RunData) -> str:
         summary=summarise(run),
         objective=run.objective,
         charts=[(name, title, caption) for name, title, caption, _ in charts],
-        chart_data=markup(script_json({name: figure.to_plotly_json() for name, _, _, figure in charts})),
+        chart_data=markup.Markup(script_json({name: figure.to_plotly_json() for name, _, _, figure in charts})),
         # These three are ours, not the run's: the only text of the page that is not escaped.
-        style=markup(style),
-        script=markup(script),
-        plotly_js=markup(plotly_js if charts else ""),
+        style=markup.Markup(style),
+        script=markup.Markup(script),
+        plotly_js=markup.Markup(plotly_js if charts else ""),
         script_hashes=[_sha256_source(text) for text in ((plotly_js, script) if charts else ())],
     )
     return page

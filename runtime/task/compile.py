@@ -15,9 +15,10 @@ from tokenizers import Tokenizer
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.encoder import Encoder
 from seedtune.runtime.task.example import Example
-from seedtune.runtime.task.label_words import label_word_ids
+from seedtune.runtime.task.label_words import label_word_ids, require_one_mask
+from seedtune.runtime.task.plain_text import PlainText
 from seedtune.runtime.task.structure import Family, Scope, Task
-from seedtune.runtime.task.template import count_masks, has_fixed_end
+from seedtune.runtime.task.template import has_fixed_end
 
 
 class CompiledTask:
@@ -49,7 +50,7 @@ class CompiledTask:
     def __init__(
         self,
         task: Task,
-        tokenizer: Tokenizer,
+        tokenizer: Tokenizer | PlainText,
         family: Family,
         mask_token: str | None,
         unknown_token: str | None,
@@ -89,7 +90,7 @@ class CompiledTask:
         self._encoder = Encoder(self.task.template, tokenizer, mask, self.task.response)
         self._end_id = self._encoder.special_id(end_token) if completes else None
         if family == "masked":
-            _require_one_mask(self.task, self._encoder, mask_token)
+            require_one_mask(self.task, self._encoder, mask_token)
         end = set() if self._end_id is None else {self._end_id}
         self._require_embedded(self._encoder.fixed_ids() | end, "the template", "change the template")
         self.label_word_ids: tuple[int, ...] = ()
@@ -156,6 +157,53 @@ class CompiledTask:
         suffix = np.arange(border - 1, len(read), dtype=np.int64)
         return Example(read, len(read) - 1, 0, suffix, np.array(ids[border:], np.int64), truncated_tokens)
 
+    def prompt(self, fields: Mapping[str, str]) -> tuple[list[int], int]:
+        """The ids of a row that is to be gone on with, and the place from which on a state acts at them.
+
+        Of a completion task that is the prompt, whose last token foresees the response; of a classification task the
+        row as it is, split as for tuning. Nothing is cut off, however long it is.
+
+        Args:
+            fields: the text of each field of the template.
+
+        Raises:
+            SeedTuneError: a field is missing, or a token is special or has no row in the embedding.
+        """
+        row = self._encoder.ids(self._encoder.render(fields))
+        ids = row.ids[: len(row.ids) - row.appended]
+        self._require_embedded(ids, "the row", "remove it from the row")
+        if self.scope == "suffix" and self.task.kind != "completion":
+            return ids, self._agreement(ids, self._encoder.render(fields, to_last_field=True))
+        return ids, self.first_place(len(ids))
+
+    def text_ids(self, text: str, around: bool) -> list[int]:
+        """The ids of ``text`` as the model's own tokenizer reads it, special tokens that it spells included.
+
+        Args:
+            text: that somebody answers for: what a stranger wrote must not spell special tokens, see
+                :meth:`shielded`.
+            around: with the special tokens that the tokenizer puts in front of a text.
+
+        Raises:
+            SeedTuneError: a token has no row in the embedding.
+        """
+        protected = self._encoder.protected(text)
+        if around:
+            row = self._encoder.ids(protected)
+            ids = row.ids[: len(row.ids) - row.appended]
+        else:
+            ids = self._encoder.plain_ids(protected)
+        self._require_embedded(ids, "the text", "remove it from the text")
+        return ids
+
+    def shielded(self, text: str) -> str:
+        """``text`` as a part of one for :meth:`text_ids`, read as text even where it spells a special token."""
+        return self._encoder.shielded(text)
+
+    def first_place(self, count: int) -> int:
+        """From where on a state acts in a text of ``count`` tokens that is no row: its last one, or with "all" 0."""
+        return 0 if self.scope == "all" else max(0, count - 1)
+
     def _agreement(self, ids: list[int], beginning: str) -> int:
         """How many of ``ids`` are those of ``beginning`` alone: where the part that never changes ends.
 
@@ -200,21 +248,3 @@ class CompiledTask:
                 rule=f"ids below {self.vocabulary_size}, the rows of the embedding; the tokenizer has more",
                 remedy=f"{remedy}, or resize the model's embedding to its tokenizer",
             )
-
-
-def _require_one_mask(task: Task, encoder: Encoder, mask_token: str | None) -> None:
-    if encoder.mask_id is None or mask_token is None:
-        raise SeedTuneError(
-            "the tokenizer has no mask token",
-            value=mask_token,
-            rule="a masked language model's tokenizer has one among its special tokens",
-            remedy="use the tokenizer that belongs to the model",
-        )
-    written = task.template.count(mask_token)
-    if written + count_masks(task.template) != 1:
-        raise SeedTuneError(
-            f"the template of task {task.name!r} writes the mask token out besides {{mask}}",
-            value=task.template,
-            rule="exactly one mask",
-            remedy=f"keep {{mask}} and remove {mask_token}",
-        )

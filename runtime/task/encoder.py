@@ -15,7 +15,7 @@ from tokenizers import AddedToken, Encoding, Tokenizer
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.native import refusing
-from seedtune.runtime.task.plain_text import PRIVATE, plain_text
+from seedtune.runtime.task.plain_text import PRIVATE, SHIELD, PlainText, plain_text
 from seedtune.runtime.task.template import MASK_FIELD, template_parts
 
 
@@ -39,7 +39,8 @@ class Encoder:
 
     Args:
         template: see template.py.
-        tokenizer: copied; its truncation and padding settings stay as they are, and are off in the copy.
+        tokenizer: copied, unless it is such a copy already; its truncation and padding settings stay as they are, and
+            are off in the copy.
         mask_token: the text that ``{mask}`` stands for, or None if the template has none.
         response: a second template, for what follows the first; empty for none.
 
@@ -47,8 +48,10 @@ class Encoder:
         mask_id: the id of the mask token, or None.
     """
 
-    def __init__(self, template: str, tokenizer: Tokenizer, mask_token: str | None, response: str = "") -> None:
-        plain = plain_text(tokenizer)
+    def __init__(
+        self, template: str, tokenizer: Tokenizer | PlainText, mask_token: str | None, response: str = ""
+    ) -> None:
+        plain = tokenizer if isinstance(tokenizer, PlainText) else plain_text(tokenizer)
         self._tokenizer = plain.tokenizer
         self._special = plain.special
         self._refused_ids = plain.refused_ids
@@ -86,6 +89,30 @@ class Encoder:
         """Ids that every row has, whatever its fields: of the fixed text, the mask and the special tokens around it."""
         texts = [text for text, _ in (*self._parts, *self._response)]
         return set(self.ids(self._mask_text).ids).union(*map(self.plain_ids, texts))
+
+    def protected(self, text: str) -> str:
+        """``text`` with a stand-in for each special token that it spells, and without shields; for :meth:`ids`."""
+        return self._protect(text).replace(SHIELD, "")
+
+    def shielded(self, text: str) -> str:
+        """``text`` with a shield within each special token that it spells, so that :meth:`protected` finds none.
+
+        Raises:
+            SeedTuneError: it spells a special token of one character, or a character that shields are made of.
+        """
+        short = [token for token in self._special if len(token) == 1]
+        refused = next((token for token in (PRIVATE, SHIELD, *short) if token in text), None)
+        if refused is not None:
+            raise SeedTuneError(
+                "the text contains a reserved character",
+                value=refused,
+                rule="no special token of the tokenizer that has no other spelling",
+                remedy="remove it from the text",
+            )
+        for token in sorted(self._special, key=len, reverse=True):
+            if token:
+                text = text.replace(token, token[0] + SHIELD + token[1:])
+        return text
 
     def _protected(self, template: str) -> list[tuple[str, str | None]]:
         return [(self._protect(text), name) for text, name in template_parts(template)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.encoder import Encoder
 from seedtune.runtime.task.structure import Family, Task
+from seedtune.runtime.task.template import count_masks
 
 # Fills the fields where words are tried behind a causal template; any plain word does.
 SAMPLE = "something"
@@ -68,3 +69,22 @@ def _remedy(task: Task, encoder: Encoder, context: str, word: str) -> str:
             if ids is not None and len(ids) == 1:
                 return f"write {variant!r}, which is one token, or choose another label word"
     return "choose another label word"
+
+
+def require_one_mask(task: Task, encoder: Encoder, mask_token: str | None) -> None:
+    """Raises SeedTuneError unless the template of ``task`` has exactly one mask, which the tokenizer knows."""
+    if encoder.mask_id is None or mask_token is None:
+        raise SeedTuneError(
+            "the tokenizer has no mask token",
+            value=mask_token,
+            rule="a masked language model's tokenizer has one among its special tokens",
+            remedy="use the tokenizer that belongs to the model",
+        )
+    written = task.template.count(mask_token)
+    if written + count_masks(task.template) != 1:
+        raise SeedTuneError(
+            f"the template of task {task.name!r} writes the mask token out besides {{mask}}",
+            value=task.template,
+            rule="exactly one mask",
+            remedy=f"keep {{mask}} and remove {mask_token}",
+        )

@@ -15,7 +15,7 @@ from lab import smollm2
 from lab.report import command_line, report
 from seedtune.exporter.checkpoint import open_checkpoint
 from seedtune.exporter.storage.encodings import SCALE, Encoding, Kind, decoded
-from seedtune.exporter.targets import lora_a_values
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.bundle.manifest import Manifest, Storage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings

@@ -22,10 +22,11 @@ from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.passes.finish import bind, finish, used_parameters
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.storage.weights import WeightsFile, write_weights
-from seedtune.exporter.targets import lay_out, lora_a_values, select
+from seedtune.exporter.targets import lay_out, select
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import trace
 from seedtune.runtime.batches.token_rows import WholeRows
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.bundle.manifest import StateLayout
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.graphs.mapped import MappedGraph

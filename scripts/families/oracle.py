@@ -12,7 +12,7 @@ import transformers
 
 from seedtune.exporter.reference.label_head import seeing_hidden, with_head
 from seedtune.exporter.reference.suffix_model import SuffixTunedModel
-from seedtune.exporter.targets import lora_a_values
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.task.example import Example
 

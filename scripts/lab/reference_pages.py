@@ -26,6 +26,11 @@ def cli_page() -> str:
     for command in app.registered_commands:
         assert command.callback is not None
         lines += [*_command(str(command.name), command.callback), ""]
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        for command in group.typer_instance.registered_commands:
+            assert command.callback is not None
+            lines += [*_command(f"{group.typer_instance.info.name} {command.name}", command.callback), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -35,8 +40,9 @@ def _command(name: str, function: Callable[..., object]) -> Iterator[str]:
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
         kind, info = typing.get_args(parameter.annotation)[:2]
         if isinstance(info, ArgumentInfo):
-            arguments.append(parameter.name.upper())
-        rows.append(f"| `{_spelled(parameter, info)}` | {_help(parameter, kind, info)} |")
+            arguments.append(_spelled(parameter, info))
+        spelled = _spelled(parameter, info).replace("|", "\\|")
+        rows.append(f"| `{spelled}` | {_help(parameter, kind, info)} |")
     yield f"## `seedtune {' '.join([name, *arguments])}`"
     yield ""
     yield about.strip()
@@ -53,7 +59,7 @@ def _command(name: str, function: Callable[..., object]) -> Iterator[str]:
 
 def _spelled(parameter: inspect.Parameter, info: ArgumentInfo | OptionInfo) -> str:
     if isinstance(info, ArgumentInfo):
-        return parameter.name.upper()
+        return str(info.metavar or parameter.name.upper())
     # typer takes the first spelling of an annotated option for its default.
     first = [info.default] if isinstance(info.default, str) and info.default.startswith("-") else []
     return " / ".join([*first, *(info.param_decls or ())] or ["--" + parameter.name.replace("_", "-")])

@@ -11,7 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.reference.streamed_model import StreamedModel
 from seedtune.exporter.storage.encodings import Encoding, decoded
-from seedtune.exporter.targets import lora_a_values
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.bundle.manifest import StateLayout, Target
 
 pytestmark = pytest.mark.traced

@@ -5,7 +5,8 @@ import onnx_ir as ir
 import pytest
 
 from seedtune.exporter.passes.linear_layout import Linear
-from seedtune.exporter.targets import PRESETS, lay_out, lora_a_values, role_of, select
+from seedtune.exporter.targets import PRESETS, lay_out, role_of, select
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.errors import SeedTuneError
 
 ROLES = {

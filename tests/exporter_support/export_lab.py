@@ -27,10 +27,11 @@ from seedtune.exporter.graphs.probe import build_probe
 from seedtune.exporter.graphs.update import build_update
 from seedtune.exporter.passes.linear_layout import normalise_linears
 from seedtune.exporter.passes.storage import Reader, store
-from seedtune.exporter.targets import lay_out, lora_a_values, select
+from seedtune.exporter.targets import lay_out, select
 from seedtune.exporter.trace.suffix_trunk import trace_suffix
 from seedtune.exporter.trace.traced import Traced
 from seedtune.exporter.trace.trunk import head_of, trace
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.bundle.manifest import StateLayout, Storage
 from seedtune.runtime.bundle.objective import ContextLayout, ContextStorage
 from seedtune.runtime.noise import rademacher

@@ -7,7 +7,7 @@ import torch
 from export_lab import Export, largest_difference, probe_feeds, random_rows, random_state, reference
 from graph_lab import op_types, sizes_of
 
-from seedtune.exporter.targets import lora_a_values
+from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.estimators.scores import SCORES
 from seedtune.runtime.noise import rademacher
 

@@ -90,3 +90,22 @@ def whole(tune_tiny: Callable[..., RunResult], tmp_path: Path) -> SimpleNamespac
     """An uninterrupted run of eight steps, in a folder that may be spoilt."""
     result = tune_tiny(tmp_path / "whole")
     return SimpleNamespace(path=tmp_path / "whole", result=result)
+
+
+@pytest.fixture(scope="session")
+def runs(tiny_bundle: Path, tiny_data: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs of the tiny bundle by name."""
+    root = tmp_path_factory.mktemp("runs")
+    common: dict[str, Any] = {"steps": 6, "batch_size": 8, "learning_rate": 0.1, "held_out_rows": 0}
+    settings: dict[str, dict[str, Any]] = {
+        "plain": {"seed": 5, "start": "zero"},
+        "other": {"seed": 6, "start": "zero", "optimizer": "momentum"},
+        "mean": {"seed": 7, "start": "zero", "average": 0.5},
+        "several": {"seed": 8, "start": "zero", "estimator": "one-sided", "directions": 3, "optimizer": "standardised"},
+        "probe": {"seed": 9},
+    }
+    for name, own in settings.items():
+        with seedtune.open(tiny_bundle, threads=1) as model:
+            for _ in model.tune(tiny_data.train, out=root / name, **common, **own):
+                pass
+    return {name: root / name for name in settings}

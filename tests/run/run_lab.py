@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from click.testing import Result
+from typer.testing import CliRunner
+
+from seedtune.runtime.cli.main import app
 from seedtune.runtime.telemetry.records import RunResult
 
 Tune = Callable[..., RunResult]
@@ -51,3 +55,17 @@ def stop_after(steps: int) -> Callable[[], bool]:
         return asked[0] >= steps
 
     return stop
+
+
+def call(*arguments: object) -> Result:
+    """The command in this process; raises the SeedTuneError that it ends with."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def last(done: Result) -> dict[str, Any]:
+    """The object that ``--json`` printed."""
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found

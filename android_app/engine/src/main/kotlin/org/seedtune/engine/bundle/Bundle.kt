@@ -112,6 +112,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             val manifest = Manifest.parse(reading(file.path, "the manifest is no text", REMEDY) { utf8(raw) }, file.path)
             val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, StagePlan.FILE) +
                 (if (manifest.languageModel.context == null) emptySet() else setOf("context.onnx")) +
+                (if (manifest.languageModel.decode == null) emptySet() else setOf("decode.onnx")) +
                 (if (manifest.hostFiles.isEmpty()) emptySet() else setOf(CONTEXT_WEIGHTS))
             val listed = manifest.files.keys
             val optional = if (manifest.languageModel.context == null) emptySet() else setOf("gradient.onnx")

@@ -5,11 +5,11 @@ import java.nio.file.Files
 import java.nio.file.LinkOption
 import org.seedtune.engine.SeedTuneException
 
-/** Files that only the computing of contexts reads: a desk needs them, a phone that is given the contexts does not. */
+/** Files that only computing contexts and generating text read: a phone that is given the contexts can tune without. */
 internal object HostFiles {
     const val CONTEXT = "context"
     private val GRAPH_AND_WEIGHTS = setOf("context.onnx", Bundle.CONTEXT_WEIGHTS)
-    private val NAMES = Regex("context\\.(onnx|safetensors|stage[0-9]+\\.onnx)")
+    private val NAMES = Regex("context\\.(onnx|safetensors|stage[0-9]+\\.onnx)|decode\\.onnx")
 
     /**
      * The host files of [manifest] that are not in [folder]: none, or all of them.

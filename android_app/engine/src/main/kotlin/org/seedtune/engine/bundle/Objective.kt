@@ -28,6 +28,7 @@ sealed interface Objective {
  * @property labelWordIds the token of each label's word; empty in a completion task.
  * @property scope at which tokens the state acts: "suffix", those behind the text of a row, "last", the one that is scored, or "all".
  * @property context what is kept of the others; null for scope "all".
+ * @property decode what generating text with `decode.onnx` needs to know; null where the bundle has no such graph.
  */
 @Serializable
 @SerialName(LanguageModel.KIND)
@@ -37,11 +38,27 @@ data class LanguageModel(
     @SerialName("label_word_ids") val labelWordIds: List<Int>,
     val scope: String = "all",
     val context: ContextLayout? = null,
+    val decode: Decoding? = null,
 ) : Objective {
     internal companion object {
         internal const val KIND = "language_model"
     }
 }
+
+/**
+ * What generating text needs to know, which this engine does not do yet: keys and values of every layer, [maxTokens] of prompt and
+ * response together, the tokens that end a response, and the model's own chat template with the texts that it names.
+ */
+@Serializable
+data class Decoding(
+    val layers: Int,
+    @SerialName("key_heads") val keyHeads: Int,
+    @SerialName("head_size") val headSize: Int,
+    @SerialName("max_tokens") val maxTokens: Int,
+    @SerialName("end_ids") val endIds: List<Int> = emptyList(),
+    @SerialName("chat_template") val chatTemplate: String? = null,
+    @SerialName("special_tokens") val specialTokens: Map<String, String> = emptyMap(),
+)
 
 /** What was exported, and what a tokenised row must keep to. */
 @Serializable

@@ -1,7 +1,6 @@
-"""The optional libraries of the report, imported when a page is made and not before.
+"""Libraries of the package's extras, imported when they are needed and not before.
 
-Everything else of ``seedtune.runtime`` works without them, so a missing one is a user's choice and gets a
-remedy.
+Everything else of ``seedtune.runtime`` works without them, so a missing one is a user's choice and gets a remedy.
 """
 
 from __future__ import annotations
@@ -12,8 +11,13 @@ from typing import Any
 from seedtune.runtime.errors import SeedTuneError
 
 
-def import_extra(name: str) -> Any:
+def import_extra(name: str, extra: str, purpose: str) -> Any:
     """The module ``name``, such as ``plotly.graph_objects``.
+
+    Args:
+        name: of the module.
+        extra: of this package, which brings it.
+        purpose: what needs it, for the message.
 
     Raises:
         SeedTuneError: it is not installed.
@@ -25,6 +29,7 @@ def import_extra(name: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != name.partition(".")[0]:
             raise
         raise SeedTuneError(
-            f"the report needs {name.partition('.')[0]}, which is not installed",
-            remedy='pip install "seedtune[report]"',
+            f"{purpose} needs {name.partition('.')[0]}, which is not installed",
+            rule=f"the extra named {extra}",
+            remedy=f'pip install "seedtune[{extra}]"',
         ) from error

@@ -1,0 +1,1 @@
+"""A checkpoint with what was tuned in its weights."""

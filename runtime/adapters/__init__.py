@@ -1,0 +1,1 @@
+"""A tuned state in the forms that other people's tools read."""

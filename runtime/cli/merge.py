@@ -1,0 +1,62 @@
+"""``seedtune merge``: the base model's checkpoint with what was tuned in its weights."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+import seedtune
+from seedtune.runtime.cli.options import JsonOption, StateOption, print_json
+
+
+def merge_command(
+    model: Annotated[Path, typer.Argument(help="A RUN folder (its best state), or a bundle.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The new folder to write.")],
+    form: Annotated[Literal["hf"], typer.Option("--format", help="hf: a folder that transformers opens.")] = "hf",
+    source: Annotated[
+        str | None, typer.Option(help="Where the base model is, if not where the bundle was exported from.")
+    ] = None,
+    without_head: Annotated[
+        bool,
+        typer.Option(
+            "--without-head", help="Leave out the head that scores the label words, which a checkpoint cannot say."
+        ),
+    ] = False,
+    shard_size: Annotated[str, typer.Option(metavar="SIZE", help="Of a file of weights, at most.")] = "2G",
+    bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
+    step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    state: StateOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write the whole model with what was tuned in its weights, of a state that acts at every token (scope all).
+
+    The base model is read a tensor at a time; weights keep their type. States of shorter reach are no change of
+    weights, and are refused.
+
+    Examples:
+
+        seedtune merge run --out merged --without-head
+
+        seedtune merge run --out merged --without-head --source ./base-model --shard-size 1G
+    """
+    started = time.monotonic()
+    console = Console(stderr=True)
+    with seedtune.open(model, bundle=bundle, step=step, state=state) as opened:
+        with console.status("loading torch and transformers", spinner="dots") as status:
+            size_bytes = seedtune.merge(
+                opened,
+                out=out,
+                source=source,
+                without_head=without_head,
+                shard_size=shard_size,
+                phase=status.update,
+            )
+        seconds = time.monotonic() - started
+        console.print(f"{out}: {size_bytes / 1e6:,.0f} MB in {seconds:.1f} s", highlight=False, soft_wrap=True)
+        if json:
+            about = {"step": opened.step, "state_sha256": opened.state.sha256()}
+            print_json({"model": str(out), "format": form, "size_bytes": size_bytes, **about, "seconds": seconds})

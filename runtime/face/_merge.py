@@ -1,0 +1,60 @@
+"""`seedtune.merge`: the other place from which the exporter, and with it torch, is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from seedtune._model import Model
+from seedtune.runtime.adapters.whole_reach import require_no_head, require_whole_reach
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.sizes import size_bytes
+
+FORM = "a checkpoint"
+
+
+def merge(
+    model: Model,
+    *,
+    out: str | Path,
+    source: str | Path | None = None,
+    without_head: bool = False,
+    shard_size: int | str = "2G",
+    phase: Callable[[str], None] = lambda _name: None,
+) -> int:
+    """Writes the base model's checkpoint with the state of ``model`` in its weights into the new folder ``out``.
+
+    The weights keep their type and their names; transformers opens the folder as it opens the base model's.
+
+    Args:
+        model: as :func:`open` gives it, of scope "all".
+        out: the folder.
+        source: where the base model is, if not where the bundle was exported from.
+        without_head: leave out the head that scores the label words, which a checkpoint cannot say.
+        shard_size: bytes of a file of weights, at most, such as 2_000_000_000 or "2G".
+        phase: told the name of each phase as it starts.
+
+    Returns:
+        The bytes of the weights.
+
+    Raises:
+        SeedTuneError: the state acts at some tokens only, or has a head; the base model is not there, or another one;
+            the folder cannot be made; or the extra ``export`` is not installed.
+    """
+    manifest, state = model.bundle.manifest, model.state.values
+    require_whole_reach(manifest, FORM)
+    require_no_head(manifest, state, FORM, without_head)
+    limit = size_bytes(shard_size, "--shard-size")
+    try:
+        from seedtune.exporter.merging.merge import write_merged
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("seedtune"):
+            raise
+        raise SeedTuneError(
+            "merging needs packages that this installation does not have",
+            value=error.name,
+            rule="the extra named export",
+            remedy='pip install "seedtune[export]"',
+        ) from error
+    where = None if source is None else str(source)
+    return write_merged(Path(out), manifest, state, source=where, shard_bytes=limit, phase=phase)
