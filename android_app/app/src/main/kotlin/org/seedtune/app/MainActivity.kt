@@ -160,7 +160,7 @@ class MainActivity : Activity(), Desk {
         }, RENDER_MS)
     }
 
-    internal fun render() {
+    override fun render() {
         val status = Board.status
         val run = runOf(status)
         if (wasWork && !status.isWork) {
@@ -176,13 +176,15 @@ class MainActivity : Activity(), Desk {
         visible(R.id.choose, !isTuning && shown == null)
         // A live region: a text that stays the same is not read aloud again.
         setText(R.id.headline, if (isTuning || shown != null && run == shown) headline(this, status) else shown ?: getString(R.string.app_name))
-        setText(R.id.subtitle, if (isTuning) run!! else if (shown != null) shown else getString(R.string.tagline))
-        showProblem((status as? Status.Failed)?.takeIf { it.run == null || it.run == shown }?.problem ?: result.problem.takeIf { shown != null })
+        val subtitle = if (isTuning) run else if (shown == null) getString(R.string.tagline) else shown.takeIf { run == shown }
+        setText(R.id.subtitle, subtitle.orEmpty())
+        visible(R.id.subtitle, subtitle != null)
         when {
             isTuning -> tuning.render(status)
             shown != null -> result.render(shown)
             else -> choose.render(status)
         }
+        showProblem((status as? Status.Failed)?.takeIf { it.run == null || it.run == shown }?.problem ?: result.problem.takeIf { shown != null })
     }
 
     private fun showProblem(problem: Problem?) {

@@ -5,6 +5,8 @@ import android.graphics.Canvas
 import android.view.View
 import android.view.View.MeasureSpec
 import android.view.ViewGroup
+import android.widget.Button
+import android.widget.EditText
 import android.widget.ScrollView
 import android.widget.TextView
 import java.io.File
@@ -65,6 +67,12 @@ class PicturesTest {
     private fun fillResult(activity: MainActivity) {
         activity.findViewById<View>(R.id.result_card).visibility = View.VISIBLE
         activity.findViewById<View>(R.id.problem).visibility = View.GONE
+        activity.findViewById<View>(R.id.try_card).visibility = View.VISIBLE
+        activity.findViewById<Button>(R.id.main).isEnabled = true
+        activity.findViewById<ViewGroup>(R.id.fields).addView(EditText(activity, null, 0, R.style.Field).also { it.setText(SENTENCE) })
+        activity.findViewById<View>(R.id.answer).visibility = View.VISIBLE
+        val answer = listOf(activity.getString(R.string.answer_text, "positive", 97f), activity.getString(R.string.answer_text, "negative", 3f))
+        text(activity, R.id.answer, (answer + activity.getString(R.string.answer_steps, 300)).joinToString("\n"))
         text(activity, R.id.result_accuracy, accuracyText(activity, 0.786, 0.869))
         text(activity, R.id.result_facts, facts(activity, 300, 431.0, 0.42))
         activity.findViewById<RunChart>(R.id.result_chart).show(losses.map { (step, loss) -> step * 300 / 180 to loss }, accuracies.map { it.first * 2 to it.second }, 300)
@@ -182,6 +190,7 @@ class PicturesTest {
     private companion object {
         const val RUN = "smollm2-sentiment-reviews"
         const val LEAST_DP = 48
+        const val SENTENCE = "A film well worth seeing."
         val SOME = listOf("choose", "tuning", "result")
     }
 }

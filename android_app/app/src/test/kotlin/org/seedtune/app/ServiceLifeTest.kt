@@ -8,6 +8,7 @@ import java.io.File
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
+import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertNotNull
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertTrue
@@ -146,5 +147,47 @@ class ServiceLifeTest {
         assertTrue(text()!!.contains("51"))
         notifications.show(Status.Tuning("run", 1, 9, 0.5, null, null))
         assertTrue(text()!!.contains("1 of 9"))
+    }
+
+    @Test
+    fun `a run lies where its rows lie, so that adb pulls what it pushed, and nobody else sees the app's own`() {
+        lab.furnish()
+        lab.ended(started(intent(lab.request(2))))
+        assertTrue(File(lab.places.own, "runs/tiny-train/journal.bin").isFile)
+        val shared = lab.places.shared!!
+        assertNotEquals(lab.places.own, shared)
+        lab.places.data("train.jsonl").renameTo(File(shared, "data/pushed.jsonl"))
+        lab.ended(started(intent(lab.request(2).copy(train = "pushed.jsonl", run = "pushed"))))
+        assertTrue(File(shared, "runs/pushed/journal.bin").isFile)
+        assertEquals(listOf("pushed", "tiny-train"), lab.places.runs)
+    }
+
+    @Test
+    fun `the manifest keeps what is private private, and the screen single`() {
+        val manifest = File("src/main/AndroidManifest.xml").readText()
+        assertFalse(manifest.contains("android:debuggable"))
+        for (line in listOf("android:allowBackup=\"false\"", "android:dataExtractionRules", "android:launchMode=\"singleTask\"", "<profileable android:shell=\"true\" />", "android:supportsRtl=\"true\"")) {
+            assertTrue(line, manifest.contains(line))
+        }
+        val rules = File("src/main/res/xml/data_extraction_rules.xml").readText()
+        for (part in listOf("cloud-backup", "device-transfer")) assertTrue(rules.contains("<$part>"))
+    }
+
+    @Test
+    fun `a graph that this processor's runtime does not run is explained, by name`() {
+        lab.furnish()
+        val bundle = lab.places.bundle("tiny")
+        val graph = File(bundle, "probe.onnx")
+        // An operator of kernels that are not there, in a file whose hash the manifest has.
+        val text = String(graph.readBytes(), Charsets.ISO_8859_1)
+        graph.writeBytes(text.replace("ReduceMean", "QuantMean2").replace("Transpose", "NeonTrans").replace("Concat", "Kernel").toByteArray(Charsets.ISO_8859_1))
+        val sha = java.security.MessageDigest.getInstance("SHA-256").digest(graph.readBytes()).joinToString("") { "%02x".format(it) }
+        val manifest = File(bundle, "manifest.json")
+        val entry = Regex("(\"probe.onnx\": *\\{[^}]*\"sha256\": *\")[0-9a-f]{64}")
+        assertTrue(entry.containsMatchIn(manifest.readText()))
+        manifest.writeText(manifest.readText().replace(entry, "$1$sha"))
+        val status = lab.ended(started(intent(lab.request(3)))) as Status.Failed
+        assertTrue(status.problem.detail, status.problem.detail.contains("probe.onnx"))
+        assertEquals(ProblemKind.MODEL, status.problem.kind)
     }
 }

@@ -13,7 +13,6 @@ import org.junit.After
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
-import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertNotNull
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertTrue
@@ -30,7 +29,6 @@ import org.seedtune.engine.tuning.estimator.GradientSettings
 import org.seedtune.engine.tuning.optimizer.AdamWSettings
 import org.seedtune.engine.tuning.optimizer.MomentumSettings
 import org.seedtune.engine.tuning.optimizer.NormalisedSettings
-
 
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [34])
@@ -232,19 +230,6 @@ class TuningServiceTest {
     }
 
     @Test
-    fun `a run lies where its rows lie, so that adb pulls what it pushed, and nobody else sees the app's own`() {
-        lab.furnish()
-        lab.ended(started(intent(lab.request(2))))
-        assertTrue(File(lab.places.own, "runs/tiny-train/journal.bin").isFile)
-        val shared = lab.places.shared!!
-        assertNotEquals(lab.places.own, shared)
-        lab.places.data("train.jsonl").renameTo(File(shared, "data/pushed.jsonl"))
-        lab.ended(started(intent(lab.request(2).copy(train = "pushed.jsonl", run = "pushed"))))
-        assertTrue(File(shared, "runs/pushed/journal.bin").isFile)
-        assertEquals(listOf("pushed", "tiny-train"), lab.places.runs)
-    }
-
-    @Test
     fun `the lock that keeps the phone awake ends by itself, and everything that is told renews it`() {
         lab.furnish("causal-suffix-fp16-int8")
         val service = started(intent(lab.request(3)))
@@ -253,16 +238,5 @@ class TuningServiceTest {
         assertTrue(acquired.timesHeld > 5)
         lab.ended(service)
         assertFalse(ShadowPowerManager.getLatestWakeLock().isHeld)
-    }
-
-    @Test
-    fun `the manifest keeps what is private private, and the screen single`() {
-        val manifest = File("src/main/AndroidManifest.xml").readText()
-        assertFalse(manifest.contains("android:debuggable"))
-        for (line in listOf("android:allowBackup=\"false\"", "android:dataExtractionRules", "android:launchMode=\"singleTask\"", "<profileable android:shell=\"true\" />", "android:supportsRtl=\"true\"")) {
-            assertTrue(line, manifest.contains(line))
-        }
-        val rules = File("src/main/res/xml/data_extraction_rules.xml").readText()
-        for (part in listOf("cloud-backup", "device-transfer")) assertTrue(rules.contains("<$part>"))
     }
 }

@@ -1,5 +1,6 @@
 package org.seedtune.app
 
+import android.app.ActivityManager
 import android.app.ApplicationExitInfo
 import java.io.File
 import java.io.IOException
@@ -11,7 +12,9 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
+import org.robolectric.shadows.ShadowActivityManager
 import org.seedtune.engine.SeedTuneException
 
 /** What the app says: in every language the same, and of every trouble what it is. */
@@ -71,5 +74,15 @@ class WordsTest {
         assertEquals(R.string.exit_memory, exitReason(ApplicationExitInfo.REASON_OTHER, 0, "MemoryLimiter:AnonSwap"))
         assertNull(exitReason(ApplicationExitInfo.REASON_OTHER, 0, "isolated not needed"))
         assertNull(exitReason(ApplicationExitInfo.REASON_EXIT_SELF, 0, null))
+    }
+
+    @Test
+    fun `an exit is told only if it came after the run began`() {
+        val context = RuntimeEnvironment.getApplication()
+        val activities = shadowOf(context.getSystemService(ActivityManager::class.java))
+        val exit = ShadowActivityManager.ApplicationExitInfoBuilder.newBuilder().setReason(ApplicationExitInfo.REASON_LOW_MEMORY).setTimestamp(5_000)
+        activities.addApplicationExitInfo(exit.build())
+        assertEquals(context.getString(R.string.exit_memory), lastExit(context, 4_000))
+        assertNull(lastExit(context, 6_000))
     }
 }

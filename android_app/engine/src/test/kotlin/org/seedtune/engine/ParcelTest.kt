@@ -148,6 +148,9 @@ class ParcelTest {
         val entry = entryOf(twice, "probe.onny")
         assertTrue(refusal(twice.patched(entry + 46 + 9, 'x'.code)).contains("twice"))
         assertTrue(refusal(zip(contents + ("manifest.json" to "{}".toByteArray()))).contains("format"))
+        val size = contents.getValue("probe.onnx").size
+        val none = String(contents.getValue("manifest.json")).replace(Regex("\"size_bytes\": ?$size\\b"), "\"size_bytes\": 0")
+        assertTrue(refusal(zip(contents + ("manifest.json" to none.toByteArray()))).contains("with 0 bytes"))
     }
 
     @Test

@@ -14,6 +14,9 @@ interface Desk {
     /** Shows the result of [run], or the choice. */
     fun show(run: String?)
 
+    /** Shows what has changed. */
+    fun render()
+
     /** Begins a run or goes on with one. */
     fun startRun(intent: Intent)
 

@@ -15,7 +15,6 @@ import org.seedtune.app.Answer
 import org.seedtune.app.Asking
 import org.seedtune.app.Board
 import org.seedtune.app.History
-import org.seedtune.app.MainActivity
 import org.seedtune.app.Problem
 import org.seedtune.app.ProblemKind
 import org.seedtune.app.R
@@ -94,9 +93,9 @@ class ResultScreen(private val desk: Desk, saved: Bundle?) {
         show(R.id.try_card, asked != null && found.summary != null)
         show(R.id.completion, asked?.completes == true)
         show(R.id.ask, asked?.completes == false)
-        view<TextView>(R.id.answer).text = null
+        answer("")
         fillFields(asked?.takeUnless { it.completes }?.fields.orEmpty())
-        if (found.problem != null) (activity as MainActivity).render()
+        desk.render()
     }
 
     private fun fillFields(names: List<String>) {
@@ -151,6 +150,7 @@ class ResultScreen(private val desk: Desk, saved: Bundle?) {
 
     private fun answer(text: String) {
         view<TextView>(R.id.answer).text = text
+        show(R.id.answer, text.isNotEmpty())
     }
 
     private fun askToDelete() {

@@ -100,6 +100,7 @@ class Parcel private constructor(val bundle: String?, val files: Map<String, Giv
             val listed = manifest.files + (Manifest.FILE to null)
             for ((file, entry) in listed) {
                 if (entry == null) continue
+                if (entry.sizeBytes <= 0) throw refused("${Manifest.FILE} lists $file with ${entry.sizeBytes} bytes", name, "files with something in them")
                 val found = files[file]
                 if (found == null) {
                     if (file in manifest.hostFiles && manifest.hostFiles.none { it in files }) continue
