@@ -46,8 +46,9 @@ class AppLab {
 
     fun intent(request: Request): Intent = request.putInto(TuningService.intent(application, TuningService.ACTION_START))
 
-    /** A service that was started with [intent]. */
-    fun started(intent: Intent?): TuningService = Robolectric.buildService(TuningService::class.java, intent).create().startCommand(0, 1).get()
+    /** A service that was started with [intent], or again by the system, with none. */
+    fun started(intent: Intent?): TuningService =
+        Robolectric.buildService(TuningService::class.java, intent).create().get().also { it.onStartCommand(intent, 0, 1) }
 
     /** Waits until the service has ended what it does, and has said so. */
     fun ended(service: TuningService): Status {

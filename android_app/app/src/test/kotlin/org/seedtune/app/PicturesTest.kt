@@ -146,7 +146,7 @@ class PicturesTest {
         if (view.visibility != View.VISIBLE) return
         if (view is TextView && view.layout != null) {
             assertEquals("'${view.text}' is cut", 0, (0 until view.lineCount).sumOf { view.layout.getEllipsisCount(it) })
-            val widest = (0 until view.lineCount).maxOfOrNull { view.layout.getLineWidth(it) } ?: 0f
+            val widest = (0 until view.lineCount).maxOfOrNull { view.layout.getLineMax(it) } ?: 0f
             assertTrue("'${view.text}' is too wide", widest <= view.width + 1 && view.width <= width)
         }
         if (view.isClickable && view.isEnabled && view.height > 0) {
