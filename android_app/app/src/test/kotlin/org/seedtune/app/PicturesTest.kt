@@ -7,6 +7,7 @@ import android.view.View.MeasureSpec
 import android.view.ViewGroup
 import android.widget.Button
 import android.widget.EditText
+import android.widget.LinearLayout
 import android.widget.ScrollView
 import android.widget.TextView
 import java.io.File
@@ -69,7 +70,10 @@ class PicturesTest {
         activity.findViewById<View>(R.id.problem).visibility = View.GONE
         activity.findViewById<View>(R.id.try_card).visibility = View.VISIBLE
         activity.findViewById<Button>(R.id.main).isEnabled = true
-        activity.findViewById<ViewGroup>(R.id.fields).addView(EditText(activity, null, 0, R.style.Field).also { it.setText(SENTENCE) })
+        activity.findViewById<View>(R.id.ask).visibility = View.VISIBLE
+        val place = LinearLayout.LayoutParams(ViewGroup.LayoutParams.MATCH_PARENT, ViewGroup.LayoutParams.WRAP_CONTENT)
+        place.topMargin = (8 * activity.resources.displayMetrics.density).toInt()
+        activity.findViewById<ViewGroup>(R.id.fields).addView(EditText(activity, null, 0, R.style.Field).also { it.setText(SENTENCE) }, place)
         activity.findViewById<View>(R.id.answer).visibility = View.VISIBLE
         val answer = listOf(activity.getString(R.string.answer_text, "positive", 97f), activity.getString(R.string.answer_text, "negative", 3f))
         text(activity, R.id.answer, (answer + activity.getString(R.string.answer_steps, 300)).joinToString("\n"))
@@ -149,7 +153,8 @@ class PicturesTest {
             val widest = (0 until view.lineCount).maxOfOrNull { view.layout.getLineMax(it) } ?: 0f
             assertTrue("'${view.text}' is too wide", widest <= view.width + 1 && view.width <= width)
         }
-        if (view.isClickable && view.isEnabled && view.height > 0) {
+        val isText = (view as? TextView)?.isTextSelectable == true
+        if (view.isClickable && !isText && view.isEnabled && view.height > 0) {
             val least = (LEAST_DP * view.resources.displayMetrics.density).toInt()
             assertTrue("$view is ${view.height} high", view.height >= least)
         }

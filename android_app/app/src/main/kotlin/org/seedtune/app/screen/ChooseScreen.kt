@@ -20,10 +20,12 @@ import org.seedtune.app.ProblemKind
 import org.seedtune.app.R
 import org.seedtune.app.Request
 import org.seedtune.app.Running
+import org.seedtune.app.SEPARATOR
 import org.seedtune.app.Status
 import org.seedtune.app.TuningService
 import org.seedtune.app.costText
 import org.seedtune.app.Board
+import org.seedtune.app.headline
 import org.seedtune.app.lastExit
 import org.seedtune.app.progress
 import org.seedtune.app.statusText
@@ -81,7 +83,7 @@ class ChooseScreen(private val desk: Desk) {
     fun render(status: Status) {
         val importing = status as? Status.Importing
         show(R.id.importing, importing != null || status is Status.Imported)
-        view<TextView>(R.id.importing_text).text = statusText(activity, status)
+        view<TextView>(R.id.importing_text).text = listOf(headline(activity, status), statusText(activity, status)).joinToString(SEPARATOR)
         show(R.id.importing_bar, importing != null)
         show(R.id.importing_stop, importing != null)
         progress(status)?.let { (done, of) ->

@@ -84,7 +84,7 @@ class ResultScreen(private val desk: Desk, saved: Bundle?) {
     private fun fill(found: RunEntry, history: History, asked: Task?) {
         entry = found
         task = asked
-        show(R.id.result_card, found.problem == null)
+        show(R.id.result_card, found.summary != null)
         view<TextView>(R.id.result_accuracy).text = accuracyText(activity, found.summary?.accuracyBefore, found.summary?.accuracyAfter)
         view<TextView>(R.id.result_facts).text = RunsList.facts(desk, found)
         view<RunChart>(R.id.result_chart).show(history.losses(), history.accuracies(), found.summary?.settings?.steps ?: 0)
