@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from seedtune.runtime.cli.adapter import adapter_command
+from seedtune.runtime.cli.bundle import bundle_app
 from seedtune.runtime.cli.cache import cache_command
 from seedtune.runtime.cli.chat import chat_command
 from seedtune.runtime.cli.doctor import doctor
@@ -68,6 +69,7 @@ app.command("replay")(replay_command)
 app.command("adapter")(adapter_command)
 app.command("merge")(merge_command)
 app.add_typer(journal_app)
+app.add_typer(bundle_app)
 app.command("report")(report_command)
 app.command("doctor")(doctor)
 
