@@ -21,6 +21,8 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import require_utf8, sha256_of
 from seedtune.runtime.task.compile import CompiledTask
 from seedtune.runtime.task.native import refusing, require_usable_ids
+from seedtune.runtime.task.plain_text import Described
+from seedtune.runtime.trim import trim
 
 STAGE_GRAPH = re.compile(r"[a-z]+\.stage\d+\.onnx")
 REMEDY = "copy the bundle again, or export it again"
@@ -170,11 +172,13 @@ class Bundle:
             SeedTuneError: the tokenizer gives the label words other ids than the graphs were built for.
         """
         model = self.manifest.objective.model
-        tokenizer = self.tokenizer()
+        # The tokenizer itself is gone before its copy is there; together they would be the most that a run ever holds.
+        described = Described.of(self.tokenizer())
+        trim()
         try:
             compiled = CompiledTask(
                 self.manifest.objective.task,
-                tokenizer,
+                described.made(),
                 model.family,
                 model.mask_token,
                 model.unknown_token,

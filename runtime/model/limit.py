@@ -9,7 +9,8 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.bundle.stage_plan import GRADIENT, PROBE, StagePlan
 from seedtune.runtime.context.maker import context_places, read_ids, reads_context_alone
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.stages.memory_limit import Shape, choose
+from seedtune.runtime.stages.library_pages import LibraryPages, PageGuard
+from seedtune.runtime.stages.memory_limit import ALLOWANCE_BESIDE_PAGES_BYTES, ALLOWANCE_BYTES, Shape, choose
 from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.task.example import Example
 from seedtune.runtime.telemetry.memory import read_memory
@@ -56,14 +57,22 @@ def limit_memory(
         files = StageFiles(files.plan.only(CONTEXT), files.tensors)
     else:
         files = StageFiles(_stepping_with(bundle, files.plan, step_graph), files.tensors)
+    pages = LibraryPages.found()
+    pages.give_back()
+    allowance = ALLOWANCE_BESIDE_PAGES_BYTES if pages.mappings else ALLOWANCE_BYTES
     memory = read_memory()
     # Where the system tells nothing, what is held is what was held at most.
     held = (
         (memory.vm_rss_bytes or memory.vm_hwm_bytes or 0) + 4 * vectors * bundle.manifest.state.parameters + other_bytes
     )
     shape = shape_of(bundle, examples, examples_at_once, cached or not bundle.computes_contexts)
-    choice = choose(limit_bytes, files.plan, files.tensors, shape, held, tokens_per_call)
-    return StreamedGraphs(bundle, files, choice, threads)
+    choice = choose(limit_bytes, files.plan, files.tensors, shape, held, tokens_per_call, allowance)
+    return StreamedGraphs(bundle, files, choice, PageGuard(pages, limit_bytes), threads)
+
+
+def make_room() -> None:
+    """Gives back what starting up has touched and nobody needs now; for whoever is about to keep to a limit."""
+    LibraryPages.found().give_back()
 
 
 def _stepping_with(bundle: Bundle, plan: StagePlan, step_graph: str) -> StagePlan:

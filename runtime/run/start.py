@@ -16,7 +16,7 @@ from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.model.feeders import CacheOptions, opening_feeder
-from seedtune.runtime.model.limit import limit_memory
+from seedtune.runtime.model.limit import limit_memory, make_room
 from seedtune.runtime.model.splits import Split, notices_of
 from seedtune.runtime.model.tuned import header_of, new_state, start_of
 from seedtune.runtime.run.choose_batch import MANY
@@ -71,6 +71,9 @@ def _preparing(
     before = begun(request, folder)
     description, settings, bundle = before.description, before.settings, request.bundle
     trials = read_trials(folder) if description else None
+    if request.memory_limit_bytes is not None:
+        # A tokenizer takes its memory now, and what start-up touched is not wanted any more.
+        make_room()
     data = load_data(
         bundle,
         request.train,

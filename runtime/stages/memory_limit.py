@@ -20,6 +20,8 @@ from seedtune.runtime.stages.weights import stage_bytes
 
 # Sessions over stage graphs, threads, and pages of libraries and tables that are touched later.
 ALLOWANCE_BYTES = 32 << 20
+# The same where pages of libraries are given back on the way (`library_pages.py`).
+ALLOWANCE_BESIDE_PAGES_BYTES = 24 << 20
 # Blocks of an arena do not fit exactly.
 ARENA_FACTOR = 1.5
 # Copies of the state: what an update reads and writes, its noise, what an evaluation is given.
@@ -64,6 +66,7 @@ def choose(
     shape: Shape,
     held_bytes: int,
     tokens_per_call: int | None = None,
+    allowance_bytes: int = ALLOWANCE_BYTES,
 ) -> MemoryChoice:
     """The fastest way to stay under ``limit_bytes``.
 
@@ -74,11 +77,12 @@ def choose(
         shape: of the rows.
         held_bytes: what the process holds already.
         tokens_per_call: of one side of a probe, where it cannot be chosen any more.
+        allowance_bytes: for what is not reckoned: sessions, threads, libraries.
 
     Raises:
         SeedTuneError: there is no way; names the smallest limit that there is one for.
     """
-    budget = _Budget(plan, tensors, shape, held_bytes)
+    budget = _Budget(plan, tensors, shape, held_bytes + allowance_bytes)
     alone, ahead = budget.buffers()
     row = max(1, tokens_per_call or shape.longest_tokens)
     choice = MemoryChoice(limit_bytes, row, row, max(1, shape.longest_read), alone)
@@ -140,7 +144,7 @@ class _Budget:
     plan: StagePlan
     tensors: Mapping[str, Tensor]
     shape: Shape
-    held_bytes: int
+    other_bytes: int
 
     def buffers(self) -> tuple[int, int]:
         """The buffer for one stage at a time, and for one more ahead."""
@@ -157,7 +161,7 @@ class _Budget:
         kept = sum(self.tensors[name].size_bytes for name in choice.kept)
         state = STATE_COPIES * 4 * self.shape.parameters
         batches = max(self._batches(graph, choice) for graph in self.plan.graphs)
-        return self.held_bytes + ALLOWANCE_BYTES + resident + kept + state + choice.buffer_bytes + batches
+        return self.other_bytes + resident + kept + state + choice.buffer_bytes + batches
 
     def _batches(self, graph: str, choice: MemoryChoice) -> int:
         """What the batches in flight of ``graph`` take."""

@@ -12,6 +12,7 @@ from seedtune.runtime.batches.types import Batch, Integers
 from seedtune.runtime.bundle.stage_plan import Stage
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.types import Array
+from seedtune.runtime.stages.library_pages import PageGuard
 from seedtune.runtime.stages.weights import Addresses, StreamedWeights
 
 Values = dict[str, onnxruntime.OrtValue]
@@ -26,6 +27,7 @@ class StagedGraph:
         weights: shared by the graphs of a bundle; one of them runs at a time.
         tokens_in_flight: tokens of one side of all batches that go through the stages together. Weights are read once
             for them; what passes from stage to stage is held for all of them.
+        guard: looks at what the process holds, before each stage.
         threads: of ONNX Runtime.
         gives_back: whether it returns free memory of the arena to the system after the batches in flight.
     """
@@ -36,12 +38,14 @@ class StagedGraph:
         stages: Sequence[Stage],
         weights: StreamedWeights,
         tokens_in_flight: int,
+        guard: PageGuard,
         threads: int | None = None,
         gives_back: bool = False,
     ) -> None:
         self._stages = stages
         self._weights = weights
         self._tokens_in_flight = tokens_in_flight
+        self._guard = guard
         self._last_run = onnxruntime.RunOptions()
         if gives_back:
             self._last_run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -85,7 +89,9 @@ class StagedGraph:
         ]
         wanted = set(names)
         tensors = [list(dict.fromkeys(stage.weights.values())) for stage in self._stages]
+        self._guard.begin()
         for number, addresses in enumerate(self._weights.passes(tensors)):
+            self._guard.look()
             stage = self._stages[number]
             for batch, values in zip(group, held, strict=True):
                 made = self._run_stage(stage, batch, {**common, **values}, addresses)

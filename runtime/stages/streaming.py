@@ -9,6 +9,7 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.bundle.stage_plan import GRADIENT, PROBE, StagePlan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import MemoryChoice, Reading
+from seedtune.runtime.stages.library_pages import PageGuard
 from seedtune.runtime.stages.staged_graph import StagedGraph
 from seedtune.runtime.stages.tensors import Tensor, read_header
 from seedtune.runtime.stages.weights import StreamedWeights
@@ -48,17 +49,21 @@ class StreamedGraphs:
         bundle: verified.
         files: of the bundle.
         choice: what they keep to.
+        guard: gives pages back near the limit.
         threads: of ONNX Runtime; None for all processors.
 
     Raises:
         SeedTuneError: the bundle lies where files cannot be mapped.
     """
 
-    def __init__(self, bundle: Bundle, files: StageFiles, choice: MemoryChoice, threads: int | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, files: StageFiles, choice: MemoryChoice, guard: PageGuard, threads: int | None = None
+    ) -> None:
         self.bundle = bundle
         self.choice = choice
         self.threads = threads
         self._plan = files.plan
+        self._guard = guard
         self._weights = StreamedWeights(files.tensors, files.plan.roles, choice.buffer_bytes, choice.kept)
 
     @property
@@ -78,5 +83,5 @@ class StreamedGraphs:
         # The graph that runs at every step keeps its memory; the others give theirs back to it.
         gives_back = name not in (PROBE, GRADIENT)
         return StagedGraph(
-            self.bundle.path, self._plan.graphs[name], self._weights, in_flight, self.threads, gives_back
+            self.bundle.path, self._plan.graphs[name], self._weights, in_flight, self._guard, self.threads, gives_back
         )

@@ -90,7 +90,7 @@ class StreamedWeights:
         )
         reader.start()
         try:
-            for _stage in stages:
+            for stage in stages:
                 asked = time.perf_counter()
                 found = ready.get()
                 self._waited_seconds += time.perf_counter() - asked
@@ -98,6 +98,8 @@ class StreamedWeights:
                     raise found
                 yield found
                 ring.give_back()
+                if any(self._roles[name] == "mapped" for name in stage):
+                    self._drop_tables()
         finally:
             ring.close()
             reader.join()
@@ -157,6 +159,11 @@ class StreamedWeights:
             self._memory.append(pages)
             self._fixed[name] = self._read(name, pages, 0)
         return self._fixed[name]
+
+    def _drop_tables(self) -> None:
+        # Where the page cache holds a file in large pieces, each row that is looked up brings a whole piece of it.
+        for mapped in self._maps.values():
+            mapped._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     def _mapped(self, path: Path) -> np.ndarray:
         try:

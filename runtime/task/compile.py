@@ -16,6 +16,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.encoder import Encoder
 from seedtune.runtime.task.example import Example
 from seedtune.runtime.task.label_words import label_word_ids, require_one_mask
+from seedtune.runtime.task.plain_text import PlainText
 from seedtune.runtime.task.structure import Family, Scope, Task
 from seedtune.runtime.task.template import has_fixed_end
 
@@ -49,7 +50,7 @@ class CompiledTask:
     def __init__(
         self,
         task: Task,
-        tokenizer: Tokenizer,
+        tokenizer: Tokenizer | PlainText,
         family: Family,
         mask_token: str | None,
         unknown_token: str | None,

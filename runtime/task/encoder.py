@@ -15,7 +15,7 @@ from tokenizers import AddedToken, Encoding, Tokenizer
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.native import refusing
-from seedtune.runtime.task.plain_text import PRIVATE, SHIELD, plain_text
+from seedtune.runtime.task.plain_text import PRIVATE, SHIELD, PlainText, plain_text
 from seedtune.runtime.task.template import MASK_FIELD, template_parts
 
 
@@ -39,7 +39,8 @@ class Encoder:
 
     Args:
         template: see template.py.
-        tokenizer: copied; its truncation and padding settings stay as they are, and are off in the copy.
+        tokenizer: copied, unless it is such a copy already; its truncation and padding settings stay as they are, and
+            are off in the copy.
         mask_token: the text that ``{mask}`` stands for, or None if the template has none.
         response: a second template, for what follows the first; empty for none.
 
@@ -47,8 +48,10 @@ class Encoder:
         mask_id: the id of the mask token, or None.
     """
 
-    def __init__(self, template: str, tokenizer: Tokenizer, mask_token: str | None, response: str = "") -> None:
-        plain = plain_text(tokenizer)
+    def __init__(
+        self, template: str, tokenizer: Tokenizer | PlainText, mask_token: str | None, response: str = ""
+    ) -> None:
+        plain = tokenizer if isinstance(tokenizer, PlainText) else plain_text(tokenizer)
         self._tokenizer = plain.tokenizer
         self._special = plain.special
         self._refused_ids = plain.refused_ids

@@ -49,27 +49,57 @@ class PlainText:
 
 def plain_text(tokenizer: Tokenizer) -> PlainText:
     """The copy of ``tokenizer``, which stays as it is."""
-    added = tokenizer.get_added_tokens_decoder()
-    special = {token.content: (index, token) for index, token in added.items() if token.special}
-    parts = msgspec.json.decode(tokenizer.to_str(), type=Parts)
-    model = msgspec.json.decode(parts["model"], type=Parts)
-    byte_fallback = _value(model, "byte_fallback") is True
-    names = {
-        content: f"{PRIVATE}special {index}{PRIVATE}"
-        for content, (index, _) in special.items()
-        if len(content) > 1 and not (byte_fallback and BYTE.fullmatch(content))
-    }
-    unknown_id = _value(model, "unk_id")
-    unknown = _value(model, "unk_token")
-    if unknown is not None:
-        unknown_id = tokenizer.token_to_id(unknown)
-    parts["model"] = _raw(_renamed(model, names))
-    parts["added_tokens"] = _raw([_renamed_token(token, names) for token in _value(parts, "added_tokens") or []])
-    copy = Tokenizer.from_str(msgspec.json.encode(parts).decode())
-    copy.no_truncation()
-    copy.no_padding()
-    copy.encode_special_tokens = True
-    return PlainText(copy, special, frozenset(index for index, _ in special.values()) - {unknown_id})
+    return Described.of(tokenizer).made()
+
+
+@dataclass(frozen=True)
+class Described:
+    """All that a copy for plain text needs to know of a tokenizer, which need not be there any more when it is made.
+
+    Two tokenizers of 50,000 tokens take 30 MB each, so under a memory limit it matters that one goes first.
+
+    Attributes:
+        text: the tokenizer as JSON.
+        special: as in :class:`PlainText`.
+        unknown_id: of the unknown token, if there is one.
+    """
+
+    text: str
+    special: Mapping[str, tuple[int, AddedToken]]
+    unknown_id: int | None
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> Described:
+        """What there is to say of ``tokenizer``."""
+        added = tokenizer.get_added_tokens_decoder()
+        special = {token.content: (index, token) for index, token in added.items() if token.special}
+        text = tokenizer.to_str()
+        model = msgspec.json.decode(msgspec.json.decode(text, type=Parts)["model"], type=Parts)
+        unknown = _value(model, "unk_token")
+        unknown_id = _value(model, "unk_id") if unknown is None else tokenizer.token_to_id(unknown)
+        return cls(text, special, unknown_id)
+
+    def made(self) -> PlainText:
+        """The copy."""
+        copy = Tokenizer.from_str(self._plain())
+        copy.no_truncation()
+        copy.no_padding()
+        copy.encode_special_tokens = True
+        refused = frozenset(index for index, _ in self.special.values()) - {self.unknown_id}
+        return PlainText(copy, self.special, refused)
+
+    def _plain(self) -> str:
+        parts = msgspec.json.decode(self.text, type=Parts)
+        model = msgspec.json.decode(parts["model"], type=Parts)
+        byte_fallback = _value(model, "byte_fallback") is True
+        names = {
+            content: f"{PRIVATE}special {index}{PRIVATE}"
+            for content, (index, _) in self.special.items()
+            if len(content) > 1 and not (byte_fallback and BYTE.fullmatch(content))
+        }
+        parts["model"] = _raw(_renamed(model, names))
+        parts["added_tokens"] = _raw([_renamed_token(token, names) for token in _value(parts, "added_tokens") or []])
+        return msgspec.json.encode(parts).decode()
 
 
 def _renamed(model: Parts, names: Mapping[str, str]) -> Parts:

@@ -40,6 +40,7 @@ from lab.accuracy.jobs import Plan, run_jobs  # noqa: E402
 from lab.accuracy.language_model import LanguageModel  # noqa: E402
 from lab.accuracy.method import Budget  # noqa: E402
 from lab.accuracy.templates import tried  # noqa: E402
+from lab.models import GEMMA  # noqa: E402
 from lab.report import command_line, report, show  # noqa: E402
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError  # noqa: E402
 
@@ -91,7 +92,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, help="of first-order methods, instead of their own")
     parser.add_argument("--steps", type=int, default=300, help="of seedtune run")
     parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER", help="of the tweets; default %(default)s")
-    parser.add_argument("--source", default="smollm2-135m-instruct", metavar="MODEL", help="as of seedtune export")
+    parser.add_argument(
+        "--source", default="smollm2-135m-instruct", metavar="MODEL", help=f"as of seedtune export, or {GEMMA}"
+    )
     parser.add_argument(
         "--half", action="store_true", help="products with frozen matrices in bfloat16: for processors with AMX"
     )

@@ -11,6 +11,7 @@ import numpy as np
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.graphs.types import Graphs, MemoryChoice
 from seedtune.runtime.model.feeders import open_feeder
+from seedtune.runtime.stages.library_pages import LibraryPages, PageGuard
 from seedtune.runtime.stages.streaming import StageFiles, StreamedGraphs
 from seedtune.runtime.stages.weights import stage_bytes
 from seedtune.runtime.task.example import Example
@@ -27,6 +28,7 @@ GRID = (
     ("masked", "last", "int8", "fp32", 1, True),
 )
 EPSILON, SEED = 1e-2, 7
+UNGUARDED = PageGuard(LibraryPages(frozenset()), 0)
 LAYERS = 6
 
 
@@ -40,7 +42,7 @@ class Case:
 
 def streamed(bundle: Bundle, **changes: Any) -> StreamedGraphs:
     """The graphs of ``bundle``, kept to a choice made by hand."""
-    return StreamedGraphs(bundle, StageFiles.of(bundle), by_hand(bundle, **changes), threads=1)
+    return StreamedGraphs(bundle, StageFiles.of(bundle), by_hand(bundle, **changes), UNGUARDED, threads=1)
 
 
 def by_hand(bundle: Bundle, **changes: Any) -> MemoryChoice:

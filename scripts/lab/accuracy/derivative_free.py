@@ -14,6 +14,7 @@ import seedtune
 from lab.accuracy.corpora import write_rows
 from lab.accuracy.method import Budget, Outcome, Prepared
 from lab.accuracy.peak import PeakMemory
+from lab.models import source_of
 from seedtune.events import Evaluated
 from seedtune.runtime.bundle.manifest import MANIFEST
 from seedtune.runtime.task.structure import Scope
@@ -82,8 +83,9 @@ class DerivativeFree:
         if not (bundle / MANIFEST).is_file():
             layers: dict[str, Any] = {} if self.layers == len(task.model.layers) else {"layers": self.layers}
             seedtune.export(
-                task.source, task=task.corpus.file, out=bundle, scope=self.scope, check=False, overwrite=True, **layers
-            )
+                source_of(task.source),
+                task=task.corpus.file, out=bundle, scope=self.scope, check=False, overwrite=True, **layers,
+            )  # fmt: skip
         return bundle
 
 

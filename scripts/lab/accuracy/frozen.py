@@ -28,7 +28,7 @@ class Frozen:
     Attributes:
         starts: [R + 1], where the tokens of each row begin, and the end.
         last: [R, L + 1, H] float32, what enters each layer at the label position; the last is behind the final norm.
-        entering: layer -> [T, H] float16, what enters it at every token.
+        entering: layer -> [T, H] float32, what enters it at every token: beyond the range of float16 in some models.
         keys, values: [L - lowest, T, key heads, head size] float16, of the layers from ``lowest`` on.
         lowest: the first layer whose keys and values are kept.
         seconds: what the pass took.
@@ -75,7 +75,7 @@ def _compute(model: LanguageModel, examples: Sequence[Example], entering: Sequen
     cache = (layers - lowest, tokens, config.num_key_value_heads, head_size)
     np.save(folder / "starts.npy", starts)
     last = _array(folder / "last.npy", np.float32, (len(examples), layers + 1, hidden))
-    states = {layer: _array(folder / f"entering{layer}.npy", np.float16, (tokens, hidden)) for layer in entering}
+    states = {layer: _array(folder / f"entering{layer}.npy", np.float32, (tokens, hidden)) for layer in entering}
     keys, values = (_array(folder / f"{name}.npy", np.float16, cache) for name in ("keys", "values"))
     for rows in by_length(lengths, range(len(examples)), ROWS_A_PASS):
         ids, mask = padded([examples[row] for row in rows])

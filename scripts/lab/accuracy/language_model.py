@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from lab.accuracy.corpora import Row
+from lab.models import source_of
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.pipeline import compile_task
 from seedtune.runtime.data.rows import rows_of
@@ -41,7 +42,7 @@ class LanguageModel:
         Raises:
             SeedTuneError: it cannot be opened.
         """
-        checkpoint = open_checkpoint(source)
+        checkpoint = open_checkpoint(source_of(source))
         model = checkpoint.reference("sdpa")
         for parameter in model.parameters():
             parameter.requires_grad_(False)

@@ -41,6 +41,10 @@ class Reach:
         self.layers = model.layers[self.first :]
         self._upper: Any = copy.copy(model.model.model)
         self._upper._modules = dict(self._upper._modules) | {"layers": self.layers}
+        if getattr(self._upper.config, "layer_types", None):
+            # What kind of attention a layer has is looked up by its place.
+            self._upper.config = copy.copy(self._upper.config)
+            self._upper.config.layer_types = self._upper.config.layer_types[self.first :]
         begins = [int(example.suffix[0]) if suffix and example.suffix is not None else -1 for example in examples]
         self.begins = [len(one.ids) - 1 if begin < 0 else begin for begin, one in zip(begins, examples, strict=True)]
         # The past is looked up by the layer's own number; a cache of the upper layers counts from 0.
