@@ -84,7 +84,7 @@ def write_onnx(
         phase("writing the weights")
         weights = WeightsFile(folder / WEIGHTS, used_parameters(finish(model)))
         write_weights([weights], _tensors(checkpoint.tensors(), manifest, state, buffers))
-        bind(graph, weights.external_tensors())
+        bind(model, weights.external_tensors())
         ir.save(model, folder / MODEL)
         checkpoint.tokenizer.save(str(folder / "tokenizer.json"))
         labels = [{"name": label.name, "value": label.value} for label in objective.task.labels]

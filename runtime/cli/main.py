@@ -17,6 +17,7 @@ from rich.markup import escape
 from seedtune.runtime.cli.adapter import adapter_command
 from seedtune.runtime.cli.bundle import bundle_app
 from seedtune.runtime.cli.cache import cache_command
+from seedtune.runtime.cli.card import card_command
 from seedtune.runtime.cli.chat import chat_command
 from seedtune.runtime.cli.doctor import doctor
 from seedtune.runtime.cli.evaluate import evaluate_command
@@ -70,6 +71,7 @@ app.command("adapter")(adapter_command)
 app.command("merge")(merge_command)
 app.add_typer(journal_app)
 app.add_typer(bundle_app)
+app.command("card")(card_command)
 app.command("report")(report_command)
 app.command("doctor")(doctor)
 

@@ -139,4 +139,5 @@ def _text(content: Any) -> Any:
     if not isinstance(content, list):
         return content
     parts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
-    return "".join(parts) if len(parts) == len(content) and all(isinstance(part, str) for part in parts) else content
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if len(texts) == len(content) else content
