@@ -93,7 +93,7 @@ class ChatRequest(Choosing, frozen=True, kw_only=True):
 class ClassifyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``/v1/classify``: a text, several, or rows by the fields of the task's template."""
 
-    input: str | list[str] | list[dict[str, str]]
+    input: str | list[str | dict[str, str]]
     model: str | None = None
 
     def rows(self, fields: tuple[str, ...]) -> list[dict[str, str]]:
@@ -102,7 +102,7 @@ class ClassifyRequest(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             SeedTuneError: there are none or too many, or texts where the template has several fields.
         """
-        given = [self.input] if isinstance(self.input, str) else self.input
+        given: list[str | dict[str, str]] = [self.input] if isinstance(self.input, str) else self.input
         if not 0 < len(given) <= MAX_ROWS:
             raise SeedTuneError(
                 "too many rows, or none", value=len(given), rule=f"1 to {MAX_ROWS:,}", remedy="ask several times"

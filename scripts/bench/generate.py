@@ -1,4 +1,4 @@
-"""python scripts/bench generate [--prompts N] [--tokens N]: greedy text of SmolLM2, beside transformers' own.
+"""python scripts/bench generate [--prompts N] [--tokens N]: greedy text beside transformers' own, and its speed.
 
 Every prompt is a review of the demo through its task's template. Its text is compared, token by token, with that of
 transformers' ``generate`` over the same checkpoint in float32. Then the loop is held against ONNX Runtime alone: the
@@ -21,7 +21,7 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.generation.decoder import Decoder
 from seedtune.runtime.telemetry.memory import read_memory
 
-WHAT = "greedy text token by token that of transformers, and its speed beside plain ONNX Runtime"
+WHAT = "greedy text beside transformers' own, and its speed"
 BAR = {
     "texts identical": "all",
     "speed": ">= 0.9 of plain ONNX Runtime",
