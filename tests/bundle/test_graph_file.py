@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,7 +31,7 @@ def model_of(*nodes: onnx.NodeProto, initializers: list[TensorProto] | None = No
     return helper.make_model(graph, opset_imports=imports, ir_version=10)
 
 
-def node(operator: str, domain: str = "", **attributes: object) -> onnx.NodeProto:
+def node(operator: str, domain: str = "", **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(operator, ["x"], ["y"], domain=domain, **attributes)
 
 
