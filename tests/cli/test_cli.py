@@ -87,7 +87,8 @@ DOCUMENTED = {
     "--eval-every --rows-per-call --resume --cache --cache-limit --threads --json",
     "eval": "MODEL --data --bundle --step --predictions --rows-per-call --cache --cache-limit --threads --json",
     "predict": "MODEL TEXT --data --bundle --step --state --rows-at-once --data-format --cache --threads --json",
-    "generate": "MODEL PROMPT --data --raw --chat --system --max-tokens --temperature --top-p --seed --stop --state --json",
+    "generate": "MODEL PROMPT --data --raw --chat --system --max-tokens --temperature --top-p --seed --stop "
+    "--state --json",
     "chat": "MODEL --system --max-tokens --temperature --top-p --seed --state",
     "serve": "MODEL --port --host --name --state",
     "replay": "RUN|JOURNAL --bundle --until --out --json",
