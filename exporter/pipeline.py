@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
+from seedtune.exporter.chat_task import CHAT, chat_task
 from seedtune.exporter.checkpoint import Checkpoint, open_checkpoint
 from seedtune.exporter.graphs.all_graphs import Built, build_graphs
 from seedtune.exporter.passes.finish import bind
@@ -144,10 +145,10 @@ class Opened:
 def open_source(source: str, task_name: str, reach: Reach, notice: Phase) -> Opened:
     """Opens the checkpoint and holds the task against it; arguments as of :func:`export_bundle`."""
     # First what is quickly known to be wrong.
-    named = load_task(task_name)
+    named = None if task_name == CHAT else load_task(task_name)
     checkpoint = open_checkpoint(source)
     _tell_tokens_beyond(checkpoint, notice)
-    task = named.for_family(checkpoint.family)
+    task = chat_task(checkpoint) if named is None else named.for_family(checkpoint.family)
     return Opened(checkpoint, compile_task(checkpoint, task, reach.tokens(task.kind == "completion")))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedtune.runtime.data.formats import Reader, Wanted, read_jsonl
+from seedtune.runtime.data.messages import from_messages
 from seedtune.runtime.data.parquet import read_parquet
 from seedtune.runtime.data.source import Source
 from seedtune.runtime.data.tables import read_csv, read_tsv
@@ -141,6 +142,7 @@ def _row(
     require_label: bool,
 ) -> Row:
     where = f"{source}:{line}"
+    record = from_messages(record, task, where, require_label)
     # A prompt is a row of a completion task whose response is not there yet.
     responses = [name for name in task.response_fields if require_label or record.get(name) is not None]
     fields = {name: _text(record, name, where, task) for name in (*task.fields, *responses)}

@@ -11,27 +11,23 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import seedtune
+from lab.demo import command, console, heading
 from review_demo.reviews import SIZES, write_splits
 from seedtune.runtime.report.statistics import paired_comparison, wilson_interval
 
-SEEDTUNE = str(Path(sys.executable).with_name("seedtune"))
 # Rows of the training set that the linear probe learns from: as many as the run sees at most.
 PROBE_ROWS = 1024
-console = Console(stderr=True)
 
 
 def main() -> None:
@@ -98,20 +94,6 @@ def main() -> None:
             }
         )
     )
-
-
-def heading(text: str) -> None:
-    """A section of the demo's output."""
-    console.print(f"\n[bold]{text}[/]", highlight=False)
-
-
-def command(*arguments: object) -> None:
-    """Runs the command line, as a user would; stops the demo if it fails."""
-    words = list(map(str, arguments))
-    console.print("$ seedtune " + " ".join(words), style="dim", highlight=False, soft_wrap=True)
-    done = subprocess.run([SEEDTUNE, *words], check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
 
 
 def linear_probe(train: seedtune.Evaluation, test: seedtune.Evaluation) -> float:

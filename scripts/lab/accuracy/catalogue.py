@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lab.accuracy.derivative_free import DerivativeFree
 from lab.accuracy.first_order import Everywhere, Inside
 from lab.accuracy.method import Method
 from lab.accuracy.probes import LinearProbe
+from lab.accuracy.seedtune_run import SeedTuneRun
 from lab.accuracy.zero_shot import ZeroShot
 from seedtune.runtime.errors import SeedTuneError
 
@@ -22,10 +22,12 @@ METHODS: dict[str, Method] = {
         Inside(15),
         Inside(10, suffix=True),
         Inside(10, fixed_a=True),
-        DerivativeFree("last", 5),
-        DerivativeFree("last", 10),
-        DerivativeFree("last", 15),
-        DerivativeFree("suffix", 10),
+        SeedTuneRun("last", 5),
+        SeedTuneRun("last", 10),
+        SeedTuneRun("last", 15),
+        SeedTuneRun("suffix", 10),
+        SeedTuneRun("last", 10, "gradient"),
+        SeedTuneRun("last", 15, "gradient"),
     )
 }
 EVERYWHERE = Everywhere().name

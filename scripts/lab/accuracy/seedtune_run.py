@@ -6,7 +6,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,59 +21,72 @@ from seedtune.runtime.task.structure import Scope
 
 EVALUATE_EVERY = 50
 # What is chosen by a measurement otherwise, which differs from machine to machine.
-BATCH_ROWS = 64
-# What two-sided steps reach by themselves; the linear probe is a method of its own.
+BATCH_ROWS, BATCH_ROWS_OF_GRADIENTS = 64, 16
+# What steps reach by themselves; the linear probe is a method of its own.
 START = "zero"
 # A probability that float32 rounds to zero has a score all the same.
 LEAST = 1e-30
 
 
 @dataclass(frozen=True)
-class DerivativeFree:
-    """A run of ``budget.steps`` steps; the state of the lowest validation loss is measured.
+class SeedTuneRun:
+    """A run; the state of the lowest validation loss is measured.
 
     Args:
         scope: of the bundle.
         layers: with state, from the top.
+        estimator: "two-sided", for ``budget.steps`` steps, or "gradient", for ``budget.epochs`` passes over the rows.
     """
 
     scope: Scope
     layers: int
+    estimator: Literal["two-sided", "gradient"] = "two-sided"
     seeded: bool = True
 
     @property
     def name(self) -> str:
         """In tables."""
-        return f"seedtune run {self.scope}/{self.layers}"
+        of = "" if self.estimator == "two-sided" else f", {self.estimator}"
+        return f"seedtune run {self.scope}/{self.layers}{of}"
+
+    @property
+    def _sides(self) -> int:
+        return 2 if self.estimator == "two-sided" else 1
 
     def settings(self, budget: Budget) -> dict[str, Any]:
         """Everything else is a default."""
-        return {"steps": budget.steps, "batch_rows": BATCH_ROWS, "start": START}
+        if self.estimator == "two-sided":
+            return {"steps": budget.steps, "batch_rows": BATCH_ROWS, "start": START}
+        return {"epochs": budget.epochs, "batch_rows": BATCH_ROWS_OF_GRADIENTS, "start": START}
 
     def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
         """Exports the bundle once, tunes, and measures."""
         folder = task.folder.with_name(task.folder.name + f"-{self.scope}-{self.layers}")
         files = {part: write_rows(rows, folder / f"{part}.jsonl") for part, rows in task.corpus.rows.items()}
-        run, cache = folder / f"run-{seed}", folder / "contexts"
+        run, cache = folder / f"run-{self.estimator}-{seed}", folder / "contexts"
+        batch = self.settings(budget)["batch_rows"]
+        steps = budget.steps
+        if self.estimator == "gradient":
+            steps = max(1, budget.epochs * len(task.corpus.rows["train"]) // batch)
         shutil.rmtree(run, ignore_errors=True)
         points: list[tuple[int, float]] = []
         with seedtune.open(self._bundle(task, folder / "bundle")) as model, PeakMemory() as peak:
             started = time.perf_counter()
             tuning = model.tune(
-                files["train"], files["validation"], out=run, cache=cache,
-                steps=budget.steps, seed=seed, batch_size=BATCH_ROWS, eval_every=EVALUATE_EVERY, start=START,
+                files["train"], files["validation"], out=run, cache=cache, estimator=self.estimator,
+                steps=steps, seed=seed, batch_size=batch, eval_every=EVALUATE_EVERY, start=START,
             )  # fmt: skip
             evaluating = 0.0
             for event in tuning:
                 if isinstance(event, Evaluated):
                     evaluating += event.record.seconds
                     if event.record.loss is not None:
-                        points.append((2 * BATCH_ROWS * event.record.step, event.record.loss))
+                        points.append((self._sides * batch * event.record.step, event.record.loss))
             seconds = time.perf_counter() - started - evaluating
             scores = {part: _scores(model.evaluate(files[part], cache=cache)) for part in ("validation", "test")}
         return task.outcome(
             scores,
-            2 * BATCH_ROWS * budget.steps,
+            self._sides * batch * steps,
             seconds,
             peak_bytes=peak.bytes,
             curve=points,

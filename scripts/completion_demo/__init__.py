@@ -1,0 +1,1 @@
+"""The demo of a completion task: how to define words as a cynic does."""
