@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -121,7 +122,8 @@ def of_transformers(bundle: Bundle, prompts: Sequence[Sequence[int]], count: int
 
     decoding = bundle.manifest.objective.decode
     assert decoding is not None
-    model = open_checkpoint(bundle.manifest.objective.model.source).reference()
+    # torch types the attributes of a module as tensors.
+    model: Any = open_checkpoint(bundle.manifest.objective.model.source).reference()
     found = []
     for prompt in prompts:
         ids = torch.tensor([list(prompt)])
