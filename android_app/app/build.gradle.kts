@@ -11,7 +11,7 @@ android {
         applicationId = "org.seedtune.app"
         minSdk = 26
         targetSdk = 34
-        versionCode = 1
+        versionCode = providers.exec { commandLine("git", "rev-list", "--count", "HEAD") }.standardOutput.asText.get().trim().toInt()
         versionName = "0.1.0"
         ndk { abiFilters += "arm64-v8a" }
     }

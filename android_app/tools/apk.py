@@ -1,10 +1,11 @@
-"""python3 apk.py: from classes and resources to a signed, aligned, verified APK; prints its size and SHA-256.
+"""python3 apk.py: from classes and resources to signed, aligned, verified APKs; prints their sizes and SHA-256.
 
-With ONNX Runtime for Android it is target/seedtune.apk. Without (profile `runtime` off, or a repository that lacks it)
-it is target/seedtune-no-runtime.apk, which cannot tune.
+With ONNX Runtime for Android they are target/seedtune.apk, for phones (arm64-v8a), and target/seedtune-x86_64.apk, for
+Android on such computers. Without it there is target/seedtune-no-runtime.apk, which cannot tune. Beside them lies
+target/seedtune.cdx.json, the bill of what they are made of; the licences of that are an asset of the APK.
 
 Signed with a debug key made on first use, or with a release key: SEEDTUNE_KEYSTORE (PKCS12) and
-SEEDTUNE_KEYSTORE_PASSWORD.
+SEEDTUNE_KEYSTORE_PASSWORD. SEEDTUNE_RELEASE=1 refuses what should not be given to others.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import sys
 from pathlib import Path
 
 from archive import assemble, require_aligned
+from components import bill, licences
 from layout import (
     ANDROID_JAR,
     MIN_SDK,
+    NOTICES,
+    PHONE,
     RUNTIME_AAR,
     RUNTIME_JARS,
     TARGET,
@@ -28,30 +32,57 @@ from layout import (
     has_runtime,
     java,
     java_home,
+    project_version,
     unpack,
 )
 from native import libraries
 
+LICENCES = "licences.txt"
+BILL = TARGET / "seedtune.cdx.json"
 LOUD = """
 **************************************************************************
   ONNX Runtime for Android was not there: {name} CANNOT TUNE.
-  Build with -Pruntime where Maven reaches com.microsoft.onnxruntime:onnxruntime-android.
+  Build again where Maven reaches com.microsoft.onnxruntime:onnxruntime-android, or npm is installed.
 **************************************************************************"""
 
 
 def main() -> None:
     """Builds and reports."""
-    name = "seedtune.apk" if has_runtime() else "seedtune-no-runtime.apk"
+    names = {"seedtune.apk": PHONE, "seedtune-x86_64.apk": "x86_64"}
+    if not has_runtime():
+        names = {"seedtune-no-runtime.apk": PHONE}
+        print(LOUD.format(name=next(iter(names))), file=sys.stderr)
     for old in TARGET.glob("seedtune*.apk"):
         old.unlink()
-    unsigned, apk = TARGET / "unsigned.apk", TARGET / name
-    assemble(unsigned, dexed(), libraries())
-    java(TOOLS / "apksig.jar", Path(__file__).with_name("Sign.java"), keystore(), unsigned, apk, str(MIN_SDK))
-    require_aligned(apk)
+    require_releasable()
+    dex, unsigned = dexed(), TARGET / "unsigned.apk"
+    assets = {LICENCES: licences().encode()}
+    for name, abi in names.items():
+        apk = TARGET / name
+        assemble(unsigned, dex, abi, libraries(abi), assets)
+        java(TOOLS / "apksig.jar", Path(__file__).with_name("Sign.java"), keystore(), unsigned, apk, str(MIN_SDK))
+        require_aligned(apk)
+        print(f"{apk}: {apk.stat().st_size:,} bytes, sha256 {hashlib.sha256(apk.read_bytes()).hexdigest()}")
     unsigned.unlink()
-    if not has_runtime():
-        print(LOUD.format(name=name), file=sys.stderr)
-    print(f"{apk}: {apk.stat().st_size:,} bytes, sha256 {hashlib.sha256(apk.read_bytes()).hexdigest()}")
+    BILL.write_text(bill(project_version(), [TARGET / name for name in names]))
+    print(f"{BILL}: what they are made of")
+
+
+def require_releasable() -> None:
+    """Ends the build of a release that would have no runtime, no notices, a debug key, or a door for debuggers."""
+    if os.environ.get("SEEDTUNE_RELEASE") != "1":
+        return
+    for right, wrong in (
+        (has_runtime(), "has no ONNX Runtime"),
+        (NOTICES.is_file(), "has no notices of ONNX Runtime's parts, which are to go with it"),
+        (
+            os.environ.get("SEEDTUNE_KEYSTORE"),
+            "needs a key of your own: SEEDTUNE_KEYSTORE and SEEDTUNE_KEYSTORE_PASSWORD",
+        ),
+        (os.environ.get("SEEDTUNE_DEBUGGABLE") != "1", "must not be debuggable: unset SEEDTUNE_DEBUGGABLE"),
+    ):
+        if not right:
+            sys.exit(f"error: this release {wrong}")
 
 
 def dexed() -> list[Path]:

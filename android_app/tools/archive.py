@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from layout import ABI, PAGE_BYTES, RESOURCES
+from layout import PAGE_BYTES, RESOURCES
 
 EPOCH = (2008, 1, 1, 0, 0, 0)
 # Android's extra field for padding, see zipalign's source.
@@ -16,16 +16,20 @@ LOCAL_HEADER_BYTES = 30
 TABLE = "resources.arsc"
 
 
-def assemble(out: Path, dex: list[Path], libraries: list[tuple[str, bytes]]) -> None:
-    """Writes the unsigned APK."""
+def assemble(
+    out: Path, dex: list[Path], abi: str, libraries: list[tuple[str, bytes]], assets: dict[str, bytes]
+) -> None:
+    """Writes the unsigned APK, with libraries for ``abi``."""
     with zipfile.ZipFile(RESOURCES) as resources, zipfile.ZipFile(out, "w") as archive:
         for name in sorted(resources.namelist(), key=lambda name: (name != "AndroidManifest.xml", name)):
             # Android 11 and later want the table uncompressed, to map it.
             _put(archive, name, resources.read(name), 4 if name == TABLE else None)
         for file in dex:
             _put(archive, file.name, file.read_bytes(), None)
+        for name, content in sorted(assets.items()):
+            _put(archive, f"assets/{name}", content, None)
         for name, content in libraries:
-            _put(archive, f"lib/{ABI}/{name}", content, PAGE_BYTES)
+            _put(archive, f"lib/{abi}/{name}", content, PAGE_BYTES)
 
 
 def _put(archive: zipfile.ZipFile, name: str, content: bytes, alignment: int | None) -> None:

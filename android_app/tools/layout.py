@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +16,27 @@ TOOLS = TARGET / "tools"
 RUNTIME_JARS = TARGET / "runtime-jars"
 RESOURCES = TARGET / "resources.ap_"
 MIN_SDK, TARGET_SDK = 26, 34
-ABI = "arm64-v8a"
+# What an APK is made for -> the machine that its libraries name.
+ABIS = {"arm64-v8a": 183, "x86_64": 62}
+PHONE = "arm64-v8a"
 PAGE_BYTES = 16384
 ANDROID_JAR = TOOLS / "android-all.jar"
 RUNTIME_AAR = TOOLS / "onnxruntime-android.aar"
+# What it says of its own licence, and of those of its parts.
+NOTICES = TOOLS / "onnxruntime-notices.txt"
 AAPT2 = {"linux": "linux/aapt2", "darwin": "macosx/aapt2", "win32": "windows/aapt2.exe"}
 
 
 def has_runtime() -> bool:
     """Whether ONNX Runtime for Android is there; without it an APK cannot tune."""
     return RUNTIME_AAR.is_file()
+
+
+def project_version() -> str:
+    """As Maven has it."""
+    version = ElementTree.parse("pom.xml").getroot().find("{*}parent/{*}version")
+    assert version is not None
+    return str(version.text)
 
 
 def call(*command: str | Path) -> None:

@@ -89,7 +89,7 @@ def build_graphs(
             graphs[DECODE] = build_decode(model.decoder, layout, storage)
         except SeedTuneError as error:
             notice(f"no decode graph, so this bundle generates no text: {error.what}")
-    buffers = _lift_large_buffers(graphs)
+    buffers = lift_large_buffers(graphs)
     # Every A stays float32: it is small, and what a state means must not depend on the storage.
     # Buffers stay as they are too: a rotary table is no weight.
     keep = {target.lora_a for target in layout.targets} | buffers.keys()
@@ -121,7 +121,7 @@ def build_graphs(
     return Built(graphs, stage_graphs, plan, encodings, needed, frozenset(needed.keys() - elsewhere), buffers)
 
 
-def _lift_large_buffers(graphs: dict[str, ir.Model]) -> dict[str, np.ndarray]:
+def lift_large_buffers(graphs: dict[str, ir.Model]) -> dict[str, np.ndarray]:
     """Takes the values of large constants out of the graphs, so that they go to the weights file once."""
     lifted: dict[str, np.ndarray] = {}
     for graph_name, model in graphs.items():

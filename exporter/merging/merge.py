@@ -93,8 +93,7 @@ def write_merged(
         SeedTuneError: the base model is not there or is another one, or the folder cannot be made.
     """
     phase("opening the base model")
-    checkpoint = open_checkpoint(source or manifest.objective.model.source)
-    targets = _targets_of(checkpoint, manifest)
+    checkpoint, targets = open_base(manifest, source)
     lora_a = lora_a_values(manifest.state)
     transposed = _transposed(checkpoint.skeleton())
     with new_folder(out) as folder:
@@ -117,12 +116,17 @@ def _transposed(skeleton: nn.Module) -> set[str]:
     return {name for name, module in skeleton.named_modules() if type(module).__name__ == "Conv1D"}
 
 
-def _targets_of(checkpoint: Checkpoint, manifest: Manifest) -> dict[str, Target]:
-    """Weight -> the target that changes it.
+def open_base(manifest: Manifest, source: str | None) -> tuple[Checkpoint, dict[str, Target]]:
+    """The checkpoint that the bundle was exported from, and weight -> the target that changes it.
+
+    Args:
+        manifest: of the bundle.
+        source: where it is now, if somewhere else.
 
     Raises:
-        SeedTuneError: the checkpoint is another model than the bundle was exported from.
+        SeedTuneError: it is not there, or another model is.
     """
+    checkpoint = open_checkpoint(source or manifest.objective.model.source)
     skeleton, model = checkpoint.skeleton(), manifest.objective.model
     shapes = {name: tuple(value.shape) for name, value in skeleton.named_parameters()}
     parameters = sum(value.numel() for value in skeleton.parameters())
@@ -148,4 +152,4 @@ def _targets_of(checkpoint: Checkpoint, manifest: Manifest) -> dict[str, Target]
             rule="the model that the bundle was exported from",
             remedy="name it with --source",
         )
-    return found
+    return checkpoint, found

@@ -36,6 +36,7 @@ def attach_targets(
     targets: Sequence[Target],
     state: ir.Value,
     perturbation: Perturbation | None,
+    where: ir.Value | None = None,
 ) -> None:
     """Adds the low-rank term of every target to its linear.
 
@@ -45,6 +46,7 @@ def attach_targets(
         targets: the state's layout.
         state: the flat state input, [n] float32.
         perturbation: None for an evaluation graph.
+        where: 1 for the token rows at which the state acts and 0 for others, [N, 1] float32; None for all of them.
     """
     projected: dict[tuple[ir.Value, str], ir.Value] = {}
     pairs = [(target, linear) for target in targets for linear in linears if linear.name == target.name]
@@ -55,6 +57,8 @@ def attach_targets(
         if (linear.rows, target.lora_a) not in projected:
             a = parameter(graph, target.lora_a, ir.DataType.FLOAT, (target.rank, target.in_features))
             u = emit.op("Gemm", linear.rows, a, transB=1)
+            if where is not None:
+                u = emit.op("Mul", u, where)
             if perturbation is not None:
                 u = emit.op("Concat", u, emit.op("Mul", u, perturbation.signs), axis=1)
             projected[linear.rows, target.lora_a] = u

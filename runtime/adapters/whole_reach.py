@@ -17,8 +17,8 @@ def require_whole_reach(manifest: Manifest, form: str) -> None:
             f"{form} acts at every token, and this state does not: it would be another model, without saying so",
             value=f"scope {scope}",
             rule="scope all",
-            remedy="wrap transformers' own model instead, as docs/guides/python.md shows, or tune a bundle that was "
-            "exported with --scope all",
+            remedy="use seedtune merge --format onnx for a classifier, wrap transformers' own model "
+            "(docs/guides/python.md), or tune a bundle that was exported with --scope all",
         )
 
 

@@ -107,12 +107,12 @@ def _disk() -> Finding:
 
 def _onnxruntime() -> Finding:
     version = metadata.version("onnxruntime")
-    good = version.startswith("1.28.")
+    good = version.startswith("1.26.")
     return Finding(
         "ONNX Runtime",
         Status.OK if good else Status.MISSING,
         version,
-        "" if good else 'pip install "onnxruntime>=1.28,<1.29"',
+        "" if good else 'pip install "onnxruntime>=1.26,<1.27"',
     )
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 import seedtune
 from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.bundle.objective import ContextStorage
+from seedtune.runtime.bundle.zipped import write_zip
 from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.task.structure import Scope
 
@@ -65,6 +66,10 @@ def export_command(
         bool,
         typer.Option("--check/--no-check", help="Compare with transformers before the bundle is put in place."),
     ] = True,
+    zip_too: Annotated[
+        bool,
+        typer.Option("--zip", help="Also write OUT.zip: what a phone needs of the bundle, as one file for the app."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -81,6 +86,8 @@ def export_command(
         seedtune export model.gguf --task sentiment --out bundle --targets "*.layers.1?.mlp.down_proj,query"
 
         seedtune export smollm2-135m-instruct --task sentiment --out bundle --scope last --layers 10 --context-on-host
+
+        seedtune export smollm2-135m-instruct --task sentiment --out sentiment --storage int8 --zip
     """
     started = time.monotonic()
     console = Console(stderr=True)
@@ -134,6 +141,10 @@ def export_command(
             highlight=False,
             soft_wrap=True,
         )
+    zipped = out.with_name(f"{out.name}.zip") if zip_too else None
+    zip_bytes = write_zip(out, zipped) if zipped else None
+    if zip_bytes:
+        console.print(f"{zipped}: {zip_bytes / 1e6:,.0f} MB, for the phone", highlight=False, soft_wrap=True)
     if json:
         result = manifest.check
         print_json(
@@ -150,6 +161,8 @@ def export_command(
                 "size_bytes": total_bytes,
                 "phone_bytes": manifest.phone_bytes,
                 "host_bytes": manifest.host_bytes,
+                "zip": str(zipped) if zipped else None,
+                "zip_bytes": zip_bytes,
                 "seconds": seconds,
                 "checked": result is not None,
                 "log_probability_error": result.log_probability_error if result else None,

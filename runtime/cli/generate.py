@@ -13,6 +13,7 @@ from rich.console import Console
 
 import seedtune
 from seedtune.runtime.cli.options import DataFormatOption, JsonOption, StateOption, ThreadsOption, print_json
+from seedtune.runtime.cli.text_output import write_text
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.generation.generate import MAX_TOKENS, Generation
 from seedtune.runtime.generation.sampling import MAX_SEED
@@ -102,9 +103,9 @@ class _Totals:
         """Generates the text to its end, and shows it on the way if asked to."""
         for piece in generation:
             if show:
-                _write(piece)
+                write_text(piece)
         if show:
-            _write("\n")
+            write_text("\n")
         self.texts += 1
         self.prompt_tokens += len(generation.prompt_ids)
         self.tokens += len(generation.ids)
@@ -149,10 +150,3 @@ def _require_one_way(prompt: str | None, data: Path | None, raw: bool, chat: boo
     if wrong is not None:
         found, rule = wrong
         raise SeedTuneError("the prompt cannot be told", value=found, rule=rule, remedy="see seedtune generate --help")
-
-
-def _write(text: str) -> None:
-    """Shows ``text`` at once, whatever characters standard output takes."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-    sys.stdout.flush()

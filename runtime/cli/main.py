@@ -15,7 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from seedtune.runtime.cli.adapter import adapter_command
+from seedtune.runtime.cli.bundle import bundle_app
 from seedtune.runtime.cli.cache import cache_command
+from seedtune.runtime.cli.card import card_command
+from seedtune.runtime.cli.chat import chat_command
 from seedtune.runtime.cli.device.app import device_app
 from seedtune.runtime.cli.doctor import doctor
 from seedtune.runtime.cli.evaluate import evaluate_command
@@ -28,6 +31,7 @@ from seedtune.runtime.cli.predict import predict_command
 from seedtune.runtime.cli.replay import replay_command
 from seedtune.runtime.cli.report import report_command
 from seedtune.runtime.cli.run import run_command
+from seedtune.runtime.cli.serve import serve_command
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError
 
 app = typer.Typer(
@@ -61,10 +65,14 @@ app.command("run")(run_command)
 app.command("eval")(evaluate_command)
 app.command("predict")(predict_command)
 app.command("generate")(generate_command)
+app.command("chat")(chat_command)
+app.command("serve")(serve_command)
 app.command("replay")(replay_command)
 app.command("adapter")(adapter_command)
 app.command("merge")(merge_command)
 app.add_typer(journal_app)
+app.add_typer(bundle_app)
+app.command("card")(card_command)
 app.command("report")(report_command)
 app.command("doctor")(doctor)
 app.add_typer(device_app)

@@ -1,4 +1,4 @@
-"""``seedtune merge``: the base model's checkpoint with what was tuned in its weights."""
+"""``seedtune merge``: the whole tuned model, as transformers or ONNX Runtime opens it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,34 @@ from seedtune.runtime.cli.options import JsonOption, StateOption, print_json
 def merge_command(
     model: Annotated[Path, typer.Argument(help="A RUN folder (its best state), or a bundle.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The new folder to write.")],
-    form: Annotated[Literal["hf"], typer.Option("--format", help="hf: a folder that transformers opens.")] = "hf",
+    form: Annotated[
+        Literal["hf", "onnx"],
+        typer.Option("--format", help="hf: a folder that transformers opens. onnx: one ONNX model of a classifier."),
+    ] = "hf",
     source: Annotated[
         str | None, typer.Option(help="Where the base model is, if not where the bundle was exported from.")
     ] = None,
     without_head: Annotated[
         bool,
         typer.Option(
-            "--without-head", help="Leave out the head that scores the label words, which a checkpoint cannot say."
+            "--without-head", help="hf: leave out the head that scores the label words, which a checkpoint cannot say."
         ),
     ] = False,
-    shard_size: Annotated[str, typer.Option(metavar="SIZE", help="Of a file of weights, at most.")] = "2G",
+    shard_size: Annotated[str, typer.Option(metavar="SIZE", help="hf: of a file of weights, at most.")] = "2G",
     bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
     step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
     state: StateOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the whole model with what was tuned in its weights, of a state that acts at every token (scope all).
+    """Write the whole model as other tools open it.
 
-    The base model is read a tensor at a time; weights keep their type. States of shorter reach are no change of
-    weights, and are refused.
+    `hf` puts what was tuned into the base model's weights, which keep their type: of a state that acts at every token
+    (scope all); others are no change of weights, and are refused. `onnx` writes a classifier of any reach as one model:
+    `input_ids` and `attention_mask` in, the `logits` of its labels out, in the order of labels.json.
 
     Examples:
+
+        seedtune merge run --format onnx --out classifier
 
         seedtune merge run --out merged --without-head
 
@@ -50,6 +56,7 @@ def merge_command(
             size_bytes = seedtune.merge(
                 opened,
                 out=out,
+                form=form,
                 source=source,
                 without_head=without_head,
                 shard_size=shard_size,

@@ -18,6 +18,7 @@ from pathlib import Path
 import onnxruntime
 from onnxruntime.capi import _pybind_state as native
 
+from seedtune.runtime.bundle.graph_file import require_harmless
 from seedtune.runtime.errors import SeedTuneError
 
 CONFIG = {
@@ -38,8 +39,9 @@ def open_session(path: Path, threads: int | None = None) -> onnxruntime.Inferenc
     """A session over the graph at ``path`` with SeedTune's settings.
 
     Raises:
-        SeedTuneError: ONNX Runtime refuses the graph.
+        SeedTuneError: the graph has what no bundle needs (`bundle/graph_file.py`), or ONNX Runtime refuses it.
     """
+    require_harmless(path)
     _share_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or default_threads()

@@ -86,6 +86,15 @@ DOCUMENTED = {
     "run": "BUNDLE --out --train --eval --steps --batch-size --learning-rate --epsilon --seed --schedule "
     "--eval-every --rows-per-call --resume --cache --cache-limit --threads --json",
     "eval": "MODEL --data --bundle --step --predictions --rows-per-call --cache --cache-limit --threads --json",
+    "predict": "MODEL TEXT --data --bundle --step --state --rows-at-once --data-format --cache --threads --json",
+    "generate": "MODEL PROMPT --data --raw --chat --system --max-tokens --temperature --top-p --seed --stop "
+    "--state --json",
+    "chat": "MODEL --system --max-tokens --temperature --top-p --seed --state",
+    "serve": "MODEL --port --host --name --state",
+    "replay": "RUN|JOURNAL --bundle --until --out --json",
+    "adapter": "MODEL --format --out --without-head --state --json",
+    "merge": "MODEL --format --out --source --without-head --shard-size --state --json",
+    "card": "RUN --out --license --json",
     "report": "RUN --out --json",
     "doctor": "--json",
 }
@@ -165,6 +174,7 @@ def test_export_from_the_command_line_makes_a_bundle_that_runs(
         "--context-storage",
         "int8",
         "--no-check",
+        "--no-decode",
         "--json",
     )
     assert done.returncode == 0, done.stderr

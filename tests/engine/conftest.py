@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +15,14 @@ import golden as files
 import golden_rows
 import golden_tokens
 import pytest
+from apk_lab import MAIN, machine_of
 from golden_mutated import write_mutated
 from golden_probes import write_probes
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from golden_tokenizers import split_by_pattern, word_pieces
+from tokenizers import Tokenizer
 
 import seedtune
+from lab.android.apk_machine import ApkMachine
 from seedtune.runtime.bundle.reader import Bundle
 
 # family, scope, storage of contexts, storage of weights, layers, context on host
@@ -30,60 +34,14 @@ CASES = (
     ("causal", "last", "fp16", "fp32", 1),
     ("masked", "last", "int8", "fp32", 1, True),
 )
+Maven = Callable[..., "subprocess.CompletedProcess[str]"]
+PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
 # Runs whose steps the engine does not make, by name.
 REPLAYED: dict[str, dict[str, Any]] = {
     "gauss-newton": {"estimator": "gauss-newton", "directions": 10, "batch_size": 24, "steps": 4},
     "one-sided": {"estimator": "one-sided", "directions": 3, "average": 0.5},
     "accuracy": {"objective": "accuracy"},
 }
-
-
-def word_pieces() -> Tokenizer:
-    """BERT's tokenizer with a small vocabulary."""
-    pieces = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *"abcdefghijklmnopqrstuvwxyz0123456789.,!?'-",
-        "the",
-        "film",
-        "good",
-    ]
-    pieces += [f"##{piece}" for piece in [*"abcdefghijklmnopqrstuvwxyz0123456789", "ing", "ed"]] + [
-        "看",
-        "电",
-        "影",
-        "ф",
-        "##и",
-    ]
-    tokenizer = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    tokenizer.add_special_tokens(pieces[:5])
-    tokenizer.decoder = decoders.WordPiece()
-    return tokenizer
-
-
-def split_by_pattern(tokenizer: Tokenizer) -> Tokenizer:
-    """The same vocabulary, split as Llama 3 and Qwen split, composed first."""
-    from tokenizers import Regex
-
-    pattern = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    pattern += r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    copy = Tokenizer.from_str(tokenizer.to_str())
-    copy.normalizer = normalizers.NFC()
-    copy.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(pattern), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    return copy
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +116,7 @@ def write_run(folder: Path, bundle: Path, data: SimpleNamespace, **more: Any) ->
 
 
 @pytest.fixture(scope="session")
-def maven() -> Callable[..., subprocess.CompletedProcess[str]]:
+def maven() -> Maven:
     """Runs Maven on the engine."""
     command = shutil.which("mvn")
     if command is None:
@@ -176,3 +134,50 @@ def maven() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def reports(golden: Path, maven: Maven) -> dict[str, ElementTree.Element]:
+    """Class -> Surefire's report, after the tests of engine and app ran over the golden files."""
+    for old in files.ENGINE.glob("*/target/surefire-reports/*.xml"):
+        old.unlink()
+    # Classes whose source is gone would be taken for this build's.
+    for old in files.ENGINE.glob("*/target/*classes"):
+        shutil.rmtree(old)
+    done = maven("package", f"-Dseedtune.golden={golden}")
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    found = files.ENGINE.glob("*/target/surefire-reports/TEST-*.xml")
+    return {report.get("name", ""): report for report in (ElementTree.parse(file).getroot() for file in found)}
+
+
+@pytest.fixture(scope="session")
+def classpath(
+    reports: dict[str, ElementTree.Element],
+    maven: Maven,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[Path]:
+    """Classes of the engine's tests, and its libraries."""
+    assert reports
+    listed = tmp_path_factory.mktemp("classpath") / "classpath"
+    done = maven(PLUGIN, f"-Dmdep.outputFile={listed}", "-pl", "engine")
+    assert done.returncode == 0, done.stdout[-4000:]
+    return [
+        files.ENGINE / "engine" / "target" / "test-classes",
+        *map(Path, listed.read_text().strip().split(os.pathsep)),
+    ]
+
+
+@pytest.fixture(scope="session")
+def apk(reports: dict[str, ElementTree.Element]) -> ApkMachine:
+    """The APK that was built, with what a JVM here needs to run what is in it."""
+    assert reports
+    return machine_of("seedtune-x86_64.apk")
+
+
+@pytest.fixture(scope="session", params=["class files", "apk"])
+def java(classpath: list[Path], request: pytest.FixtureRequest) -> list[str]:
+    """The start of a command line that runs the engine in a process of its own: as compiled, and as in the APK."""
+    if request.param == "apk":
+        return [*request.getfixturevalue("apk").java(classpath), MAIN]
+    paths = [files.ENGINE / "engine" / "target" / "classes", *classpath]
+    return ["java", "-Xmx256m", "-cp", os.pathsep.join(map(str, paths)), MAIN]

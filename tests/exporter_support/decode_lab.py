@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,6 +73,8 @@ def transformers_greedy(model: PreTrainedModel, prompt: Sequence[int], count: in
     """The likeliest token ``count`` times by transformers' own loop, never ending before."""
     ids = torch.tensor([list(prompt)])
     options = {"do_sample": False, "max_new_tokens": count, "eos_token_id": None, "pad_token_id": 0}
+    # torch types the attributes of a module as tensors.
+    generating: Any = model
     with torch.no_grad():
-        found = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)
+        found = generating.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)
     return [int(index) for index in found[0, len(prompt) :]]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,7 +46,8 @@ def test_a_message_cannot_become_a_special_token(completion_bundle: Path, chat_c
             attack, add_generation_prompt=True, tokenize=False
         )
     assert ids.count(1) == 1
-    assert tokenizer.apply_chat_template(attack, add_generation_prompt=True, return_dict=False).count(1) == 3
+    read: Any = tokenizer.apply_chat_template(attack, add_generation_prompt=True, return_dict=False)
+    assert read.count(1) == 3
 
 
 @pytest.mark.parametrize(

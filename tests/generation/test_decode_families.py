@@ -22,7 +22,7 @@ SIZES: dict[str, Any] = {
     "max_position_embeddings": 64,
 }
 WIDE = SIZES | {"head_dim": 8, "sliding_window": 24, "query_pre_attn_scalar": 8, "final_logit_softcapping": 5.0}
-OPT_SIZES = {
+OPT_SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
     "word_embed_proj_dim": 32,

@@ -77,7 +77,7 @@ def description(steps: int, held_out: int, text: str | None, name: str) -> dict[
             "processor": text or "x86_64",
             "cores": 2,
             "python": "3.11.9",
-            "onnxruntime": "1.28.0",
+            "onnxruntime": "1.26.0",
         },
     }
 

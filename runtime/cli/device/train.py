@@ -48,6 +48,7 @@ def train_command(
     memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Stay below so many bytes in all, such as 320M.")
     ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of ONNX Runtime. Default: the app's.")] = None,
     only_while_charging: Annotated[
         bool, typer.Option("--only-while-charging", help="Wait while no charger is in.")
     ] = False,
@@ -81,6 +82,7 @@ def train_command(
         rows_per_call=rows_per_call,
         only_while_charging=only_while_charging or None,
         memory_limit=size_bytes(memory_limit, "--memory-limit") if memory_limit else None,
+        threads=threads,
     )
     command = request.command(user)
     _require(request.bundle, list_folders(access, BUNDLES), "bundle", "seedtune device push BUNDLE --data ROWS")

@@ -36,6 +36,7 @@ EXTRAS = {
     "rows_per_call": "--ei",
     "only_while_charging": "--ez",
     "memory_limit": "--el",
+    "threads": "--ei",
 }
 # The tag of its lines in logcat.
 LOG_TAG = "SeedTune"

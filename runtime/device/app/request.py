@@ -30,6 +30,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     rows_per_call: int | None = None
     only_while_charging: bool | None = None
     memory_limit: int | None = None
+    threads: int | None = None
 
     def command(self, user: int | None = None) -> str:
         """The shell's words that start it.

@@ -22,7 +22,7 @@ from seedtune.runtime.model.tuned import open_tuned
 # What stands for a field of the manifest that is left out.
 DEFAULTS: dict[str, Any] = {"check": None, "host_files": []}
 MODEL_DEFAULTS: dict[str, Any] = {"end_token": None}
-OBJECTIVE_DEFAULTS: dict[str, Any] = {"scope": "all", "context": None}
+OBJECTIVE_DEFAULTS: dict[str, Any] = {"scope": "all", "context": None, "decode": None}
 
 
 def as_written(raw: bytes) -> dict[str, Any]:
@@ -33,6 +33,9 @@ def as_written(raw: bytes) -> dict[str, Any]:
     objective["task"] = task_as_written(objective["task"])
     if objective["context"] is not None:
         objective["context"] = {"entering": 0} | objective["context"]
+    if objective["decode"] is not None:
+        defaults: dict[str, Any] = {"end_ids": [], "chat_template": None, "special_tokens": {}}
+        objective["decode"] = defaults | objective["decode"]
     return value | {"objective": objective, "state": {"head": None} | value["state"]}
 
 

@@ -196,7 +196,7 @@ def description(folder: str, sha256: str) -> dict[str, Any]:
         "data": {"train": train, "eval": None, "split_off": 0},
         "plan": {"budget_seconds": 60.0, "patience": 8, "given": {"seed": 7}},
         "state": {"parameters": made_up.PARAMETERS, "targets": ["q", "v"], "rank": 2},
-        "machine": {"platform": "x", "processor": "y", "cores": 2, "python": "3.11", "onnxruntime": "1.28.0"},
+        "machine": {"platform": "x", "processor": "y", "cores": 2, "python": "3.11", "onnxruntime": "1.26.0"},
     }
 
 

@@ -16,15 +16,18 @@ class Device(private val context: Context, private val storage: File) {
     private val power = context.getSystemService(PowerManager::class.java)
     private val activities = context.getSystemService(ActivityManager::class.java)
 
-    /** Until then memory counts as low, after the system asked for some. */
+    /** Until then memory counts as low, after the system asked for some; from Android 14 on it does not ask any more. */
     @Volatile
     var memoryLowUntilMs = 0L
 
     fun state(): DeviceState {
-        val plugged = sticky()?.getIntExtra(BatteryManager.EXTRA_PLUGGED, -1)?.takeIf { it >= 0 }
+        val battery = sticky()
+        val plugged = battery?.getIntExtra(BatteryManager.EXTRA_PLUGGED, -1)?.takeIf { it >= 0 }
+        val status = battery?.getIntExtra(BatteryManager.EXTRA_STATUS, -1)?.takeIf { it > BatteryManager.BATTERY_STATUS_UNKNOWN }
         return DeviceState(
             batteryPercent = property(BatteryManager.BATTERY_PROPERTY_CAPACITY)?.toInt(),
-            charging = plugged?.let { it != 0 },
+            plugged = plugged?.let { it != 0 },
+            charging = status?.let { it == BatteryManager.BATTERY_STATUS_CHARGING || it == BatteryManager.BATTERY_STATUS_FULL },
             thermalStatus = if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q) power.currentThermalStatus else null,
             freeBytes = storage.usableSpace,
             memoryLow = memory().lowMemory || SystemClock.elapsedRealtime() < memoryLowUntilMs,

@@ -2,210 +2,218 @@ package org.seedtune.app
 
 import android.Manifest
 import android.app.Activity
+import android.app.AlertDialog
 import android.content.ActivityNotFoundException
+import android.content.Context
 import android.content.Intent
+import android.content.pm.PackageManager
 import android.os.Build
 import android.os.Bundle
+import android.os.Handler
+import android.os.Looper
 import android.view.View
-import android.widget.AdapterView
-import android.widget.ArrayAdapter
-import android.widget.Button
-import android.widget.CheckBox
-import android.widget.EditText
-import android.widget.Spinner
 import android.widget.TextView
-import java.io.File
-import java.io.IOException
-import kotlin.concurrent.thread
-import org.seedtune.engine.SeedTune
-import org.seedtune.engine.SeedTuneException
-import org.seedtune.engine.run.Settings
+import java.util.concurrent.ExecutorService
+import java.util.concurrent.Executors
+import org.seedtune.app.screen.ChooseScreen
+import org.seedtune.app.screen.Desk
+import org.seedtune.app.screen.ResultScreen
+import org.seedtune.app.screen.TuningScreen
 
-/** Choose a bundle and rows, start, watch, and try the tuned model on a sentence. */
-class MainActivity : Activity() {
-    private lateinit var places: Places
-
-    /** The thread that finds out what contexts come to, the newest one. */
-    @Volatile
-    var costing: Thread? = null
+/** One screen in three states: choose what to tune, watch it, see what it came to. */
+class MainActivity : Activity(), Desk {
+    override val activity: Activity get() = this
+    override lateinit var places: Places
         private set
-    private val onStatus: (Status) -> Unit = { status -> runOnUiThread { render(status) } }
+    override val runs: Runs by lazy { Runs(places) }
+    private lateinit var choose: ChooseScreen
+    private lateinit var tuning: TuningScreen
+    private lateinit var result: ResultScreen
+    private val main = Handler(Looper.getMainLooper())
+    private val background: ExecutorService = Executors.newSingleThreadExecutor()
+
+    /** The run whose result is shown; null for the choice. */
+    private var shownRun: String? = null
+    private var isRenderingSoon = false
+    private var wasWork = false
+    private val onStatus: (Status) -> Unit = { main.post(::renderSoon) }
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
         setContentView(R.layout.main)
         places = Places(this).make()
-        findViewById<View>(R.id.add_bundle).setOnClickListener { choose(Intent(Intent.ACTION_OPEN_DOCUMENT_TREE), CHOOSE_BUNDLE) }
-        findViewById<View>(R.id.add_rows).setOnClickListener {
-            // Few phones know a type for JSON lines.
-            choose(Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("*/*"), CHOOSE_ROWS)
-        }
-        findViewById<View>(R.id.start).setOnClickListener { start() }
-        findViewById<View>(R.id.stop).setOnClickListener {
-            if (Board.status is Status.Copying) Copying.stop() else send(TuningService.ACTION_STOP)
-        }
-        findViewById<View>(R.id.pause).setOnClickListener {
-            val waits = (Board.status as? Status.Paused)?.reason == PauseReason.USER
-            send(if (waits) TuningService.ACTION_RESUME else TuningService.ACTION_PAUSE)
-        }
-        findViewById<View>(R.id.answer).setOnClickListener { answer() }
-        for (id in listOf(R.id.bundle, R.id.train, R.id.eval)) findViewById<Spinner>(id).onItemSelectedListener = onChoice
-        findViewById<EditText>(R.id.steps).setText(Settings().steps.toString())
-        val exit = lastExit(this)
-        findViewById<TextView>(R.id.last_exit).apply {
-            text = exit
-            visibility = if (exit == null) View.GONE else View.VISIBLE
-        }
-        if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) requestPermissions(arrayOf(Manifest.permission.POST_NOTIFICATIONS), 0)
+        choose = ChooseScreen(this)
+        tuning = TuningScreen(this)
+        result = ResultScreen(this, savedInstanceState)
+        shownRun = savedInstanceState?.getString(SHOWN) ?: intent?.getStringExtra(SHOWN)
+        if (savedInstanceState == null) goOn(intent)
+    }
+
+    override fun onNewIntent(intent: Intent) {
+        super.onNewIntent(intent)
+        intent.getStringExtra(SHOWN)?.let { shownRun = it }
+        goOn(intent)
+    }
+
+    override fun onSaveInstanceState(outState: Bundle) {
+        super.onSaveInstanceState(outState)
+        outState.putString(SHOWN, shownRun)
+        result.save(outState)
     }
 
     override fun onResume() {
         super.onResume()
-        list()
         Board.add(onStatus)
-        render(Board.status)
+        wasWork = Board.status.isWork
+        choose.refresh()
+        render()
     }
 
     override fun onPause() {
         Board.remove(onStatus)
+        choose.keep()
         super.onPause()
     }
 
-    private fun list() {
-        list(R.id.bundle, places.bundles)
-        list(R.id.train, places.data)
-        list(R.id.eval, listOf(getString(R.string.none)) + places.data)
-        findViewById<TextView>(R.id.hint).apply {
-            visibility = if (places.bundles.isEmpty() || places.data.isEmpty()) View.VISIBLE else View.GONE
-            text = getString(R.string.hint, places.root.path)
-        }
-        showCost()
+    override fun onDestroy() {
+        background.shutdown()
+        super.onDestroy()
     }
 
-    private fun choose(intent: Intent, code: Int) {
+    @Deprecated("For phones before Android 13; newer ones call it as well.")
+    override fun onBackPressed() {
+        if (shownRun == null) @Suppress("DEPRECATION") super.onBackPressed() else show(null)
+    }
+
+    private fun goOn(intent: Intent?) {
+        val run = intent?.getStringExtra(GO_ON) ?: return
+        intent.removeExtra(GO_ON)
+        startRun(TuningService.intent(this, TuningService.ACTION_START).putExtra(Request.RUN, run))
+    }
+
+    override fun show(run: String?) {
+        shownRun = run
+        // What was said last has been seen.
+        if (!Board.status.isWork) Board.show(Status.Idle)
+        choose.refresh()
+        render()
+        findViewById<View>(R.id.scroll).scrollTo(0, 0)
+    }
+
+    override fun startRun(intent: Intent) {
+        askForNotifications()
+        shownRun = null
+        startForegroundService(intent)
+    }
+
+    override fun tell(action: String) {
+        startService(TuningService.intent(this, action))
+    }
+
+    override fun inBackground(work: () -> Unit) {
+        if (!background.isShutdown) background.execute(work)
+    }
+
+    override fun onMain(work: () -> Unit) {
+        main.post { if (!isDestroyed) work() }
+    }
+
+    /** Waits for what is being read in the background; for tests. */
+    internal fun awaitBackground() = background.submit {}.get()
+
+    override fun choose(intent: Intent, code: Int) {
         try {
             startActivityForResult(intent, code)
         } catch (_: ActivityNotFoundException) {
-            render(Status.Failed(getString(R.string.no_chooser)))
+            AlertDialog.Builder(this).setMessage(R.string.no_chooser).setPositiveButton(android.R.string.ok, null).show()
         }
     }
 
     override fun onActivityResult(requestCode: Int, resultCode: Int, data: Intent?) {
         val uri = data?.data?.takeIf { resultCode == RESULT_OK } ?: return
-        Copying.start(this, uri, bundle = requestCode == CHOOSE_BUNDLE)
-    }
-
-    private val onChoice = object : AdapterView.OnItemSelectedListener {
-        override fun onItemSelected(parent: AdapterView<*>?, view: View?, position: Int, id: Long) = showCost()
-
-        override fun onNothingSelected(parent: AdapterView<*>?) = showCost()
-    }
-
-    /** Says what the contexts of what is chosen come to before a run begins; every row is read for that, so not on this thread. */
-    private fun showCost() {
-        val request = request()
-        costing = thread(name = "cost") {
-            val cost = try {
-                request?.let {
-                    val kept = it.eval?.let(places::data)
-                    SeedTune.contextCost(places.bundle(it.bundle), places.run(it.run), places.data(it.train), kept, places.contexts)
-                }
-            } catch (_: SeedTuneException) {
-                // Whoever starts is told.
-                null
-            } catch (_: IOException) {
-                null
+        when (requestCode) {
+            Desk.CHOOSE_FILE, Desk.CHOOSE_FOLDER -> {
+                val import = TuningService.intent(this, TuningService.ACTION_IMPORT).setData(uri).addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
+                startForegroundService(import.putExtra(TuningService.EXTRA_FOLDER, requestCode == Desk.CHOOSE_FOLDER))
             }
-            val mine = Thread.currentThread()
-            runOnUiThread {
-                if (costing === mine) {
-                    findViewById<TextView>(R.id.cost).apply {
-                        text = cost?.let { costText(this@MainActivity, it) }
-                        visibility = if (cost == null) View.GONE else View.VISIBLE
-                    }
-                }
-            }
+            Desk.SAVE -> result.save(uri)
         }
     }
 
-    private fun list(id: Int, names: List<String>) {
-        val spinner = findViewById<Spinner>(id)
-        val chosen = spinner.selectedItem
-        spinner.adapter = ArrayAdapter(this, android.R.layout.simple_spinner_dropdown_item, names)
-        names.indexOf(chosen).takeIf { it >= 0 }?.let(spinner::setSelection)
+    /** At the first start, when it is plain what for; whoever says no tunes all the same. */
+    private fun askForNotifications() {
+        if (Build.VERSION.SDK_INT < Build.VERSION_CODES.TIRAMISU) return
+        val permission = Manifest.permission.POST_NOTIFICATIONS
+        val asked = getSharedPreferences(ChooseScreen.CHOICES, MODE_PRIVATE)
+        if (checkSelfPermission(permission) == PackageManager.PERMISSION_GRANTED || asked.getBoolean(ASKED, false)) return
+        asked.edit().putBoolean(ASKED, true).apply()
+        requestPermissions(arrayOf(permission), 0)
     }
 
-    private fun chosen(id: Int): String? {
-        val spinner = findViewById<Spinner>(id)
-        // Held-out rows begin with "none".
-        return (spinner.selectedItem as? String)?.takeUnless { id == R.id.eval && spinner.selectedItemPosition == 0 }
+    /** Small models make hundreds of steps a second; nobody reads more than a few. */
+    private fun renderSoon() {
+        if (isRenderingSoon) return
+        isRenderingSoon = true
+        main.postDelayed({
+            isRenderingSoon = false
+            if (!isDestroyed) render()
+        }, RENDER_MS)
     }
 
-    private fun request(): Request? {
-        val bundle = chosen(R.id.bundle) ?: return null
-        val train = chosen(R.id.train) ?: return null
-        val steps = findViewById<EditText>(R.id.steps).text.toString().toIntOrNull() ?: return null
-        val charging = findViewById<CheckBox>(R.id.only_while_charging).isChecked
-        return Request(bundle, train, chosen(R.id.eval), "$bundle-${train.removeSuffix(".jsonl")}", Settings(steps = steps), charging)
-    }
-
-    private fun start() {
-        val request = request() ?: return render(Status.Failed(getString(R.string.nothing_named)))
-        startForegroundService(request.putInto(Intent(this, TuningService::class.java).setAction(TuningService.ACTION_START)))
-    }
-
-    private fun send(action: String) {
-        startService(Intent(this, TuningService::class.java).setAction(action))
-    }
-
-    private fun render(status: Status) {
-        findViewById<TextView>(R.id.status).text = statusText(this, status)
-        val working = status is Status.Copying || status is Status.Preparing || status is Status.Tuning || status is Status.Paused
-        findViewById<Button>(R.id.start).isEnabled = !working
-        findViewById<Button>(R.id.stop).isEnabled = working
-        findViewById<Button>(R.id.pause).apply {
-            isEnabled = status is Status.Tuning || status is Status.Paused
-            setText(if (status is Status.Paused && status.reason == PauseReason.USER) R.string.go_on else R.string.pause)
+    override fun render() {
+        val status = Board.status
+        val run = runOf(status)
+        if (wasWork && !status.isWork) {
+            if (run != null && (status is Status.Done || status is Status.Failed)) shownRun = run
+            choose.refresh()
+            result.forget()
         }
-        for (id in listOf(R.id.answer, R.id.add_bundle, R.id.add_rows)) findViewById<View>(id).isEnabled = !working
-        if (status is Status.Copied) list()
-        if (status is Status.Tuning) findViewById<LossChart>(R.id.chart).losses = status.losses
-    }
-
-    /** The label that the model gives to the sentence, tuned if there is a run of what is chosen. */
-    private fun answer() {
-        val request = request() ?: return
-        val sentence = findViewById<EditText>(R.id.sentence).text.toString()
-        val view = findViewById<TextView>(R.id.answered)
-        view.text = getString(R.string.preparing)
-        thread(name = "answer") {
-            val text = try {
-                answer(request, sentence)
-            } catch (error: SeedTuneException) {
-                error.message
-            }
-            runOnUiThread { view.text = text }
+        wasWork = status.isWork
+        val isTuning = status.isWork && status !is Status.Importing && run != null
+        val shown = shownRun.takeUnless { isTuning }
+        visible(R.id.tuning, isTuning)
+        visible(R.id.result, shown != null)
+        visible(R.id.choose, !isTuning && shown == null)
+        // A live region: a text that stays the same is not read aloud again.
+        setText(R.id.headline, if (isTuning || shown != null && run == shown) headline(this, status) else shown ?: getString(R.string.app_name))
+        val subtitle = if (isTuning) run else if (shown == null) getString(R.string.tagline) else shown.takeIf { run == shown }
+        setText(R.id.subtitle, subtitle.orEmpty())
+        visible(R.id.subtitle, subtitle != null)
+        when {
+            isTuning -> tuning.render(status)
+            shown != null -> result.render(shown)
+            else -> choose.render(status)
         }
+        showProblem((status as? Status.Failed)?.takeIf { it.run == null || it.run == shown }?.problem ?: result.problem.takeIf { shown != null })
     }
 
-    private fun opened(bundle: File): SeedTune {
-        val available = Device(this, places.root).memory().availMem
-        return SeedTune.open(bundle, memoryLimitBytes = MemoryRoom.limitBytes(bundle, available, null), platform = PhonePlatform)
+    private fun showProblem(problem: Problem?) {
+        visible(R.id.problem, problem != null)
+        if (problem == null) return
+        setText(R.id.problem_text, problem.text(this))
+        visible(R.id.problem_details, problem.detail.isNotEmpty())
+        setText(R.id.problem_details, "${getString(R.string.details)}:\n${problem.detail}")
     }
 
-    private fun answer(request: Request, sentence: String): String =
-        opened(places.bundle(request.bundle)).use { model ->
-            val run = places.run(request.run)
-            val steps = if (File(run, "journal.bin").isFile) model.restore(run) else 0
-            val task = model.bundle.manifest.languageModel.task
-            val probabilities = model.predict(task.fields.associateWith { sentence }, places.contexts)
-            val best = probabilities.indices.maxByOrNull { probabilities[it] }!!
-            val label = task.labels[best].let { it.name.ifEmpty { it.word.trim() } }
-            getString(R.string.answer_text, label, 100 * probabilities[best], steps)
-        }
+    private fun setText(id: Int, text: String) {
+        val view = findViewById<TextView>(id)
+        if (view.text.toString() != text) view.text = text
+    }
 
-    private companion object {
-        const val CHOOSE_BUNDLE = 1
-        const val CHOOSE_ROWS = 2
+    private fun visible(id: Int, isVisible: Boolean) {
+        findViewById<View>(id).visibility = if (isVisible) View.VISIBLE else View.GONE
+    }
+
+    companion object {
+        private const val SHOWN = "shown"
+        private const val GO_ON = "go_on"
+        private const val ASKED = "asked_for_notifications"
+        private const val RENDER_MS = 200L
+
+        /** The screen with the result of [run], or as it is. */
+        fun showing(context: Context, run: String?): Intent = Intent(context, MainActivity::class.java).putExtra(SHOWN, run)
+
+        /** The screen, which goes on with [run]. */
+        fun goingOn(context: Context, run: String?): Intent = Intent(context, MainActivity::class.java).putExtra(GO_ON, run)
     }
 }

@@ -5,6 +5,7 @@ import android.os.SharedMemory
 import android.system.ErrnoException
 import android.system.Os
 import android.system.OsConstants
+import android.util.Log
 import java.io.File
 import java.io.FileDescriptor
 import java.io.FileInputStream
@@ -12,6 +13,42 @@ import java.io.IOException
 import java.nio.ByteBuffer
 import org.seedtune.engine.stages.PageFile
 import org.seedtune.engine.stages.Platform
+import org.seedtune.engine.telemetry.MemoryRollup
+
+/**
+ * A file that is read by [direct], past the page cache, until that says no: some file systems open a file that way and refuse the first
+ * read. From then on [buffered] reads it.
+ */
+internal class FallingBack(private var direct: PageFile?, private val buffered: () -> PageFile) : PageFile {
+    private var plain: PageFile? = null
+
+    init {
+        if (direct == null) fallBack("cannot be opened past the page cache")
+    }
+
+    override fun read(start: Long, into: ByteBuffer): Int {
+        val before = into.position()
+        try {
+            direct?.let { return it.read(start, into) }
+        } catch (error: IOException) {
+            direct?.close()
+            direct = null
+            into.position(before)
+            fallBack("cannot be read past the page cache (${error.message})")
+        }
+        return plain!!.read(start, into)
+    }
+
+    private fun fallBack(why: String) {
+        Log.i("SeedTune", "the weights $why: they go through it")
+        plain = buffered()
+    }
+
+    override fun close() {
+        direct?.close()
+        plain?.close()
+    }
+}
 
 /**
  * Memory and files of a phone. Direct buffers of Android lie in the heap of the app, which is small; shared memory that is shared
@@ -35,7 +72,13 @@ object PhonePlatform : Platform {
         if (pagesAreWhole) SharedMemory.unmap(pages)
     }
 
-    override fun open(file: File): PageFile = direct(file) ?: Opened(FileInputStream(file))
+    override fun open(file: File): PageFile = FallingBack(direct(file)) { Opened(FileInputStream(file)) }
+
+    /** Pss counts what all apps share (some 100 MB of the framework's pages) by this app's share of it; Rss would count it whole. */
+    override fun heldBytes(): Long {
+        val rollup = MemoryRollup.read()
+        return rollup.pssBytes?.let { it + (rollup.swapPssBytes ?: 0) } ?: super.heldBytes()
+    }
 
     private fun direct(file: File): PageFile? {
         if (!pagesAreWhole) return null

@@ -1,143 +1,211 @@
 package org.seedtune.app
 
 import android.app.Notification
-import android.app.NotificationChannel
-import android.app.NotificationManager
-import android.app.PendingIntent
 import android.app.Service
-import android.content.ComponentCallbacks2
+import android.content.Context
 import android.content.Intent
 import android.content.pm.ServiceInfo
 import android.os.Build
+import android.os.Handler
 import android.os.IBinder
-import android.os.PowerManager
-import android.os.SystemClock
+import android.os.Looper
+import android.util.Log
 import kotlin.concurrent.thread
 import org.seedtune.engine.SeedTuneException
 
 /**
- * Tunes in the foreground. Started by the Activity or by adb ([Request] says how); the system redelivers the Intent after the
- * process was killed, and the run then goes on from its journal.
+ * Tunes, or copies a model onto the phone, in the foreground. Started by the Activity or by adb ([Request] says how). After the process
+ * was killed the system starts it again without an Intent, and the run goes on from its journal as [Running] names it; where the system
+ * lets nothing begin in the background a notification asks for a tap.
  */
-class TuningService : Service(), JobHost {
+open class TuningService : Service() {
     private lateinit var places: Places
-    private lateinit var device: Device
-    private lateinit var telemetry: Telemetry
-    private lateinit var wakeLock: PowerManager.WakeLock
+    private lateinit var phone: Phone
+    private lateinit var notifications: Notifications
+    private lateinit var running: Running
+    private val main = Handler(Looper.getMainLooper())
     private var job: TuningJob? = null
+    private var importing: ImportJob? = null
+    private var lastStartId = 0
+    private var next: Intent? = null
+    private var isDestroyed = false
 
-    /** The thread that tunes. */
+    /** The thread that works. */
     var worker: Thread? = null
         private set
 
     override fun onCreate() {
         super.onCreate()
         places = Places(this).make()
-        device = Device(this, places.root)
-        telemetry = Telemetry(device)
-        wakeLock = getSystemService(PowerManager::class.java).newWakeLock(PowerManager.PARTIAL_WAKE_LOCK, "seedtune:tuning")
-        wakeLock.setReferenceCounted(false)
-        val channel = NotificationChannel(CHANNEL, getString(R.string.channel), NotificationManager.IMPORTANCE_LOW)
-        getSystemService(NotificationManager::class.java).createNotificationChannel(channel)
+        running = Running(places)
+        phone = Phone(this, places, ::show) { job?.look() }
+        notifications = Notifications(this, phone::elapsedNanos)
     }
 
     override fun onStartCommand(intent: Intent?, flags: Int, startId: Int): Int {
+        lastStartId = startId
         // Whatever comes of it: adb starts it as a foreground service for every action, which must then say that it is one.
-        enterForeground()
-        val running = job?.takeIf { worker?.isAlive == true }
-        when (intent?.action) {
-            ACTION_STOP -> running?.stop() ?: leave()
-            ACTION_PAUSE -> running?.pause(true) ?: leave()
-            ACTION_RESUME -> running?.pause(false) ?: leave()
-            else -> start(intent)
+        if (!enterForeground()) {
+            notifications.askToGoOn(running.run)
+            stopSelf(startId)
+            return START_NOT_STICKY
         }
-        return START_REDELIVER_INTENT
+        val isWorking = job != null || importing != null
+        if (intent == null) {
+            if (!isWorking) goOnByItself()
+            return START_STICKY
+        }
+        when (intent.action) {
+            ACTION_STOP -> if (isWorking) stopWork() else leave()
+            ACTION_PAUSE -> if (isWorking) job?.pause(true) else leave()
+            ACTION_RESUME -> if (isWorking) job?.pause(false) else leave()
+            ACTION_LOOK -> if (isWorking) phone.lookAgain() else leave()
+            ACTION_IMPORT -> import(intent, isWorking)
+            else -> start(intent, isWorking)
+        }
+        return START_STICKY
     }
 
-    private fun start(intent: Intent?) {
-        if (worker?.isAlive == true) return
-        val (request, problem) = try {
-            intent?.let(Request::of) to getString(R.string.nothing_named)
-        } catch (error: SeedTuneException) {
-            null to error.message.orEmpty()
+    private fun stopWork() {
+        val was = Board.status
+        importing?.stop()
+        if (job != null) {
+            running.end()
+            show(Status.Stopping(runOf(was)))
         }
-        if (request == null) {
-            show(Status.Failed(problem))
+        job?.stop()
+    }
+
+    private fun import(intent: Intent, isWorking: Boolean) {
+        val uri = intent.data
+        // What is under way goes on; the screen says why the other thing does not begin.
+        if (isWorking) return notifications.showResult(Status.Failed(Problem(ProblemKind.BUSY)))
+        if (uri == null) return ended(Status.Failed(Problem(ProblemKind.IMPORT)))
+        places.sweep()
+        val copying = ImportJob(contentResolver, places, ::show)
+        importing = copying
+        phone.stayAwake(true)
+        work { copying.execute(uri, isFolder = intent.getBooleanExtra(EXTRA_FOLDER, false)) }
+    }
+
+    private fun goOnByItself() {
+        val run = running.run ?: return leave()
+        val attempts = running.attempts + 1
+        if (attempts > MOST_ATTEMPTS) {
+            running.end()
+            notifications.askToGoOn(run)
             return leave()
         }
-        val started = TuningJob(request, places, this)
-        job = started
-        worker = thread(name = "tuning") {
-            started.execute()
-            leave()
+        begin(attempts) { Request.of(places.run(run)) }
+    }
+
+    private fun start(intent: Intent, isWorking: Boolean) {
+        // The work has ended, and its thread has not yet: this one is next.
+        if (isWorking && !Board.status.isWork) next = intent
+        if (!isWorking) begin(0) { Request.of(intent) ?: intent.getStringExtra(Request.RUN)?.let { Request.of(places.run(it)) } }
+    }
+
+    private fun begin(attempts: Int, find: () -> Request?) {
+        val request = try {
+            find()
+        } catch (error: SeedTuneException) {
+            return ended(Status.Failed(Problem.of(error, places)))
+        } ?: return ended(Status.Failed(Problem(ProblemKind.NOTHING_CHOSEN)))
+        val started = try {
+            TuningJob(request, places, phone, ThreadChoice(Processors.read(), getSharedPreferences(THREADS, MODE_PRIVATE), places.trial))
+        } catch (error: SeedTuneException) {
+            return ended(Status.Failed(Problem.of(error, places), request.run))
         }
+        job = started
+        notifications.forgetResult()
+        running.begin(request.run, attempts)
+        phone.listen(true)
+        work {
+            // A model that is open for questions would hold memory that the run needs.
+            Asking.closeShared()
+            started.execute()
+        }
+    }
+
+    private fun work(action: () -> Unit) {
+        worker = thread(name = "tuning") {
+            action()
+            // What an Intent that came meanwhile begins is seen by whoever leaves: both happen on the main thread.
+            main.post { afterWork() }
+        }
+    }
+
+    private fun afterWork() {
+        // Whoever destroys it begins it again, and what was running still is to be.
+        if (isDestroyed) return
+        if (worker?.isAlive == true) worker?.join()
+        job = null
+        importing = null
+        phone.listen(false)
+        phone.stayAwake(false)
+        val status = Board.status
+        if (!status.isWork && status != Status.Idle) {
+            running.end()
+            notifications.showResult(status)
+        }
+        next?.let { intent ->
+            next = null
+            return start(intent, isWorking = false)
+        }
+        leave()
+    }
+
+    private fun ended(status: Status) {
+        Board.show(status)
+        leave()
     }
 
     private fun leave() {
         stopForeground(STOP_FOREGROUND_REMOVE)
-        stopSelf()
+        stopSelf(lastStartId)
     }
 
-    override fun onTrimMemory(level: Int) {
-        // The constants say "running low", "running critical" and, above, that the app is in the background.
-        if (level == ComponentCallbacks2.TRIM_MEMORY_RUNNING_CRITICAL || level >= ComponentCallbacks2.TRIM_MEMORY_COMPLETE) {
-            device.memoryLowUntilMs = SystemClock.elapsedRealtime() + RELIEF_MS
-        }
-    }
+    override fun onTrimMemory(level: Int) = phone.trimMemory(level)
 
     override fun onDestroy() {
+        isDestroyed = true
         job?.stop()
-        stayAwake(false)
+        importing?.stop()
+        phone.listen(false)
+        phone.stayAwake(false)
         super.onDestroy()
     }
 
     override fun onBind(intent: Intent?): IBinder? = null
 
-    override fun device(): DeviceState = device.state()
-
-    override fun availableBytes(): Long = device.memory().availMem
-
-    override fun telemetry(): Map<String, Any?> = telemetry.line()
-
-    override fun elapsedNanos(): Long = SystemClock.elapsedRealtimeNanos()
-
-    override fun stayAwake(awake: Boolean) {
-        if (awake) wakeLock.acquire(LONGEST_STEP_MS) else if (wakeLock.isHeld) wakeLock.release()
-    }
-
-    override fun show(status: Status) {
+    private fun show(status: Status) {
         Board.show(status)
-        // Each step renews the lock, so that a thread that hangs does not keep the phone awake for ever.
-        if (status is Status.Tuning || status is Status.Preparing) stayAwake(true)
-        getSystemService(NotificationManager::class.java).notify(NOTIFICATION, notification(status))
+        if (!status.isWork) return
+        // Whatever is told renews the lock, so that a thread that hangs does not keep the phone awake for ever.
+        if (status !is Status.Paused) phone.stayAwake(true)
+        if (status is Status.Tuning && running.attempts > 0) running.begin(status.run)
+        notifications.show(status)
     }
 
-    private fun enterForeground() {
-        val notification = notification(Board.status)
+    private fun enterForeground(): Boolean {
+        val notification = notifications.work(Board.status)
+        try {
+            enter(notification)
+        } catch (error: IllegalStateException) {
+            // ForegroundServiceStartNotAllowedException, since Android 12: the app is in the background.
+            Log.w(TAG, "no foreground service now", error)
+            return false
+        }
+        return true
+    }
+
+    /** Says that this is a service in the foreground; open to tests, which are never in the background. */
+    internal open fun enter(notification: Notification) {
         if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.UPSIDE_DOWN_CAKE) {
-            startForeground(NOTIFICATION, notification, ServiceInfo.FOREGROUND_SERVICE_TYPE_SPECIAL_USE)
+            startForeground(Notifications.WORK, notification, ServiceInfo.FOREGROUND_SERVICE_TYPE_SPECIAL_USE)
         } else {
-            startForeground(NOTIFICATION, notification)
+            startForeground(Notifications.WORK, notification)
         }
-    }
-
-    private fun notification(status: Status): Notification {
-        val open = PendingIntent.getActivity(this, 0, Intent(this, MainActivity::class.java), PendingIntent.FLAG_IMMUTABLE)
-        val stop = PendingIntent.getService(this, 1, Intent(this, TuningService::class.java).setAction(ACTION_STOP), PendingIntent.FLAG_IMMUTABLE)
-        val builder = Notification.Builder(this, CHANNEL)
-            .setSmallIcon(R.drawable.ic_seed)
-            .setContentTitle(getString(R.string.app_name))
-            .setContentText(statusText(this, status))
-            .setContentIntent(open)
-            .setOnlyAlertOnce(true)
-            .setOngoing(true)
-            .addAction(Notification.Action.Builder(null, getString(R.string.stop), stop).build())
-        when (status) {
-            is Status.Tuning -> builder.setProgress(status.steps, status.step, false)
-            is Status.Preparing -> builder.setProgress(status.of, status.done, status.of == 0)
-            else -> Unit
-        }
-        return builder.build()
     }
 
     companion object {
@@ -145,9 +213,28 @@ class TuningService : Service(), JobHost {
         const val ACTION_STOP = "org.seedtune.app.STOP"
         const val ACTION_PAUSE = "org.seedtune.app.PAUSE"
         const val ACTION_RESUME = "org.seedtune.app.RESUME"
-        private const val CHANNEL = "tuning"
-        private const val NOTIFICATION = 1
-        private const val RELIEF_MS = 30_000L
-        private const val LONGEST_STEP_MS = 10 * 60_000L
+
+        /** Of the app itself: an alarm asks whether a wait is over, the screen hands over what was chosen. */
+        const val ACTION_LOOK = "org.seedtune.app.LOOK"
+        const val ACTION_IMPORT = "org.seedtune.app.IMPORT"
+        const val EXTRA_FOLDER = "folder"
+        private const val THREADS = "threads"
+        private const val TAG = "SeedTune"
+
+        /** A run that ends its process again and again is not begun for ever. */
+        private const val MOST_ATTEMPTS = 5
+
+        fun intent(context: Context, action: String): Intent = Intent(context, TuningService::class.java).setAction(action)
     }
+}
+
+/** The run that [status] is about. */
+internal fun runOf(status: Status): String? = when (status) {
+    is Status.Preparing -> status.run
+    is Status.Tuning -> status.run
+    is Status.Paused -> status.run
+    is Status.Stopping -> status.run
+    is Status.Done -> status.run
+    is Status.Failed -> status.run
+    else -> null
 }

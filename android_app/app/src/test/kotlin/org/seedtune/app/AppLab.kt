@@ -1,13 +1,19 @@
 package org.seedtune.app
 
 import android.app.Application
+import android.content.Intent
 import java.io.File
 import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.junit.Assume.assumeTrue
+import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import org.seedtune.engine.run.Settings
 
 /** A bundle and rows of the golden files, where the app looks for them. */
 class AppLab {
@@ -15,17 +21,55 @@ class AppLab {
     val places = Places(application).make()
 
     /** Puts those of the first run there, or of that whose name ends so; the test that asks is skipped without golden files. */
-    fun furnish(ending: String = ""): AppLab {
-        val golden = System.getProperty("seedtune.golden").orEmpty()
-        assumeTrue("no golden files: run pytest tests/engine", golden.isNotEmpty())
+    fun furnish(ending: String = "", into: File = places.own): AppLab {
+        val golden = golden()
         val name = Json.parseToJsonElement(File(golden, "runs.json").readText()).jsonArray.map { it.jsonPrimitive.content }.first { it.endsWith(ending) }
         val info = Json.parseToJsonElement(File(golden, "runs/$name/info.json").readText()).jsonObject
-        File(info.getValue("bundle").jsonPrimitive.content).copyRecursively(places.bundle("tiny"), overwrite = true)
-        File(info.getValue("train").jsonPrimitive.content).copyTo(places.data("train.jsonl"), overwrite = true)
+        fun file(key: String) = File(info.getValue(key).jsonPrimitive.content)
+        file("bundle").copyRecursively(File(into, "bundles/tiny"), overwrite = true)
+        file("train").copyTo(File(into, "data/train.jsonl"), overwrite = true)
+        file("eval").copyTo(File(into, "data/validation.jsonl"), overwrite = true)
         File(golden, "runs/$name/contexts").takeIf { it.isDirectory }?.copyRecursively(File(places.root, "made"), overwrite = true)
         return this
     }
 
-    fun request(steps: Int) =
-        Request("tiny", "train.jsonl", null, "tiny-train", org.seedtune.engine.run.Settings(steps = steps, batchSize = 4), onlyWhileCharging = false)
+    /** Makes [count] rows of the first one, each with another text. */
+    fun manyRows(count: Int, name: String = "train.jsonl") {
+        val first = Json.parseToJsonElement(places.data("train.jsonl").readLines().first()).jsonObject
+        val longest = first.entries.filter { (it.value as JsonPrimitive).isString }.maxByOrNull { it.value.jsonPrimitive.content.length }!!
+        val rows = List(count) { JsonObject(first + (longest.key to JsonPrimitive("$it ${longest.value.jsonPrimitive.content}"))).toString() }
+        places.data(name).writeText(rows.joinToString("\n", postfix = "\n"))
+    }
+
+    fun request(steps: Int, eval: String? = null) =
+        Request("tiny", "train.jsonl", eval, "tiny-train", Settings(steps = steps, batchSize = 4), onlyWhileCharging = false, threads = 1)
+
+    fun intent(request: Request): Intent = request.putInto(TuningService.intent(application, TuningService.ACTION_START))
+
+    /** A service that was started with [intent], or again by the system, with none. */
+    fun started(intent: Intent?): TuningService =
+        Robolectric.buildService(TuningService::class.java, intent).create().get().also { it.onStartCommand(intent, 0, 1) }
+
+    /** Waits until the service has ended what it does, and has said so. */
+    fun ended(service: TuningService): Status {
+        service.worker?.join(WAIT_MS)
+        shadowOf(application.mainLooper).idle()
+        return Board.status
+    }
+
+    /** Waits until [holds]. */
+    fun await(what: String, holds: () -> Boolean) {
+        val end = System.currentTimeMillis() + WAIT_MS
+        while (!holds()) {
+            check(System.currentTimeMillis() < end) { "$what: ${Board.status}" }
+            shadowOf(application.mainLooper).idle()
+            Thread.sleep(2)
+        }
+    }
+
+    companion object {
+        const val WAIT_MS = 120_000L
+
+        fun golden(): String = System.getProperty("seedtune.golden").orEmpty().also { assumeTrue("no golden files: run pytest tests/engine", it.isNotEmpty()) }
+    }
 }

@@ -33,8 +33,22 @@ class Documents : ContentProvider() {
         return rows
     }
 
-    override fun openFile(uri: Uri, mode: String): ParcelFileDescriptor =
-        ParcelFileDescriptor.open(File(root, DocumentsContract.getDocumentId(uri)), ParcelFileDescriptor.MODE_READ_ONLY)
+    override fun openFile(uri: Uri, mode: String): ParcelFileDescriptor {
+        val file = File(root, DocumentsContract.getDocumentId(uri))
+        if (mode == "wt") return ParcelFileDescriptor.open(file, ParcelFileDescriptor.MODE_WRITE_ONLY or ParcelFileDescriptor.MODE_CREATE)
+        if (!isPiped) return ParcelFileDescriptor.open(file, ParcelFileDescriptor.MODE_READ_ONLY)
+        // As a cloud does, whose files are not on the phone.
+        val pipe = File.createTempFile("pipe", null).also { it.delete() }
+        check(ProcessBuilder("mkfifo", pipe.path).start().waitFor() == 0)
+        kotlin.concurrent.thread(isDaemon = true) {
+            try {
+                pipe.outputStream().use { output -> file.inputStream().use { it.copyTo(output) } }
+            } catch (_: java.io.IOException) {
+                // Whoever reads has seen enough.
+            }
+        }
+        return ParcelFileDescriptor.open(pipe, ParcelFileDescriptor.MODE_READ_ONLY)
+    }
 
     override fun getType(uri: Uri): String? = null
 
@@ -48,6 +62,7 @@ class Documents : ContentProvider() {
         private const val AUTHORITY = "org.seedtune.documents"
         lateinit var root: File
         var revoked = false
+        var isPiped = false
 
         /** On top of a document's size. */
         var claimedBytes = 0L
@@ -58,6 +73,7 @@ class Documents : ContentProvider() {
         fun furnish(folder: File) {
             root = folder
             revoked = false
+            isPiped = false
             claimedBytes = 0
             shownAs.clear()
             Robolectric.buildContentProvider(Documents::class.java).create(AUTHORITY)

@@ -14,10 +14,10 @@ import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotNull
+import org.junit.Assert.assertNull
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
-import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
@@ -38,17 +38,22 @@ class TuningServiceTest {
     @After
     fun forget() = Board.show(Status.Idle)
 
-    private fun started(intent: Intent): TuningService =
-        Robolectric.buildService(TuningService::class.java, intent).create().startCommand(0, 1).get()
+    private fun done(steps: Int) = Status.Done("tiny-train", steps, complete = true)
 
-    private fun intent(request: Request) = request.putInto(Intent(lab.application, TuningService::class.java).setAction(TuningService.ACTION_START))
+    private fun started(intent: Intent?): TuningService = lab.started(intent)
+
+    private fun intent(request: Request) = lab.intent(request)
 
     @Test
-    fun `a request survives its Intent`() {
-        val request = lab.request(7).copy(eval = "eval.jsonl", onlyWhileCharging = true, memoryLimitBytes = 320_000_000)
-        assertEquals(request, Request.of(intent(request)))
-        val moving = request.copy(settings = request.settings.copy(optimizer = MomentumSettings(learningRate = 0.01, momentum = 0.5)))
-        assertEquals(moving, Request.of(intent(moving)))
+    fun `a request survives its Intent, and the file of its run`() {
+        val request = lab.request(7).copy(eval = "eval.jsonl", onlyWhileCharging = true, memoryLimitBytes = 320_000_000, threads = 3)
+        val moving = request.copy(settings = request.settings.copy(optimizer = MomentumSettings(learningRate = 0.01, momentum = 0.5)), threads = null)
+        for (asked in listOf(request, moving)) {
+            assertEquals(asked, Request.of(intent(asked)))
+            assertEquals(asked, Request.read(asked.write()))
+        }
+        assertNull(Request.read("[]"))
+        assertNull(Request.read("{}"))
     }
 
     @Test
@@ -62,7 +67,7 @@ class TuningServiceTest {
         assertEquals(Settings.by(GradientSettings), Request.of(along)!!.settings)
         assertEquals(AdamWSettings(learningRate = 0.01), Request.of(along.putExtra(Request.LEARNING_RATE, "0.01"))!!.settings.optimizer)
         val service = started(plain.putExtra(Request.OPTIMIZER, "adam"))
-        assertTrue(Board.status.toString(), (Board.status as Status.Failed).message.contains("adam"))
+        assertTrue(Board.status.toString(), (Board.status as Status.Failed).problem.detail.contains("adam"))
         assertTrue(shadowOf(service as Service).isStoppedBySelf)
     }
 
@@ -72,8 +77,7 @@ class TuningServiceTest {
         val service = started(intent(lab.request(6)))
         assertEquals(ServiceInfo.FOREGROUND_SERVICE_TYPE_SPECIAL_USE, service.foregroundServiceType)
         assertNotNull(shadowOf(service).lastForegroundNotification)
-        service.worker!!.join(60_000)
-        assertEquals(Status.Done(6, complete = true, accuracy = null), Board.status)
+        assertEquals(done(6), lab.ended(service))
         val run = lab.places.run("tiny-train")
         assertEquals(6, File(run, "steps.jsonl").readLines().size)
         assertTrue(File(run, "journal.bin").isFile)
@@ -88,7 +92,7 @@ class TuningServiceTest {
         val request = lab.request(6).let { it.copy(settings = Settings.by(GradientSettings).copy(steps = 6)) }
         assertEquals(request, Request.of(intent(request)))
         started(intent(request)).worker!!.join(60_000)
-        assertEquals(Status.Done(6, complete = true, accuracy = null), Board.status)
+        assertEquals(done(6), Board.status)
         assertEquals(listOf("000006.safetensors"), File(lab.places.run("tiny-train"), "states").list()!!.toList())
     }
 
@@ -98,14 +102,14 @@ class TuningServiceTest {
         val records = listOf(null, 4_000_000_000L).map { limit ->
             lab.places.run("tiny-train").deleteRecursively()
             started(intent(lab.request(4).copy(memoryLimitBytes = limit))).worker!!.join(60_000)
-            assertEquals(Status.Done(4, complete = true, accuracy = null), Board.status)
+            assertEquals(done(4), Board.status)
             readJournal(File(lab.places.run("tiny-train"), "journal.bin")).records.filterIsInstance<Record>()
         }
         // Calls have other sizes, so losses have other last bits.
         assertEquals(4, records[0].size)
         records[0].zip(records[1]).forEach { (a, b) -> assertArrayEquals(a.lossPlus, b.lossPlus, 1e-4f) }
         started(intent(lab.request(4).copy(run = "small", memoryLimitBytes = 1_000_000))).worker!!.join(60_000)
-        assertTrue((Board.status as Status.Failed).message.contains("memory limit is too small"))
+        assertTrue((Board.status as Status.Failed).problem.detail.contains("memory limit is too small"))
     }
 
     @Test
@@ -116,11 +120,11 @@ class TuningServiceTest {
         // A device on which every write finds the storage full.
         Files.createSymbolicLink(steps.toPath(), File("/dev/full").toPath())
         started(intent(lab.request(6))).worker!!.join(60_000)
-        assertTrue(Board.status.toString(), (Board.status as Status.Failed).message.contains("No space left"))
+        assertTrue(Board.status.toString(), (Board.status as Status.Failed).problem.detail.contains("No space left"))
         assertEquals(1, readJournal(File(run, "journal.bin")).records.size)
         assertTrue(steps.delete())
         started(intent(lab.request(6))).worker!!.join(60_000)
-        assertEquals(Status.Done(6, complete = true, accuracy = null), Board.status)
+        assertEquals(done(6), Board.status)
         val resumed = File(run, "journal.bin").readBytes()
         run.deleteRecursively()
         started(intent(lab.request(6))).worker!!.join(60_000)
@@ -134,11 +138,11 @@ class TuningServiceTest {
         val content = manifest.readText()
         manifest.writeText(content.replace(Regex("\"format_version\": *[0-9]+"), "\"format_version\": 99"))
         started(intent(lab.request(3))).worker!!.join(60_000)
-        assertTrue(Board.status.toString(), (Board.status as Status.Failed).message.contains("99"))
+        assertTrue(Board.status.toString(), (Board.status as Status.Failed).problem.detail.contains("99"))
         manifest.writeText(content)
         lab.places.data("train.jsonl").appendText("{\"text\": ")
         started(intent(lab.request(3))).worker!!.join(60_000)
-        assertTrue(Board.status.toString(), (Board.status as Status.Failed).message.contains("train.jsonl"))
+        assertTrue(Board.status.toString(), (Board.status as Status.Failed).problem.detail.contains("train.jsonl"))
     }
 
     @Test
@@ -147,7 +151,7 @@ class TuningServiceTest {
         shadowOf(lab.application).denyPermissions(android.Manifest.permission.POST_NOTIFICATIONS)
         shadowOf(lab.application.getSystemService(NotificationManager::class.java)).setNotificationsEnabled(false)
         started(intent(lab.request(3))).worker!!.join(60_000)
-        assertEquals(Status.Done(3, complete = true, accuracy = null), Board.status)
+        assertEquals(done(3), Board.status)
     }
 
     @Test
@@ -171,7 +175,7 @@ class TuningServiceTest {
         first.worker!!.join(60_000)
         val made = File(lab.places.run("tiny-train"), "steps.jsonl").readLines().size
         started(intent(lab.request(30))).worker!!.join(60_000)
-        assertEquals(Status.Done(30, complete = true, accuracy = null), Board.status)
+        assertEquals(done(30), Board.status)
         assertTrue(made >= 3)
         assertEquals(30, File(lab.places.run("tiny-train"), "steps.jsonl").readLines().size)
     }
@@ -179,8 +183,8 @@ class TuningServiceTest {
     @Test
     fun `what is wrong is said, and the service ends`() {
         val service = started(intent(lab.request(3).copy(bundle = "absent")))
-        service.worker!!.join(60_000)
-        assertTrue((Board.status as Status.Failed).message.contains("absent"))
+        lab.ended(service)
+        assertTrue((Board.status as Status.Failed).problem.detail.contains("absent"))
         assertTrue(shadowOf(service as Service).isStoppedBySelf)
         for (name in listOf("../outside", "", ".hidden")) {
             val hostile = started(intent(lab.request(3).copy(bundle = name)))
@@ -213,7 +217,7 @@ class TuningServiceTest {
         assertFalse(ShadowPowerManager.getLatestWakeLock().isHeld)
         service.onStartCommand(Intent().setAction(TuningService.ACTION_RESUME), 0, 3)
         service.worker!!.join(60_000)
-        assertEquals(Status.Done(30, complete = true, accuracy = null), Board.status)
+        assertEquals(done(30), Board.status)
     }
 
     @Test
@@ -223,5 +227,16 @@ class TuningServiceTest {
         assertFalse("android.permission.INTERNET" in info.requestedPermissions)
         assertEquals(listOf("android.permission.DUMP"), info.services.map { it.permission })
         assertNotNull(lab.application.getSystemService(PowerManager::class.java))
+    }
+
+    @Test
+    fun `the lock that keeps the phone awake ends by itself, and everything that is told renews it`() {
+        lab.furnish("causal-suffix-fp16-int8")
+        val service = started(intent(lab.request(3)))
+        lab.await("work") { Board.status is Status.Tuning || Board.status is Status.Done }
+        val acquired = shadowOf(ShadowPowerManager.getLatestWakeLock())
+        assertTrue(acquired.timesHeld > 5)
+        lab.ended(service)
+        assertFalse(ShadowPowerManager.getLatestWakeLock().isHeld)
     }
 }

@@ -13,26 +13,26 @@ import org.seedtune.engine.evaluation.Evaluation
 import org.seedtune.engine.evaluation.Evaluator
 import org.seedtune.engine.graph.GraphSession
 import org.seedtune.engine.graph.Graphs
+import org.seedtune.engine.graph.Interruption
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.graph.UpdateGraph
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.run.Caches
 import org.seedtune.engine.run.HeldOut
+import org.seedtune.engine.run.Restored
 import org.seedtune.engine.run.Run
 import org.seedtune.engine.run.RunFolder
 import org.seedtune.engine.run.RunResult
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.Split
 import org.seedtune.engine.run.TuningEvent
-import org.seedtune.engine.run.method.replay
 import org.seedtune.engine.stages.DesktopPlatform
 import org.seedtune.engine.stages.MappedGraphs
 import org.seedtune.engine.stages.Platform
 import org.seedtune.engine.stages.StreamedGraphs
-import org.seedtune.engine.start.StartFile
 
 /**
- * A bundle on this device, to be tuned and asked. One thread at a time may use it.
+ * A bundle on this device, to be tuned and asked. One thread at a time may use it, and any thread may [stop] that one.
  *
  *     SeedTune.open(File("bundle")).use { model ->
  *         model.tune(File("run"), File("train.jsonl"), Settings(steps = 100)) { true }
@@ -49,7 +49,8 @@ class SeedTune private constructor(
     private val caches = Caches(bundle)
     private val update = UpdateGraph(bundle.graph("update"))
     private val state = State(update, bundle.manifest.state.parameters)
-    private val mapped = MappedGraphs(bundle, threads)
+    private val interruption = Interruption()
+    private val mapped = MappedGraphs(bundle, threads, interruption)
     private val evaluator = lazy { Evaluator(bundle, mapped) }
     private var tuned = false
 
@@ -59,12 +60,12 @@ class SeedTune private constructor(
     /**
      * Tunes the model on the rows of [train], or goes on with the run that [run] holds.
      *
-     * @param run the RUN folder, made if it is not there; the files in it are those of the Python runtime.
+     * @param run the RUN folder, made if it is not there; its files are those of the Python runtime.
      * @param heldOut rows to evaluate on while tuning.
      * @param cacheContexts whether a bundle of scope "suffix" keeps the contexts of rows in [run].
      * @param contexts a folder of caches that were made elsewhere: what is in them is not computed here. A bundle without its host
      * files computes none.
-     * @param onEvent told each step and evaluation; false ends the run cleanly, to be resumed later.
+     * @param onEvent told how far it is, in every part of the work; false ends the run cleanly, to be resumed later.
      * @throws SeedTuneException anything the user can put right; what the journal holds is kept.
      */
     fun tune(
@@ -81,22 +82,34 @@ class SeedTune private constructor(
         check(!tuned) { "this model has been tuned: open the bundle again for another run" }
         bundle.requireGraph(settings.estimator.graph)
         tuned = true
-        val learnt = Split.load(train, task)
-        val kept = heldOut?.let { Split.load(it, task) }
+        val goesOn = { event: TuningEvent -> !interruption.wanted && onEvent(event) && !interruption.wanted }
+        return try {
+            tune(run, train, settings, heldOut, cacheContexts, contexts, goesOn) { if (!goesOn(it)) throw StoppedException() }
+        } catch (_: StoppedException) {
+            // Before the run had a state.
+            RunResult(stepsOf(run), true, null, null, null)
+        }
+    }
+
+    private fun tune(
+        run: File, train: File, settings: Settings, heldOut: File?, cacheContexts: Boolean, contexts: File?,
+        onEvent: (TuningEvent) -> Boolean,
+        tell: (TuningEvent) -> Unit,
+    ): RunResult {
+        val learnt = split(train, tell)
+        val kept = heldOut?.let { split(it, tell) }
         val examples = learnt.examples + kept?.examples.orEmpty()
         RunFolder(run).use { folder ->
             val rowsPerCall = settings.rowsPerCall.takeIf { it > 0 } ?: folder.recordedSettings()?.rowsPerCall
             graphs(examples, settings.batchSize, cacheContexts, rowsPerCall, settings).use { graphs ->
                 val limited = graphs as? StreamedGraphs
                 val resolved = settings.copy(rowsPerCall = rowsPerCall ?: limited?.let { 2 * it.choice.tokensPerCall } ?: Settings.ROWS_PER_CALL)
-                limited?.let { onEvent(TuningEvent.KeepingToLimit(it.choice.limitBytes, it.choice.expectedBytes, resolved.rowsPerCall)) }
+                limited?.let { tell(TuningEvent.KeepingToLimit(it.choice.limitBytes, it.choice.expectedBytes, resolved.rowsPerCall)) }
                 val cache = if (cacheContexts) File(run, CONTEXTS) else null
-                feeding(graphs, learnt.examples, Source("train", learnt, contexts, cache), onEvent) { feeder ->
-                    feeding(graphs, kept?.examples.orEmpty(), Source("eval", kept, contexts, cache), onEvent) { keptFeeder ->
-                        val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, resolved, graphs) }
-                        val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes) {
-                            onEvent(TuningEvent.Notice(it))
-                        }
+                feeding(graphs, learnt.examples, Source("train", learnt, contexts, cache), tell) { feeder ->
+                    feeding(graphs, kept?.examples.orEmpty(), Source("eval", kept, contexts, cache), tell) { keptFeeder ->
+                        val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, resolved, graphs, tell) }
+                        val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes, interruption, tell)
                         return whole.use { it.execute(onEvent) }
                     }
                 }
@@ -108,27 +121,18 @@ class SeedTune private constructor(
      * Takes the state that the journal in [run] leads to, by the optimizer that it names; of a run along gradients the latest that was
      * kept.
      *
+     * @param best the state with the lowest held-out loss instead, which may be the untouched model; the last one where none was evaluated.
      * @return the steps it has.
-     * @throws SeedTuneException there is no journal, it is damaged, it belongs to another bundle, or its settings are not of this
-     * version.
+     * @throws SeedTuneException no journal, or damaged, of another bundle, or with settings that are not of this version.
      */
-    fun restore(run: File): Int {
+    fun restore(run: File, best: Boolean = false): Int {
         check(!tuned) { "this model has a state already: open the bundle again" }
-        val file = File(run, "journal.bin")
-        val journal = readJournal(file)
-        if (journal.header.bundleSha256 != bundle.sha256 || journal.header.stateParameters != state.parameters) {
-            throw SeedTuneException(
-                "the run was made with another bundle", file.path, journal.header.bundleSha256, bundle.sha256, "choose the bundle of the run",
-            )
-        }
-        if (journal.header.groups != state.groups) {
-            throw SeedTuneException("the journal holds a state for each row, not one for the model", file.path, journal.header.groups, "groups 1")
-        }
-        val settings = Settings.of(journal.header.settings, file)
         tuned = true
-        StartFile.put(run, journal.header.startSha256, bundle.manifest.state, state)
-        return replay(settings, journal, run, state)
+        return Restored.into(state, bundle, run, best)
     }
+
+    /** Ends what another thread has this model do, in mid-call if need be; afterwards the model can only be closed. */
+    fun stop() = interruption.want()
 
     /** Loss and accuracy of the rows of [data] by the state as it is now; [contexts] as of [tune]. */
     fun evaluate(data: File, tokensPerCall: Int = Settings.ROWS_PER_CALL, contexts: File? = null): Evaluation {
@@ -141,6 +145,11 @@ class SeedTune private constructor(
         require(!bundle.manifest.languageModel.task.completes) { "a completion task has no labels" }
         return evaluate(listOf(Example(task.encode(fields), 0)), Settings.ROWS_PER_CALL, Source("rows", null, contexts)).probabilities!!.single().toList()
     }
+
+    private fun split(file: File, tell: (TuningEvent) -> Unit) =
+        Split.load(file, task) { done, of -> if (done % ROWS_TOLD == 0) tell(TuningEvent.ReadingRows(done, of)) }
+
+    private fun stepsOf(run: File): Int = File(run, Restored.JOURNAL).let { if (it.isFile) readJournal(it).steps else 0 }
 
     /** Checks the rows of [data] as [tune] would, without tuning; returns their number. */
     fun check(data: File): Int = Split.load(data, task).rows.size
@@ -161,7 +170,7 @@ class SeedTune private constructor(
         val limit = memoryLimitBytes ?: return mapped
         val tokensPerCall = rowsPerCall?.let { maxOf(1, it / 2) }
         val (estimator, vectors) = settings.estimator to settings.estimator.vectors + settings.optimizer.vectors
-        return StreamedGraphs.within(limit, bundle, examples, atOnce, cached, tokensPerCall, threads, platform, estimator.graph, vectors)
+        return StreamedGraphs.within(limit, bundle, examples, atOnce, cached, tokensPerCall, threads, platform, estimator.graph, vectors, interruption)
     }
 
     /** Where rows are from, the folder of caches that were made elsewhere, and that of the cache that this device keeps. */
@@ -171,7 +180,7 @@ class SeedTune private constructor(
         graphs: Graphs,
         examples: List<Example>,
         source: Source,
-        crossinline onEvent: (TuningEvent) -> Boolean = { true },
+        noinline tell: (TuningEvent) -> Unit = {},
         use: (Feeder) -> T,
     ): T {
         val objective = bundle.manifest.languageModel
@@ -182,7 +191,7 @@ class SeedTune private constructor(
         val read = caches.files(source.contexts) + if (bundle.computesContexts) emptyList() else caches.files(source.cache)
         return Contexts(bundle, examples, file, graphs, read).use { contexts ->
             caches.requireAll(contexts, examples.size, source.name, source.rows, source.contexts ?: source.cache)
-            contexts.build { done, of -> onEvent(TuningEvent.CachingContexts(done, of)) }
+            contexts.build { done, of -> tell(TuningEvent.CachingContexts(done, of)) }
             use(SuffixRows(examples, paddingId, layout, contexts, graphs.contextTokensPerCall))
         }
     }
@@ -197,6 +206,7 @@ class SeedTune private constructor(
         /** Tokens of one side for which an evaluation within a limit reads the weights once, at most. */
         private const val TOKENS_AT_ONCE = 4096
         private const val CONTEXTS = "contexts"
+        private const val ROWS_TOLD = 64
 
         /**
          * What the contexts of the rows of a run come to before anything is computed; null for scope "all".
@@ -219,13 +229,21 @@ class SeedTune private constructor(
          * @param threads of ONNX Runtime.
          * @param memoryLimitBytes of everything the process holds, pages of files included: weights are then read again and again
          * instead of staying. Null maps them, and the system decides.
+         * @param verifyWeights whether the hash of the weights is compared; leave it out only where that was done a moment ago.
+         * @param onEvent told how far the files are verified; false ends it.
          * @throws SeedTuneException no bundle, another format, or a file that is missing or altered.
+         * @throws StoppedException by [onEvent].
          */
         fun open(
             folder: File,
             threads: Int = GraphSession.defaultThreads(),
             memoryLimitBytes: Long? = null,
             platform: Platform = DesktopPlatform,
-        ) = SeedTune(Bundle.open(folder), threads, memoryLimitBytes, platform)
+            verifyWeights: Boolean = true,
+            onEvent: (TuningEvent) -> Boolean = { true },
+        ): SeedTune {
+            val opened = Bundle.open(folder, verifyWeights) { done, of -> if (!onEvent(TuningEvent.Verifying(done, of))) throw StoppedException() }
+            return SeedTune(opened, threads, memoryLimitBytes, platform)
+        }
     }
 }

@@ -1,6 +1,7 @@
 package org.seedtune.engine
 
 import java.io.File
+import java.util.Locale
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonObject
@@ -57,6 +58,20 @@ class SegmentedLogTest {
     }
 
     @Test
+    fun `names have plain digits in every language, and the bound holds`() {
+        val before = Locale.getDefault()
+        try {
+            for (language in listOf("ar-EG-u-nu-arab", "fa-u-nu-arabext", "bn-u-nu-beng", "mr-u-nu-deva")) {
+                Locale.setDefault(Locale.forLanguageTag(language))
+                log().use { log -> repeat(1000) { log.write(mapOf("number" to it)) } }
+                assertEquals(language, listOf("log-000001.jsonl", "log-000002.jsonl", "log-000003.jsonl"), files.map { it.name })
+            }
+        } finally {
+            Locale.setDefault(before)
+        }
+    }
+
+    @Test
     fun `the kernel's figures are read, and none is made up`() {
         val process = MemorySample.read()
         val rollup = MemoryRollup.read()
@@ -66,5 +81,7 @@ class SegmentedLogTest {
         val strange = temporary.newFile().also { it.writeText("VmRSS:\tmany kB\nRssAnon: 12 kB\n") }
         assertEquals(12L * 1024, MemorySample.read(strange).rssAnonBytes)
         assertNull(MemorySample.read(strange).vmRssBytes)
+        strange.writeText("RssAnon: 10 kB\nRssShmem: 3 kB\nVmSwap: 2 kB\n")
+        assertEquals(15L * 1024, MemorySample.read(strange).ownBytes)
     }
 }

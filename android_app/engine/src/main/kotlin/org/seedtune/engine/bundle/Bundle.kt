@@ -98,10 +98,11 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
          * Opens and verifies the bundle in [folder].
          *
          * @param verifyWeights also hash the weights, which reads all of them; their size is always compared.
+         * @param advance hears how many of the bytes to hash are done, and may end it by throwing.
          * @throws SeedTuneException no bundle, another format, or a file that is missing, strange or altered. All host files may be
          * missing.
          */
-        internal fun open(folder: File, verifyWeights: Boolean = true): Bundle {
+        internal fun open(folder: File, verifyWeights: Boolean = true, advance: (done: Long, of: Long) -> Unit = { _, _ -> }): Bundle {
             val file = File(folder, Manifest.FILE)
             if (!file.isFile) {
                 throw SeedTuneException(
@@ -121,13 +122,21 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
                 throw SeedTuneException("the manifest lists other files than a bundle has", file.path, strange.sorted(), required.sorted().toString(), REMEDY)
             }
             val absent = HostFiles.absent(manifest, folder)
-            for ((name, entry) in manifest.files - absent) {
-                verify(File(folder, name), entry, verifyWeights || name != WEIGHTS && name != CONTEXT_WEIGHTS)
+            val present = manifest.files - absent
+            for ((name, entry) in present) requireSize(File(folder, name), entry)
+            val hashed = present.filterKeys { verifyWeights || it != WEIGHTS && it != CONTEXT_WEIGHTS }
+            val of = hashed.values.sumOf { it.sizeBytes }
+            var done = 0L
+            for ((name, entry) in hashed) {
+                requireHash(File(folder, name), entry) { count ->
+                    done += count
+                    advance(done, of)
+                }
             }
             return Bundle(folder, manifest, sha256Of(raw), absent.isEmpty())
         }
 
-        private fun verify(file: File, entry: FileEntry, hashes: Boolean) {
+        private fun requireSize(file: File, entry: FileEntry) {
             if (!file.isFile) throw SeedTuneException("a file of the bundle is missing", file.path, remedy = REMEDY)
             if (file.length() != entry.sizeBytes) {
                 throw SeedTuneException(
@@ -138,8 +147,10 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
                     REMEDY,
                 )
             }
-            if (!hashes) return
-            val found = sha256Of(file)
+        }
+
+        private fun requireHash(file: File, entry: FileEntry, advance: (Int) -> Unit) {
+            val found = sha256Of(file, advance)
             if (found != entry.sha256) throw SeedTuneException("a file of the bundle has been altered", file.path, found, "SHA-256 ${entry.sha256}", REMEDY)
         }
     }

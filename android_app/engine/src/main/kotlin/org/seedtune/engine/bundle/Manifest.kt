@@ -1,5 +1,6 @@
 package org.seedtune.engine.bundle
 
+import java.io.File
 import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
@@ -8,7 +9,9 @@ import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.json.parsed
+import org.seedtune.engine.json.readPlainFile
 import org.seedtune.engine.json.reading
+import org.seedtune.engine.json.utf8
 import org.seedtune.engine.noise.Noise
 import org.seedtune.engine.task.Task
 
@@ -86,6 +89,17 @@ data class Manifest(
         private val STORAGES = setOf("fp32", "fp16", "bf16", "int8", "int4")
         private val CONTEXT_STORAGES = setOf("fp32", "fp16", "int8")
         private val FAMILIES = setOf("causal", "masked")
+
+        /**
+         * The manifest of the bundle in [folder], whose other files are not looked at.
+         *
+         * @throws SeedTuneException there is none, or as [SeedTune.open].
+         */
+        fun read(folder: File): Manifest {
+            val file = File(folder, FILE)
+            val raw = readPlainFile(file, "the manifest", REMEDY)
+            return parse(reading(file.path, "the manifest is no text", REMEDY) { utf8(raw) }, file.path)
+        }
 
         /**
          * Parses and checks a manifest.

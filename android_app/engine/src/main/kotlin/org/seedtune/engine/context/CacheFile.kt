@@ -7,6 +7,7 @@ import java.io.IOException
 import java.io.RandomAccessFile
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
+import java.util.Locale
 import java.util.zip.CRC32
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.ContextLayout
@@ -74,7 +75,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
         val entry = entries[hexadecimal(key)] ?: return null
         if (!entry.verified && checksumOf(entry) != entry.checksum) {
             throw SeedTuneException(
-                "a block of the context cache has been altered", path.path, "at offset ${entry.offset}", "CRC-32 %08x".format(entry.checksum), REMEDY,
+                "a block of the context cache has been altered", path.path, "at offset ${entry.offset}", "CRC-32 %08x".format(Locale.ROOT, entry.checksum), REMEDY,
             )
         }
         entry.verified = true

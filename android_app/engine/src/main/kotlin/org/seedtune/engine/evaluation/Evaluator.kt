@@ -35,14 +35,18 @@ internal class Frozen(val hidden: List<FloatArray>, val logProbabilities: List<F
 internal class Evaluator(private val graph: Graph, private val completes: Boolean) : Closeable by graph {
     constructor(bundle: Bundle, graphs: Graphs) : this(graphs.open("eval"), bundle.manifest.languageModel.task.completes)
 
-    /** Loss and score of all rows of [feeder] by [state], in calls of at most [tokensPerCall] tokens. */
-    fun evaluate(state: State, feeder: Feeder, tokensPerCall: Int): Evaluation {
+    /**
+     * Loss and score of all rows of [feeder] by [state], in calls of at most [tokensPerCall] tokens; [advance] hears how many rows are
+     * done, and may end it by throwing.
+     */
+    fun evaluate(state: State, feeder: Feeder, tokensPerCall: Int, advance: (done: Int, of: Int) -> Unit = { _, _ -> }): Evaluation {
         val count = feeder.size
         val losses = FloatArray(count)
         val scores = FloatArray(count)
         val probabilities = if (completes) null else Array(count) { FloatArray(0) }
         val second = if (completes) "token_accuracy" else "log_probabilities"
         val batches = feeder.batches(IntArray(count) { it }, tokensPerCall)
+        var done = 0
         graph.run(setOf("loss", second), batches, mapOf("state" to state.tensor)) { batch, found ->
             val loss = found.getValue("loss").floatBuffer
             val values = found.getValue(second).floatBuffer
@@ -58,6 +62,8 @@ internal class Evaluator(private val graph: Graph, private val completes: Boolea
                     scores[place] = if (mostProbable(row).toLong() == labels.get()) 1f else 0f
                 }
             }
+            done += batch.index.size
+            advance(done, count)
         }
         return Evaluation(losses, scores, probabilities?.toList())
     }
@@ -67,8 +73,10 @@ internal class Evaluator(private val graph: Graph, private val completes: Boolea
      * order.
      *
      * @param zero the state of the untouched model.
+     * @param advance as of [evaluate].
      */
-    fun frozen(zero: State, feeder: Feeder, places: IntArray, tokensPerCall: Int): Frozen {
+    fun frozen(zero: State, feeder: Feeder, places: IntArray, tokensPerCall: Int, advance: (done: Int, of: Int) -> Unit = { _, _ -> }): Frozen {
+        var done = 0
         val hidden = Array(places.size) { FloatArray(0) }
         val logProbabilities = Array(places.size) { FloatArray(0) }
         graph.run(setOf("hidden", "log_probabilities"), feeder.batches(places, tokensPerCall), mapOf("state" to zero.tensor)) { batch, found ->
@@ -77,6 +85,8 @@ internal class Evaluator(private val graph: Graph, private val completes: Boolea
                 val width = values.capacity() / batch.index.size
                 for (place in batch.index) into[place] = FloatArray(width).also { values.get(it) }
             }
+            done += batch.index.size
+            advance(done, places.size)
         }
         return Frozen(hidden.toList(), logProbabilities.toList())
     }

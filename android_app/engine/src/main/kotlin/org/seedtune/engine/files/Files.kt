@@ -5,6 +5,7 @@ import java.io.FileInputStream
 import java.io.FileOutputStream
 import java.io.IOException
 import java.security.MessageDigest
+import java.util.Locale
 import org.seedtune.engine.SeedTuneException
 
 private const val CHUNK_BYTES = 1 shl 20
@@ -34,8 +35,8 @@ internal fun writeDurably(file: File, data: ByteArray) {
     }
 }
 
-/** SHA-256 of the bytes of [file], in hexadecimal. */
-internal fun sha256Of(file: File): String {
+/** SHA-256 of the bytes of [file], in hexadecimal; [advance] hears how many bytes each piece of it has. */
+internal fun sha256Of(file: File, advance: (Int) -> Unit = {}): String {
     val digest = MessageDigest.getInstance("SHA-256")
     val chunk = ByteArray(CHUNK_BYTES)
     FileInputStream(file).use { input ->
@@ -43,6 +44,7 @@ internal fun sha256Of(file: File): String {
             val count = input.read(chunk)
             if (count < 0) break
             digest.update(chunk, 0, count)
+            advance(count)
         }
     }
     return hexadecimal(digest.digest())
@@ -55,4 +57,4 @@ internal fun sha256Of(data: ByteArray): String = hexadecimal(sha256BytesOf(data)
 internal fun sha256BytesOf(data: ByteArray): ByteArray = MessageDigest.getInstance("SHA-256").digest(data)
 
 /** [bytes] as lower-case hexadecimal digits. */
-internal fun hexadecimal(bytes: ByteArray): String = bytes.joinToString("") { "%02x".format(it) }
+internal fun hexadecimal(bytes: ByteArray): String = bytes.joinToString("") { "%02x".format(Locale.ROOT, it) }

@@ -45,8 +45,8 @@ internal interface LayeredInput {
 }
 
 /** [Graph] in one session, over weights that ONNX Runtime maps from their file. */
-internal class MappedGraph(file: File, threads: Int) : Graph {
-    private val session = GraphSession(file, threads)
+internal class MappedGraph(file: File, threads: Int, interruption: Interruption?) : Graph {
+    private val session = GraphSession(file, threads, interruption = interruption)
     private val buffers = LayerBuffers()
 
     override fun run(

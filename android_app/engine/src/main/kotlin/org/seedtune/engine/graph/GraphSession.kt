@@ -8,6 +8,7 @@ import ai.onnxruntime.OrtSession
 import java.io.Closeable
 import java.io.File
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.StoppedException
 
 /**
  * One graph in ONNX Runtime, its weights mapped from their file, with the settings of the Python runtime
@@ -17,9 +18,12 @@ import org.seedtune.engine.SeedTuneException
  *
  * @param arena whether it keeps memory for its next run. Of sessions that take turns, each would keep its own peak; without arenas
  * they share what the C library keeps (docs/log/2026-11-24.md, "Stages on the JVM").
+ * @param interruption ends a call; null where a call must not be cut short.
  * @throws SeedTuneException ONNX Runtime refuses the graph.
  */
-internal class GraphSession(file: File, threads: Int, arena: Boolean = true) : Closeable {
+internal class GraphSession(
+    file: File, threads: Int, arena: Boolean = true, private val interruption: Interruption? = null,
+) : Closeable {
     internal val environment: OrtEnvironment = environment()
     private val options = OrtSession.SessionOptions()
     private val path = file.path
@@ -50,14 +54,21 @@ internal class GraphSession(file: File, threads: Int, arena: Boolean = true) : C
     /** The names of what it can return. */
     val outputs: Set<String> get() = session.outputNames
 
-    /** Runs the graph; the caller closes the result. [pinned] outputs are written into tensors of the caller. */
+    /**
+     * Runs the graph; the caller closes the result. [pinned] outputs are written into tensors of the caller.
+     *
+     * @throws StoppedException by its interruption.
+     */
     internal fun run(
         feeds: Map<String, OnnxTensor>,
         outputs: Set<String>,
         pinned: Map<String, OnnxTensor> = emptyMap(),
     ): OrtSession.Result =
         try {
-            OrtSession.RunOptions().use { session.run(feeds, outputs, pinned, it) }
+            OrtSession.RunOptions().use { options ->
+                val call = { session.run(feeds, outputs, pinned, options) }
+                if (interruption == null) call() else interruption.during(options, call)
+            }
         } catch (error: OrtException) {
             throw SeedTuneException(
                 "ONNX Runtime cannot run this graph",

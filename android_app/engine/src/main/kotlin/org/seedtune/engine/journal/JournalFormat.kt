@@ -2,6 +2,7 @@ package org.seedtune.engine.journal
 
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
+import java.util.Locale
 import kotlinx.serialization.SerializationException
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
@@ -117,7 +118,7 @@ internal object JournalFormat {
                 throw SeedTuneException(
                     "record ${index + 1} of $count of the journal has been altered",
                     path,
-                    rule = "checksum %08x".format(checksum),
+                    rule = "checksum %08x".format(Locale.ROOT, checksum),
                     remedy = "restore the journal from a copy; the records before it are intact",
                 )
             }

@@ -3,6 +3,7 @@ package org.seedtune.engine.json
 import java.math.BigDecimal
 import java.math.MathContext
 import java.math.RoundingMode
+import java.util.Locale
 import kotlinx.serialization.json.JsonArray
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
@@ -77,7 +78,7 @@ internal object JsonText {
                 '\n' -> out.append("\\n")
                 '\u000C' -> out.append("\\f")
                 '\r' -> out.append("\\r")
-                else -> if (character < ' ') out.append("\\u%04x".format(character.code)) else out.append(character)
+                else -> if (character < ' ') out.append("\\u%04x".format(Locale.ROOT, character.code)) else out.append(character)
             }
         }
         out.append('"')

@@ -1,5 +1,6 @@
 package org.seedtune.engine.run
 
+import java.util.Locale
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.evaluation.Evaluator
@@ -14,13 +15,16 @@ internal object ClosedForm {
     private const val SHARE_OF_LIMIT = 8L
 
     /**
-     * The probe that the run starts from; null where it starts from zero, and [notice] is told why.
+     * The probe that the run starts from; null where it starts from zero, and [tell] is told why.
      *
      * @param zero the state, which has not moved yet.
+     * @param check called often while it solves; ends it by throwing.
      */
     fun probe(
-        bundle: Bundle, settings: Settings, train: Split, feeder: Feeder, zero: State, graphs: Graphs, memoryLimitBytes: Long?, notice: (String) -> Unit,
+        bundle: Bundle, settings: Settings, train: Split, feeder: Feeder, zero: State, graphs: Graphs, memoryLimitBytes: Long?,
+        tell: (TuningEvent) -> Unit, check: () -> Unit,
     ): LinearProbe? {
+        fun notice(text: String) = tell(TuningEvent.Notice(text))
         val head = bundle.manifest.state.head
         if (settings.start == Settings.ZERO || head == null) return null
         val names = bundle.manifest.languageModel.task.labels.map { it.name.ifEmpty { it.word.trim() } }
@@ -32,14 +36,14 @@ internal object ClosedForm {
         }
         val most = memoryLimitBytes?.let { minOf(LinearProbe.MOST_VALUES, it / SHARE_OF_LIMIT / BYTES_PER_VALUE) } ?: LinearProbe.MOST_VALUES
         val places = LinearProbe.chosenRows(labels, head.features, settings.seed, most)
-        val frozen = Evaluator(bundle, graphs).use { it.frozen(zero, feeder, places, settings.rowsPerCall) }
+        val frozen = Evaluator(bundle, graphs).use { it.frozen(zero, feeder, places, settings.rowsPerCall) { done, of -> tell(TuningEvent.Evaluating(done, of)) } }
         if (!frozen.isFinite) {
             notice("start zero: the untouched model gives numbers that are not finite for some training rows")
             return null
         }
-        val probe = LinearProbe.solve(frozen.hidden, frozen.logProbabilities, IntArray(places.size) { labels[places[it]] }, settings.seed)
+        val probe = LinearProbe.solve(frozen.hidden, frozen.logProbabilities, IntArray(places.size) { labels[places[it]] }, settings.seed, check)
         val learnt = "${probe.rows} training rows: loss %.4f by the untouched model, %.4f and %.1f%% by a linear probe, cross-validated"
-            .format(probe.lossBefore, probe.loss, 100 * probe.accuracy)
+            .format(Locale.ROOT, probe.lossBefore, probe.loss, 100 * probe.accuracy)
         if (probe.loss >= probe.lossBefore) {
             notice("start zero: $learnt, which is no gain")
             return null

@@ -22,7 +22,11 @@ import java.io.File
 /** One evaluation of the held-out rows, as in evaluations.jsonl. */
 internal class EvaluationRecord(val step: Int, val accuracy: Double, val loss: Double, val best: Boolean)
 
-/** The held-out rows of a run; [records] has every evaluation so far, those before a resume included. */
+/**
+ * The held-out rows of a run; [records] has every evaluation so far, those before a resume included.
+ *
+ * @param tell hears how far an evaluation is, and may end it by throwing.
+ */
 internal class HeldOut(
     private val folder: RunFolder,
     private val bundle: Bundle,
@@ -30,6 +34,7 @@ internal class HeldOut(
     private val feeder: Feeder,
     private val settings: Settings,
     private val graphs: Graphs,
+    private val tell: (TuningEvent) -> Unit = {},
 ) {
     val records: MutableList<EvaluationRecord> = read(folder.evaluations)
 
@@ -44,7 +49,7 @@ internal class HeldOut(
     fun evaluateUntouched(zero: State) {
         if (zeroShot != null) return
         val started = System.nanoTime()
-        val evaluation = Evaluator(bundle, graphs).use { it.evaluate(zero, feeder, settings.rowsPerCall) }
+        val evaluation = Evaluator(bundle, graphs).use { it.evaluate(zero, feeder, settings.rowsPerCall, ::advanced) }
         for (name in listOf("predictions_start.jsonl", "predictions_best.jsonl")) writePredictions(name, evaluation)
         val record = EvaluationRecord(0, evaluation.accuracy, evaluation.loss, true)
         writeDurably(folder.zeroShot, (JsonText.encode(fields(record, started)) + "\n").toByteArray())
@@ -59,7 +64,7 @@ internal class HeldOut(
     fun evaluate(step: Int, state: State): EvaluationRecord {
         val started = System.nanoTime()
         // The session lives for one evaluation only: between two, its memory is the probe's to use.
-        val evaluation = Evaluator(bundle, graphs).use { it.evaluate(state, feeder, settings.rowsPerCall) }
+        val evaluation = Evaluator(bundle, graphs).use { it.evaluate(state, feeder, settings.rowsPerCall, ::advanced) }
         val before = best ?: zeroShot
         val record = EvaluationRecord(step, evaluation.accuracy, evaluation.loss, before == null || evaluation.loss < before.loss)
         if (step == 0 && zeroShot == null) writePredictions("predictions_start.jsonl", evaluation)
@@ -68,6 +73,8 @@ internal class HeldOut(
         records += record
         return record
     }
+
+    private fun advanced(done: Int, of: Int) = tell(TuningEvent.Evaluating(done, of))
 
     private fun fields(record: EvaluationRecord, started: Long) = linkedMapOf(
         "step" to record.step,

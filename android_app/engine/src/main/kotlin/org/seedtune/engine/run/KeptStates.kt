@@ -2,6 +2,7 @@ package org.seedtune.engine.run
 
 import java.io.File
 import java.nio.FloatBuffer
+import java.util.Locale
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.files.Vectors
 import org.seedtune.engine.files.hexadecimal
@@ -63,7 +64,7 @@ internal class KeptStates(run: File, private val parameters: Int) {
     /** Removes the others. */
     fun keepOnly(steps: Set<Int>) = (steps() - steps).forEach { file(it).delete() }
 
-    private fun file(step: Int) = File(folder, "%06d.safetensors".format(step))
+    private fun file(step: Int) = File(folder, "%06d.safetensors".format(Locale.ROOT, step))
 
     private companion object {
         val NAMES = listOf("state", "first_moment", "second_moment")

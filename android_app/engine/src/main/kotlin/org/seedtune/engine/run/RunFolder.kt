@@ -23,12 +23,12 @@ import org.seedtune.engine.json.JsonText
  * @throws SeedTuneException another run holds it, or it cannot be made.
  */
 internal class RunFolder(val folder: File) : Closeable {
-    val journal = File(folder, "journal.bin")
-    val steps = File(folder, "steps.jsonl")
-    val zeroShot = File(folder, "zero_shot.json")
-    val evaluations = File(folder, "evaluations.jsonl")
-    private val description = File(folder, "run.json")
-    private val result = File(folder, "result.json")
+    val journal = File(folder, Restored.JOURNAL)
+    val steps = File(folder, STEPS)
+    val zeroShot = File(folder, ZERO_SHOT)
+    val evaluations = File(folder, EVALUATIONS)
+    private val description = File(folder, DESCRIPTION)
+    private val result = File(folder, RESULT)
     private val channel: FileChannel
     private val lock: FileLock
 
@@ -110,7 +110,12 @@ internal class RunFolder(val folder: File) : Closeable {
         channel.close()
     }
 
-    private companion object {
-        const val FORMAT_VERSION = 1
+    companion object {
+        private const val FORMAT_VERSION = 1
+        const val STEPS = "steps.jsonl"
+        const val ZERO_SHOT = "zero_shot.json"
+        const val EVALUATIONS = "evaluations.jsonl"
+        const val DESCRIPTION = "run.json"
+        const val RESULT = "result.json"
     }
 }

@@ -12,13 +12,14 @@ import org.seedtune.engine.task.CompiledTask
 internal class Split(val file: File, val rows: List<Row>, val examples: List<Example>, val sha256: String) {
     companion object {
         /**
-         * Reads and encodes [file].
+         * Reads and encodes [file]; [advance] hears of each row, and may end it by throwing.
          *
          * @throws SeedTuneException a row cannot be used; names file and line.
          */
-        fun load(file: File, task: CompiledTask): Split {
+        fun load(file: File, task: CompiledTask, advance: (done: Int, of: Int) -> Unit = { _, _ -> }): Split {
             val rows = Rows.read(file, task.task)
-            val examples = rows.map { row ->
+            val examples = rows.mapIndexed { place, row ->
+                advance(place, rows.size)
                 try {
                     Example(task.encode(row.fields), row.label ?: 0)
                 } catch (error: SeedTuneException) {

@@ -80,12 +80,12 @@ internal class StepLog(file: File, recordedSteps: Int) : Closeable {
 
     override fun close() = lines.close()
 
-    private companion object {
+    internal companion object {
         /** Share of the steps whose losses stand for start and end when there are no held-out rows. */
-        const val EDGE_SHARE = 0.1
+        private const val EDGE_SHARE = 0.1
 
         /** What a step found, named as in the log, and how many sides of its rows were computed. */
-        fun measured(event: StepEvent): Pair<Array<Pair<String, Any>>, Int> = when (event) {
+        private fun measured(event: StepEvent): Pair<Array<Pair<String, Any>>, Int> = when (event) {
             is Taken -> arrayOf<Pair<String, Any>>(
                 "loss_plus" to event.estimate.lossPlus.single(),
                 "loss_minus" to event.estimate.lossMinus.single(),
@@ -96,7 +96,7 @@ internal class StepLog(file: File, recordedSteps: Int) : Closeable {
         }
 
         /** The lines of the first [steps] steps. Later ones, which will be made again, are taken out of [file]. */
-        fun upTo(steps: Int, file: File): List<JsonObject> {
+        private fun upTo(steps: Int, file: File): List<JsonObject> {
             val (kept, later) = read(file).partition { line -> line.number("step")?.let { it <= steps } != false }
             if (later.isNotEmpty()) writeDurably(file, kept.joinToString("") { JsonText.encode(it) + "\n" }.toByteArray())
             return kept.filter { it.number("step") != null }
@@ -114,6 +114,6 @@ internal class StepLog(file: File, recordedSteps: Int) : Closeable {
             }
         }
 
-        fun JsonObject.number(name: String): Double? = (this[name] as? JsonPrimitive)?.doubleOrNull
+        private fun JsonObject.number(name: String): Double? = (this[name] as? JsonPrimitive)?.doubleOrNull
     }
 }

@@ -5,6 +5,7 @@ import java.io.File
 import java.io.IOException
 import java.nio.ByteBuffer
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.telemetry.MemorySample
 
 /** Memory and files as a platform has them: what a memory limit needs and the JVM has no single way to do. */
 interface Platform {
@@ -20,6 +21,9 @@ interface Platform {
      * @throws IOException it cannot be opened.
      */
     fun open(file: File): PageFile
+
+    /** What the process holds now, pages of files included, as a memory limit counts it; 0 where the system does not tell. */
+    fun heldBytes(): Long = MemorySample.read().let { it.vmRssBytes ?: it.vmHwmBytes ?: 0 }
 
     companion object {
         const val PAGE_BYTES = 4096

@@ -7,6 +7,7 @@ import org.seedtune.engine.data.Batch
 import org.seedtune.engine.graph.Feeds
 import org.seedtune.engine.graph.Graph
 import org.seedtune.engine.graph.GraphSession
+import org.seedtune.engine.graph.Interruption
 import org.seedtune.engine.graph.LayerBuffers
 
 /**
@@ -23,8 +24,9 @@ internal class StagedGraph(
     private val weights: StreamedWeights,
     private val tokensInFlight: Int,
     threads: Int,
+    interruption: Interruption?,
 ) : Graph {
-    private val sessions = stages.map { it.graph }.distinct().associateWith { GraphSession(File(folder, it), threads, arena = false) }
+    private val sessions = stages.map { it.graph }.distinct().associateWith { GraphSession(File(folder, it), threads, arena = false, interruption) }
     private val lastUse = HashMap<String, Int>().apply { stages.forEachIndexed { number, stage -> stage.values.values.forEach { put(it, number) } } }
     private val buffers = LayerBuffers()
 

@@ -8,12 +8,14 @@ import org.seedtune.engine.context.readsContextAlone
 import org.seedtune.engine.data.Example
 import org.seedtune.engine.graph.Graph
 import org.seedtune.engine.graph.Graphs
+import org.seedtune.engine.graph.Interruption
 import org.seedtune.engine.graph.MappedGraph
-import org.seedtune.engine.telemetry.MemorySample
 
 /** The graphs of [bundle], each in one session over mapped weights. */
-internal class MappedGraphs(private val bundle: Bundle, private val threads: Int) : Graphs {
-    override fun open(name: String): Graph = MappedGraph(bundle.graph(name), threads)
+internal class MappedGraphs(
+    private val bundle: Bundle, private val threads: Int, private val interruption: Interruption? = null,
+) : Graphs {
+    override fun open(name: String): Graph = MappedGraph(bundle.graph(name), threads, interruption)
 
     override fun close() = Unit
 }
@@ -26,6 +28,7 @@ internal class StreamedGraphs private constructor(
     val choice: MemoryChoice,
     private val threads: Int,
     platform: Platform,
+    private val interruption: Interruption?,
 ) : Graphs {
     private val weights = StreamedWeights(tensors, plan.roles, choice.bufferBytes, choice.kept.toSet(), platform)
 
@@ -39,7 +42,7 @@ internal class StreamedGraphs private constructor(
             "eval" -> 2 * choice.tokensInFlight
             else -> choice.tokensPerContextCall
         }
-        return StagedGraph(bundle.folder, plan.graphs.getValue(name), weights, inFlight, threads)
+        return StagedGraph(bundle.folder, plan.graphs.getValue(name), weights, inFlight, threads, interruption)
     }
 
     override fun close() = weights.close()
@@ -70,6 +73,7 @@ internal class StreamedGraphs private constructor(
             platform: Platform,
             stepGraph: String,
             vectors: Int,
+            interruption: Interruption? = null,
         ): StreamedGraphs {
             val (whole, tensors) = StagePlan.of(bundle)
             if (stepGraph !in whole.graphs) {
@@ -85,11 +89,10 @@ internal class StreamedGraphs private constructor(
             System.gc()
             val runtime = Runtime.getRuntime()
             val growth = minOf(runtime.maxMemory() - runtime.totalMemory(), HEAP_GROWTH_BYTES)
-            val memory = MemorySample.read()
             val kept = vectors * Float.SIZE_BYTES.toLong() * bundle.manifest.state.parameters
-            val held = (memory.vmRssBytes ?: memory.vmHwmBytes ?: 0) + growth + kept
+            val held = platform.heldBytes() + growth + kept
             val limit = MemoryLimit(plan, tensors, shapeOf(bundle, examples, examplesAtOnce, cached || !bundle.computesContexts), held)
-            return StreamedGraphs(bundle, plan, tensors, limit.choose(limitBytes, tokensPerCall), threads, platform)
+            return StreamedGraphs(bundle, plan, tensors, limit.choose(limitBytes, tokensPerCall), threads, platform, interruption)
         }
 
         /** What memory depends on. */

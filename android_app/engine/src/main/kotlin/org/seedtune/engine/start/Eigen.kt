@@ -10,8 +10,9 @@ import kotlin.math.sqrt
  * Reinsch and Wilkinson 1968; `tred2` and `tql2` of EISPACK), in no order.
  *
  * @param matrix [n, n], which is overwritten.
+ * @param check called n times or more in each part; ends the work by throwing.
  */
-internal class Eigen(matrix: Array<DoubleArray>) {
+internal class Eigen(matrix: Array<DoubleArray>, private val check: () -> Unit = {}) {
     private val n = matrix.size
 
     /** [n, n]: the eigenvector of each value, one a row. */
@@ -32,6 +33,7 @@ internal class Eigen(matrix: Array<DoubleArray>) {
         val (v, d, e) = Triple(vectors, values, beside)
         for (j in 0 until n) d[j] = v[j][n - 1]
         for (i in n - 1 downTo 1) {
+            check()
             var scale = 0.0
             for (k in 0 until i) scale += abs(d[k])
             var h = 0.0
@@ -91,6 +93,7 @@ internal class Eigen(matrix: Array<DoubleArray>) {
     private fun accumulate() {
         val (v, d) = vectors to values
         for (i in 0 until n - 1) {
+            check()
             v[i][n - 1] = v[i][i]
             v[i][i] = 1.0
             val next = v[i + 1]
@@ -121,6 +124,7 @@ internal class Eigen(matrix: Array<DoubleArray>) {
         var shifted = 0.0
         var largest = 0.0
         for (l in 0 until n) {
+            check()
             largest = max(largest, abs(d[l]) + abs(e[l]))
             var m = l
             while (m < n && abs(e[m]) > EPSILON * largest) m++

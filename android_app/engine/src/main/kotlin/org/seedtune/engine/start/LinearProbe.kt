@@ -55,14 +55,15 @@ internal class LinearProbe private constructor(
          * @param logProbabilities of the labels by the untouched model, likewise.
          * @param labels of the examples; see [tooFew].
          * @param seed of the run; decides the folds.
+         * @param check called often; ends the work by throwing.
          */
-        fun solve(hidden: List<FloatArray>, logProbabilities: List<FloatArray>, labels: IntArray, seed: Long): LinearProbe {
+        fun solve(hidden: List<FloatArray>, logProbabilities: List<FloatArray>, labels: IntArray, seed: Long, check: () -> Unit = {}): LinearProbe {
             val scores = Array(labels.size) { row ->
                 val mean = logProbabilities[row].sumOf { it.toDouble() } / logProbabilities[row].size
                 DoubleArray(logProbabilities[row].size) { logProbabilities[row][it] - mean }
             }
-            val axes = Axes.of(hidden)
-            val model = Logistic(axes.features, scores, labels, axes.squares)
+            val axes = Axes.of(hidden, check)
+            val model = Logistic(axes.features, scores, labels, axes.squares, check)
             val folds = folds(labels, seed)
             val starts = Array(folds.max() + 1) { model.untouched() }
             val found = ArrayList<Found>()
@@ -137,7 +138,7 @@ internal class LinearProbe private constructor(
         }
 
         companion object {
-            fun of(hidden: List<FloatArray>): Axes {
+            fun of(hidden: List<FloatArray>, check: () -> Unit): Axes {
                 val width = hidden[0].size
                 val unit = Array(hidden.size) { row ->
                     val length = max(sqrt(hidden[row].sumOf { it.toDouble() * it }), 1e-12)
@@ -151,7 +152,7 @@ internal class LinearProbe private constructor(
                 }
                 for (row in unit) for (feature in 0 until width) row[feature] *= inverse[feature]
                 val few = unit.size < width
-                val eigen = Eigen(if (few) outer(unit) else inner(unit, width))
+                val eigen = Eigen(if (few) outer(unit, check) else inner(unit, width, check), check)
                 val largest = max(eigen.values.max(), Double.MIN_VALUE)
                 val used = eigen.values.indices.filter { eigen.values[it] > SMALLEST_SQUARE * largest }
                 val squares = DoubleArray(used.size) { eigen.values[used[it]] }
@@ -161,17 +162,23 @@ internal class LinearProbe private constructor(
                 return Axes(features, squares, axes, centre)
             }
 
-            private fun inner(unit: Array<DoubleArray>, width: Int): Array<DoubleArray> {
+            private fun inner(unit: Array<DoubleArray>, width: Int, check: () -> Unit): Array<DoubleArray> {
                 val gram = Array(width) { DoubleArray(width) }
-                for (row in unit) for (one in 0 until width) {
-                    val value = row[one]
-                    val sums = gram[one]
-                    for (other in 0 until width) sums[other] += value * row[other]
+                for (row in unit) {
+                    check()
+                    for (one in 0 until width) {
+                        val value = row[one]
+                        val sums = gram[one]
+                        for (other in 0 until width) sums[other] += value * row[other]
+                    }
                 }
                 return gram
             }
 
-            private fun outer(unit: Array<DoubleArray>) = Array(unit.size) { one -> DoubleArray(unit.size) { dot(unit[one], unit[it]) } }
+            private fun outer(unit: Array<DoubleArray>, check: () -> Unit) = Array(unit.size) { one ->
+                check()
+                DoubleArray(unit.size) { dot(unit[one], unit[it]) }
+            }
 
             private fun over(unit: Array<DoubleArray>, weights: DoubleArray, length: Double): DoubleArray {
                 val axis = DoubleArray(unit[0].size)

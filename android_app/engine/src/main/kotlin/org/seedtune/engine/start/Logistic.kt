@@ -14,12 +14,14 @@ import kotlin.math.pow
  * @param scores lm, [N] rows of L values.
  * @param truth the label of each row.
  * @param squares the sum of squares of each feature [r].
+ * @param check called before each pass over the rows; ends the work by throwing.
  */
 internal class Logistic(
     private val features: Array<DoubleArray>,
     private val scores: Array<DoubleArray>,
     private val truth: IntArray,
     private val squares: DoubleArray,
+    private val check: () -> Unit = {},
 ) {
     private val rows = truth.size
     val labels = scores[0].size
@@ -139,6 +141,7 @@ internal class Logistic(
     /** The slope by each score of a row, or null -> the slope by each parameter. */
     private inline fun transposed(ofRow: (Int) -> DoubleArray?): DoubleArray {
         val sum = DoubleArray(labels * (width + 1) + 1)
+        check()
         for (row in 0 until rows) {
             val slopes = ofRow(row) ?: continue
             val values = features[row]

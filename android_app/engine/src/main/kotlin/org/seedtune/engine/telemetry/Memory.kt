@@ -17,12 +17,22 @@ private fun sizes(file: File): Map<String, Long> =
     }
 
 /** Resident memory of this process by kind, in bytes; null where the system does not tell. See proc(5), /proc/PID/status. */
-class MemorySample(val vmRssBytes: Long?, val rssAnonBytes: Long?, val rssFileBytes: Long?, val vmHwmBytes: Long?) {
+class MemorySample(
+    val vmRssBytes: Long?,
+    val rssAnonBytes: Long?,
+    val rssFileBytes: Long?,
+    val vmHwmBytes: Long?,
+    val rssShmemBytes: Long? = null,
+    val vmSwapBytes: Long? = null,
+) {
+    /** What only this process can give back: anonymous and shared memory, and what of it lies in swap. */
+    val ownBytes: Long? get() = rssAnonBytes?.let { it + (rssShmemBytes ?: 0) + (vmSwapBytes ?: 0) }
+
     companion object {
         /** What the kernel says now. */
         fun read(status: File = File("/proc/self/status")): MemorySample {
             val found = sizes(status)
-            return MemorySample(found["VmRSS"], found["RssAnon"], found["RssFile"], found["VmHWM"])
+            return MemorySample(found["VmRSS"], found["RssAnon"], found["RssFile"], found["VmHWM"], found["RssShmem"], found["VmSwap"])
         }
     }
 }

@@ -2,6 +2,7 @@ package org.seedtune.engine.telemetry
 
 import java.io.Closeable
 import java.io.File
+import java.util.Locale
 import org.seedtune.engine.SeedTuneException
 
 /**
@@ -42,7 +43,7 @@ class SegmentedLog(
 
     override fun close() = current.close()
 
-    private fun file(number: Int) = File(folder, "$name-%06d.jsonl".format(number))
+    private fun file(number: Int) = File(folder, "$name-%06d.jsonl".format(Locale.ROOT, number))
 
     private fun numbers(): List<Int> {
         val pattern = Regex(Regex.escape(name) + "-([0-9]{6})\\.jsonl")

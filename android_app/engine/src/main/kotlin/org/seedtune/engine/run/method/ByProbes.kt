@@ -22,6 +22,7 @@ internal class ByProbes(
     sampler: Sampler,
     feeder: Feeder,
     private val state: State,
+    private val check: () -> Unit,
     record: (List<Record>) -> Unit,
 ) : Method {
     private val tuner =
@@ -36,7 +37,14 @@ internal class ByProbes(
             val estimate = estimating.estimate(joined(records) { it.lossPlus }, joined(records) { it.lossMinus }, state.groups)
             optimizer.see(step, estimate, joined(records) { it.coefficient })
         }
-        optimizer.move(state, journal.seeds(), journal.coefficients())
+        val (seeds, coefficients) = journal.seeds() to journal.coefficients()
+        val probes = journal.header.recordsPerStep
+        // A piece at a time: thousands of steps over a large state take a while.
+        for (first in 0 until journal.steps step STEPS_AT_ONCE) {
+            check()
+            val (from, until) = first * probes to minOf(first + STEPS_AT_ONCE, journal.steps) * probes
+            optimizer.move(state, seeds.copyOfRange(from, until), coefficients.copyOfRange(from * state.groups, until * state.groups))
+        }
         return journal
     }
 
@@ -48,5 +56,9 @@ internal class ByProbes(
     override fun close() {
         estimator.close()
         optimizer.close()
+    }
+
+    private companion object {
+        const val STEPS_AT_ONCE = 32
     }
 }

@@ -50,14 +50,17 @@ internal interface Method : Closeable {
          * @param feeder of the rows to learn from.
          * @param state which the method moves.
          * @param run the RUN folder.
+         * @param check called often while a state is caught up with; ends it by throwing.
          * @param record puts the records of a step into the journal, durably.
          */
-        fun of(settings: Settings, graphs: Graphs, feeder: Feeder, state: State, run: File, record: (List<JournalRecord>) -> Unit): Method {
+        fun of(
+            settings: Settings, graphs: Graphs, feeder: Feeder, state: State, run: File, check: () -> Unit, record: (List<JournalRecord>) -> Unit,
+        ): Method {
             val sampler = Sampler(settings.seed, feeder.size, settings.batchSize)
             return when (val estimator = settings.estimator) {
                 is ProbeEstimatorSettings -> {
                     val optimizer = (settings.optimizer as ProbeOptimizerSettings).build(settings.steps, estimator.probes)
-                    ByProbes(settings, estimator, estimator.build(graphs), optimizer, sampler, feeder, state, record)
+                    ByProbes(settings, estimator, estimator.build(graphs), optimizer, sampler, feeder, state, check, record)
                 }
                 is GradientSettings -> {
                     val optimizer = (settings.optimizer as AdamWSettings).build(settings.steps)

@@ -1,0 +1,98 @@
+package org.seedtune.app
+
+import android.content.Context
+import java.io.File
+import java.io.IOException
+import java.util.concurrent.Executors
+import org.seedtune.engine.SeedTune
+import org.seedtune.engine.SeedTuneException
+
+/** What a model says: the labels with their probabilities, the likeliest first, by the state after [steps] steps. */
+class Answer(val labels: List<Pair<String, Float>>, val steps: Int)
+
+/**
+ * The tuned model of one run, kept open on one thread from the first question on, with its best state. It is closed when another one is
+ * asked for, when nobody looks any more, and before something is tuned, which needs the memory.
+ *
+ * @param open opens a bundle.
+ */
+class Asking(private val places: Places, private val open: (File) -> SeedTune) {
+    private val executor = Executors.newSingleThreadExecutor()
+    private var model: SeedTune? = null
+    private var opened: Pair<String, String>? = null
+    private var steps = 0
+
+    /** Tells [done] what the model says to [fields], or why it says nothing. */
+    fun ask(bundle: String, run: String, fields: Map<String, String>, done: (Answer?, Problem?) -> Unit) = attempt(done) {
+        val asked = at(bundle, run)
+        val labels = asked.bundle.manifest.languageModel.task.labels.map { it.name.ifEmpty { it.word.trim() } }
+        Answer(labels.zip(asked.predict(fields, places.contexts)).sortedByDescending { it.second }, steps)
+    }
+
+    /** Closes the model, and waits until it is closed. */
+    fun close() {
+        executor.submit { drop() }.get()
+    }
+
+    private fun at(bundle: String, run: String): SeedTune {
+        model?.takeIf { opened == bundle to run }?.let { return it }
+        drop()
+        val fresh = open(places.bundle(bundle))
+        try {
+            val folder = places.run(run)
+            steps = if (File(folder, "journal.bin").isFile) fresh.restore(folder, best = true) else 0
+        } catch (error: SeedTuneException) {
+            fresh.close()
+            throw error
+        }
+        model = fresh
+        opened = bundle to run
+        return fresh
+    }
+
+    private fun drop() {
+        model?.close()
+        model = null
+        opened = null
+    }
+
+    private fun <T> attempt(done: (T?, Problem?) -> Unit, action: () -> T) {
+        executor.execute {
+            val problem = try {
+                done(action(), null)
+                return@execute
+            } catch (error: SeedTuneException) {
+                error
+            } catch (error: IOException) {
+                error
+            } catch (error: OutOfMemoryError) {
+                error
+            } catch (error: RuntimeException) {
+                // Whatever a model does, the app stays.
+                error
+            }
+            done(null, Problem.of(problem, places))
+        }
+    }
+
+    companion object {
+        private var shared: Asking? = null
+
+        /** That of this process. */
+        @Synchronized
+        fun of(context: Context): Asking = shared ?: context.applicationContext.let { application ->
+            val places = Places(application)
+            Asking(places) { bundle ->
+                val available = Device(application, places.own).memory().availMem
+                val threads = Processors.read().candidates.first()
+                SeedTune.open(bundle, threads, MemoryRoom.limitBytes(bundle, available, null), PhonePlatform)
+            }.also { shared = it }
+        }
+
+        /** Closes the model of this process, if one is open. */
+        @Synchronized
+        fun closeShared() {
+            shared?.close()
+        }
+    }
+}

@@ -1,0 +1,1 @@
+"""Programs of the APK on this machine: `python scripts/android --help`."""
