@@ -40,8 +40,8 @@ RUNTIME: dict[str, set[str]] = {
     "device": {"bundle", "telemetry"},
     "face": {"adapters", "bundle", "model", "run", "telemetry"},
     "cli": {
-        "adapters", "bundle", "device", "face", "generation", "graphs", "journal", "model", "report", "run", "server", "task",
-        "telemetry",
+        "adapters", "bundle", "device", "face", "generation", "graphs", "journal", "model", "report", "run", "server",
+        "task", "telemetry",
     },
 }  # fmt: skip
 EXPORTER: dict[str, set[str]] = {
