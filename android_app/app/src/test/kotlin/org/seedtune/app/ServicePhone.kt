@@ -38,8 +38,8 @@ class ServicePhone {
         assumeTrue("for tests/device only", files.isNotEmpty())
         ShadowLog.stream = System.out
         // The app asks Android for its folder; what lies there is the stand-in's.
-        lab.places.root.deleteRecursively()
-        Files.createSymbolicLink(lab.places.root.toPath(), File(files).toPath())
+        lab.places.own.deleteRecursively()
+        Files.createSymbolicLink(lab.places.own.toPath(), File(files).toPath())
         var started: TuningService? = null
         println("ready")
         for ((number, line) in generateSequence(::readlnOrNull).withIndex()) {
