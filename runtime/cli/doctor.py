@@ -23,7 +23,7 @@ from seedtune.runtime.errors import EXIT_CODE
 from seedtune.runtime.graphs.session import default_threads
 
 # The extras that a user meets; what they need is told by the package's own metadata.
-EXTRAS = ("export", "report", "parquet")
+EXTRAS = ("export", "report", "device", "parquet")
 REQUIREMENT = re.compile(r"([\w.-]+).*;.*extra\s*==\s*['\"]([\w-]+)['\"]")
 ENOUGH_DISK_BYTES = 2_000_000_000
 ENOUGH_MEMORY_BYTES = 1_000_000_000
@@ -45,6 +45,22 @@ class Finding:
     status: Status
     found: str
     advice: str = ""
+
+
+def findings_table(found: list[Finding]) -> Table:
+    """``found`` for a terminal."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "", "found", "what to do"):
+        table.add_column(heading, overflow="fold")
+    colours = {Status.OK: "green", Status.NOTE: "yellow", Status.MISSING: "red"}
+    for finding in found:
+        table.add_row(
+            f"[{colours[finding.status]}]{finding.status}[/]",
+            finding.name,
+            escape(finding.found),
+            escape(finding.advice),
+        )
+    return table
 
 
 def findings() -> list[Finding]:
@@ -140,18 +156,7 @@ def doctor(json: JsonOption = False) -> None:
         seedtune doctor --json
     """
     found = findings()
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "", "found", "what to do"):
-        table.add_column(heading, overflow="fold")
-    colours = {Status.OK: "green", Status.NOTE: "yellow", Status.MISSING: "red"}
-    for finding in found:
-        table.add_row(
-            f"[{colours[finding.status]}]{finding.status}[/]",
-            finding.name,
-            escape(finding.found),
-            escape(finding.advice),
-        )
-    Console(stderr=json).print(table)
+    Console(stderr=json).print(findings_table(found))
     broken = any(finding.status is Status.MISSING for finding in found)
     if json:
         print_json(

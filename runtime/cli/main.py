@@ -19,6 +19,7 @@ from seedtune.runtime.cli.bundle import bundle_app
 from seedtune.runtime.cli.cache import cache_command
 from seedtune.runtime.cli.card import card_command
 from seedtune.runtime.cli.chat import chat_command
+from seedtune.runtime.cli.device.app import device_app
 from seedtune.runtime.cli.doctor import doctor
 from seedtune.runtime.cli.evaluate import evaluate_command
 from seedtune.runtime.cli.export import export_command
@@ -74,6 +75,7 @@ app.add_typer(bundle_app)
 app.command("card")(card_command)
 app.command("report")(report_command)
 app.command("doctor")(doctor)
+app.add_typer(device_app)
 
 
 def run() -> None:

@@ -12,21 +12,38 @@ from seedtune.runtime.cli.options import JsonOption, print_json
 
 
 def report_command(
-    run: Annotated[Path, typer.Argument(help="A RUN folder.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="The page to write. [default: RUN/report.html]")] = None,
+    runs: Annotated[list[Path], typer.Argument(help="A RUN folder, or several to compare.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The page to write. [default: RUN/report.html; comparison.html for several]")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write one self-contained HTML page about a run; it opens offline.
+    """Write one self-contained HTML page about a run, or about several side by side; it opens offline.
+
+    A comparison also has its table beside it as markdown, LaTeX and CSV, and its plots as PNG and SVG. Runs of a phone
+    show its memory, temperature and energy.
 
     Examples:
 
         seedtune report run
 
         seedtune report run --out page.html
-    """
-    from seedtune.runtime.report.page import write_report
 
-    page = write_report(run, out)
-    Console(stderr=True).print(str(page), highlight=False, soft_wrap=True)
+        seedtune report run device-runs/bundle-train --out comparison.html
+    """
+    console = Console(stderr=True)
+    if len(runs) > 1:
+        from seedtune.runtime.report.comparison import write_comparison
+
+        written = write_comparison(runs, out)
+        page = written[0]
+    else:
+        from seedtune.runtime.report.page import write_report
+
+        page = write_report(runs[0], out)
+        written = [page]
+    for path in written:
+        console.print(str(path), highlight=False, soft_wrap=True)
     if json:
-        print_json({"report": str(page), "size_bytes": page.stat().st_size})
+        fields = {"report": str(page), "size_bytes": page.stat().st_size}
+        print_json(fields | ({"files": [str(path) for path in written]} if len(written) > 1 else {}))

@@ -1,7 +1,6 @@
 """Reads a RUN folder into one value, and refuses what it cannot trust.
 
-Only ``run.json`` must be there. A run that is under way, was killed, or has no held-out rows simply has less
-to show.
+Only ``run.json`` must be there. A run that is under way, was killed, or has no held-out rows simply has less to show.
 Nothing here computes or draws.
 """
 
@@ -9,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.telemetry.phone.series import PhoneSeries, read_phone_series
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
     PREDICTIONS_BEST_FILE,
@@ -46,6 +46,7 @@ class RunData:
         predictions_start, predictions_best: rising by index; empty without held-out rows.
         result: ``None`` while the run is unfinished.
         trials: ``None`` for a run without a budget.
+        phone: what a phone told; empty for a run of a desk.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class RunData:
     predictions_best: tuple[PredictionRecord, ...]
     result: RunResult | None
     trials: Trials | None = None
+    phone: PhoneSeries = field(default_factory=PhoneSeries)
 
     @property
     def objective(self) -> str:
@@ -96,6 +98,7 @@ def collect(run_folder: str | os.PathLike[str]) -> RunData:
         predictions_best=_read_lines(folder / PREDICTIONS_BEST_FILE, PredictionRecord, lambda record: record.index),
         result=read_json(result_path, RunResult) if result_path.exists() else None,
         trials=read_json(folder / TRIALS_FILE, Trials) if (folder / TRIALS_FILE).exists() else None,
+        phone=read_phone_series(folder),
     )
     _check_labels_agree(data)
     _check_accuracies(data)

@@ -1,9 +1,8 @@
 """The charts of a report, as plotly figures; ``None`` where there is nothing to draw.
 
-Colours carry no theme: backgrounds are transparent, and the page's script gives text and grid the colour of
-the light or dark page. The palette is chosen so that each colour has a contrast of 3:1 against both pages
-(WCAG 2.2, 1.4.11; a test checks it), and each kind of line also differs by dash or marker, for eyes that do
-not tell the colours apart.
+Colours carry no theme: backgrounds are transparent, and the page's script gives text and grid the colour of the light
+or dark page. The palette is chosen so that each colour has a contrast of 3:1 against both pages (WCAG 2.2, 1.4.11; a
+test checks it), and each kind of line also differs by dash or marker, for eyes that do not tell the colours apart.
 One MB is 10^6 bytes.
 """
 
@@ -32,17 +31,17 @@ def loss_figure(run: RunData) -> Figure | None:
     held_out = [(step, value) for step, value in of_records if value is not None]
     if not run.steps and not held_out:
         return None
-    figure = _figure("loss, nats" if objective == "loss" else f"1 - {objective}")
+    figure = empty_figure("loss, nats" if objective == "loss" else f"1 - {objective}")
     if run.steps:
         steps, losses = thin([s.step for s in run.steps], [s.loss for s in run.steps])
         # The average runs over every step, and is thinned after.
         _, smooth = thin([s.step for s in run.steps], exponential_average([s.loss for s in run.steps]))
-        _line(figure, steps, losses, "each step", BLUE, mode="markers", opacity=0.45, marker={"size": 4})
-        _line(figure, steps, smooth, "smoothed", BLUE, line={"width": 2.5})
+        draw_line(figure, steps, losses, "each step", BLUE, mode="markers", opacity=0.45, marker={"size": 4})
+        draw_line(figure, steps, smooth, "smoothed", BLUE, line={"width": 2.5})
     if held_out:
         x, y = zip(*held_out, strict=True)
         marker = {"size": 8, "symbol": "diamond"}
-        _line(figure, x, y, "held-out", ORANGE, mode="lines+markers", line={"dash": "dot"}, marker=marker)
+        draw_line(figure, x, y, "held-out", ORANGE, mode="lines+markers", line={"dash": "dot"}, marker=marker)
     return figure
 
 
@@ -50,16 +49,16 @@ def accuracy_figure(run: RunData) -> Figure | None:
     """Held-out accuracy (percent) over steps, with its 95 % Wilson interval."""
     if not run.evaluations:
         return None
-    figure = _figure("accuracy, %")
+    figure = empty_figure("accuracy, %")
     x = [record.step for record in run.evaluations]
     ends = [wilson_interval(round(r.accuracy * r.examples), r.examples) for r in run.evaluations]
     low, high = [100 * end[0] for end in ends], [100 * end[1] for end in ends]
     hidden: dict[str, Any] = {"line": {"width": 0}, "hoverinfo": "skip"}
-    _line(figure, x, high, "upper end", TEAL, showlegend=False, **hidden)
-    _line(figure, x, low, "95 % interval", TEAL, fill="tonexty", fillcolor=_faint(TEAL), **hidden)
+    draw_line(figure, x, high, "upper end", TEAL, showlegend=False, **hidden)
+    draw_line(figure, x, low, "95 % interval", TEAL, fill="tonexty", fillcolor=_faint(TEAL), **hidden)
     accuracy = [100 * record.accuracy for record in run.evaluations]
     marker = {"size": [11 if r.best else 6 for r in run.evaluations], "opacity": 1, "line": {"width": 0}}
-    _line(figure, x, accuracy, "accuracy", TEAL, mode="lines+markers", marker=marker)
+    draw_line(figure, x, accuracy, "accuracy", TEAL, mode="lines+markers", marker=marker)
     return figure
 
 
@@ -71,12 +70,12 @@ def memory_figure(run: RunData) -> Figure | None:
         ("RssFile", "rss_file_bytes", BLUE, "dash"),
         ("VmHWM", "vm_hwm_bytes", PURPLE, "dashdot"),
     )
-    figure = _figure("MB")
+    figure = empty_figure("MB")
     for name, field, colour, dash in kinds:
         values = [_megabytes(getattr(record, field)) for record in run.steps]
         if any(value is not None for value in values):
             x, y = thin([record.step for record in run.steps], values)
-            _line(figure, x, y, name, colour, line={"dash": dash})
+            draw_line(figure, x, y, name, colour, line={"dash": dash})
     if not figure.data:
         return None
     return figure.update_yaxes(rangemode="tozero")
@@ -86,12 +85,12 @@ def time_figure(run: RunData) -> Figure | None:
     """Milliseconds of each step, by phase, stacked."""
     if not run.steps:
         return None
-    figure = _figure("ms a step")
+    figure = empty_figure("ms a step")
     phases = (("probe", BLUE), ("update", ORANGE), ("encode", TEAL), ("journal", PURPLE))
     for name, colour in phases:
         values = [getattr(record, f"{name}_ms") for record in run.steps]
         x, y = thin([record.step for record in run.steps], values)
-        _line(figure, x, y, name, colour, stackgroup="phases", line={"width": 1}, fillcolor=_faint(colour, 0.55))
+        draw_line(figure, x, y, name, colour, stackgroup="phases", line={"width": 1}, fillcolor=_faint(colour, 0.55))
     return figure.update_yaxes(rangemode="tozero")
 
 
@@ -110,7 +109,7 @@ def gradient_figure(run: RunData) -> Figure | None:
         values = [getattr(record, field) for record in run.steps]
         x, y = thin([record.step for record in run.steps], values, average=False)
         marker = {"size": 4, "symbol": symbol}
-        _line(figure, x, y, name, colour, mode="markers", opacity=0.75, marker=marker, row=row, col=1)
+        draw_line(figure, x, y, name, colour, mode="markers", opacity=0.75, marker=marker, row=row, col=1)
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(zeroline=True, zerolinewidth=1, title={"standoff": 6})
     figure.update_yaxes(title_text="gradient", row=1, col=1)
@@ -174,15 +173,16 @@ def _layout() -> dict[str, Any]:
     }
 
 
-def _figure(y_title: str) -> Figure:
+def empty_figure(y_title: str, x_title: str = "step") -> Figure:
+    """A chart without lines."""
     figure = import_extra("plotly.graph_objects", "report", "the report").Figure(layout=_layout())
-    figure.update_xaxes(title={"text": "step"}, zeroline=False)
+    figure.update_xaxes(title={"text": x_title}, zeroline=False)
     return figure.update_yaxes(title={"text": y_title, "standoff": 6}, zeroline=False)
 
 
-def _line(
+def draw_line(
     figure: Figure,
-    x: Sequence[int],
+    x: Sequence[float],
     y: Sequence[float | None],
     name: str,
     colour: str,
@@ -192,6 +192,7 @@ def _line(
     mode: str = "lines",
     **options: Any,
 ) -> None:
+    """Adds a line, or points, to ``figure``; ``options`` are those of plotly's scatter."""
     options["line"] = {"color": colour, "width": 2} | options.get("line", {})
     if "markers" in mode:
         options["marker"] = {"color": colour} | options.get("marker", {})

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Literal
 
 import msgspec
+import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 import seedtune
@@ -32,6 +33,16 @@ def cli_page() -> str:
             assert command.callback is not None
             lines += [*_command(f"{group.typer_instance.info.name} {command.name}", command.callback), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(group: typer.Typer, before: str = "") -> Iterator[tuple[str, Callable[..., object]]]:
+    """Every command with its whole name, those of groups behind those of their own."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield f"{before}{command.name}", command.callback
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from _commands(inner.typer_instance, f"{before}{inner.typer_instance.info.name} ")
 
 
 def _command(name: str, function: Callable[..., object]) -> Iterator[str]:

@@ -37,10 +37,11 @@ RUNTIME: dict[str, set[str]] = {
     },
     "server": {"generation", "model"},
     "report": {"telemetry"},
+    "device": {"bundle", "telemetry"},
     "face": {"adapters", "bundle", "model", "run", "telemetry"},
     "cli": {
-        "adapters", "bundle", "face", "generation", "graphs", "journal", "model", "report", "run", "server", "task",
-        "telemetry",
+        "adapters", "bundle", "device", "face", "generation", "graphs", "journal", "model", "report", "run", "server",
+        "task", "telemetry",
     },
 }  # fmt: skip
 EXPORTER: dict[str, set[str]] = {

@@ -1,0 +1,2 @@
+#!/bin/sh
+cat "$ROOT/pids/$1" 2>/dev/null
