@@ -72,7 +72,7 @@ def export_bundle(
     layers: int | None = None,
     context_storage: ContextStorage = "fp16",
     context_on_host: bool = False,
-    decode: bool = True,
+    decode: bool | None = None,
     check: bool = True,
     overwrite: bool = False,
     phase: Phase = lambda _name: None,
@@ -95,7 +95,8 @@ def export_bundle(
             for the top half where no scope is given either and the task is no completion.
         context_storage: how keys and values of a context are stored.
         context_on_host: keep what only contexts are computed with in files of their own, which a phone may lack.
-        decode: also make the graph that generates text, of a causal model.
+        decode: also make the graph that generates text, of a causal model; None for completion tasks only, since a
+            classifier would have to be traced a second time for it.
         check: compare with transformers before the bundle is put in place.
         overwrite: replace an existing ``out``.
         phase: told the name of each phase as it starts.
@@ -111,6 +112,7 @@ def export_bundle(
     phase("opening the checkpoint")
     opened = open_source(source, task_name, reach, notice)
     phase("tracing the model")
+    decode = opened.task.task.kind == "completion" if decode is None else decode
     model = trace_model(
         opened.checkpoint, opened.task, reach, context_storage, targets, rank, adapter_seed, notice, decode
     )

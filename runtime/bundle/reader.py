@@ -141,8 +141,8 @@ class Bundle:
                 "the bundle has no decode graph, so it cannot generate text",
                 file=self.path,
                 value=f"files: {', '.join(self.manifest.graphs.values())}",
-                rule="a bundle of a causal model, exported with --decode (the default)",
-                remedy="export it again with this version, and tune the new bundle",
+                rule="a bundle of a causal model, exported with --decode, or for a completion task",
+                remedy="export it again with --decode, and tune the new bundle",
             )
         if not self.computes_contexts:
             raise SeedTuneError(

@@ -59,9 +59,12 @@ def export_command(
         ),
     ] = False,
     decode: Annotated[
-        bool,
-        typer.Option("--decode/--no-decode", help="Make the graph that `seedtune generate` runs, of a causal model."),
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--decode/--no-decode",
+            help="Make the graph that `seedtune generate` runs, of a causal model. Default: for completion tasks.",
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option("--check/--no-check", help="Compare with transformers before the bundle is put in place."),

@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=50)
     parser.add_argument("--bundle", help="of SmolLM2 in float32, with a decode graph; exported if left out")
     arguments = parser.parse_args()
-    path = arguments.bundle or smollm2.exported(scope="last", layers=15)
+    path = arguments.bundle or smollm2.exported(scope="last", layers=15, decode=True)
     before = read_memory().rss_anon_bytes
     with seedtune.open(path) as model:
         examples = smollm2.reviews(model.bundle, "test")[: arguments.prompts]

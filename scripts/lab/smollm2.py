@@ -27,12 +27,14 @@ def exported(
     storage: Storage = "fp32",
     layers: int | None = None,
     context_on_host: bool = False,
+    decode: bool = False,
 ) -> Path:
     """The folder of a bundle of SmolLM2 for the sentiment task, exported once into bench-output/."""
     name = f"bundle-{targets.replace(',', '-').replace('*', 'x')}-{rank}-{scope}"
     name += "" if storage == "fp32" else f"-{storage}"
     name += "" if layers is None else f"-{layers}-layers"
     name += "-on-host" if context_on_host else ""
+    name += "-decode" if decode else ""
     path = OUTPUT / (name if scope == "all" else f"{name}-{context_storage}")
     if not (path / MANIFEST).is_file():
         seedtune.export(
@@ -46,6 +48,7 @@ def exported(
             storage=storage,
             layers=layers,
             context_on_host=context_on_host,
+            decode=decode,
             check=False,
         )
     return path

@@ -56,6 +56,7 @@ def last_bundle(tiny_checkpoint: Path, tiny_task_file: Path, tmp_path_factory: p
 
     out = tmp_path_factory.mktemp("generation") / "last"
     options = {"targets": "all", "rank": 4, "scope": "last", "layers": 1, "context_on_host": True, "storage": "fp16"}
+    options["decode"] = True
     export_bundle(str(tiny_checkpoint), str(tiny_task_file), out, **options)  # type: ignore[arg-type]
     return out
 

@@ -47,7 +47,7 @@ def test_a_row_is_the_conversation_as_transformers_renders_it(
     task = compile_task(checkpoint, chat_task(checkpoint), "suffix")
     messages = [{"role": "user", "content": "a film"}, {"role": "assistant", "content": "dull"}]
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    expected = tokenizer.apply_chat_template(messages, return_dict=False)
+    expected: list[int] = tokenizer.apply_chat_template(messages, return_dict=False)  # type: ignore[assignment]
     row = rows_of([{"messages": messages}], task.task)[0]
     example = task.encode(row.fields)
     assert example.targets is not None
@@ -56,7 +56,7 @@ def test_a_row_is_the_conversation_as_transformers_renders_it(
     # Behind a template that ends an answer in its own way, a completion task says that the text is over.
     ids = ids if tokenizer.eos_token_id in expected[-2:] else ids[:-1]
     assert ids == expected[: len(ids)]
-    assert not tokenizer.decode(expected[len(ids) :]).strip()
+    assert not str(tokenizer.decode(expected[len(ids) :])).strip()
     asking = tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, return_dict=False)
     assert ids[: len(asking)] == asking
 
