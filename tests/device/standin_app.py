@@ -1,7 +1,7 @@
 """An app that writes the files of a run line by line as the engine does, and tunes nothing: for tests of the cable.
 
 Its process is one that sleeps, so that what the phone tells of a process is the kernel's. Every line is written by one
-call, as the app's are, and numbered as they are. `tests/device/test_chain.py` has the real app instead.
+call, as the app's are, and numbered as they are.
 """
 
 from __future__ import annotations
