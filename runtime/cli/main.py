@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 something the user can put right; 130 stopped by Ctrl-C, e
 from __future__ import annotations
 
 import errno
+import io
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -80,6 +81,10 @@ app.add_typer(device_app)
 
 def run() -> None:
     """Entry point of the ``seedtune`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character gets another one in its place, not a traceback.
+            stream.reconfigure(errors="replace")
     console = Console(stderr=True)
     try:
         app()

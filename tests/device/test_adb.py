@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,14 @@ class Listed:
     def __init__(self, text: str, status: int = 0) -> None:
         self.text, self.status = text, status
 
-    def run(self, _arguments: list[str], **_: object) -> Output:
+    def run(
+        self,
+        arguments: list[str],
+        *,
+        feed: Iterable[bytes] = (),
+        silence_seconds: float = 0.0,
+        limit_bytes: int = 0,
+    ) -> Output:
         return Output(self.status, self.text.encode(), b"cannot bind")
 
 

@@ -164,7 +164,7 @@ def test_a_log_that_was_written_anew_is_fetched_again_and_the_old_one_kept(
     access: Access, standin: StandIn, tmp_path: Path
 ) -> None:
     run = start(standin, access, steps=300, hold_at=40)
-    written = []
+    written: list[bool] = []
 
     def rewrite(event: Event) -> None:
         if isinstance(event, Step) and event.record.step == 40 and not written:

@@ -61,7 +61,7 @@ def test_only_what_changed_is_sent(access: Access, standin: StandIn, files: list
 
 def test_a_push_goes_on_from_where_the_cable_was_pulled(access: Access, standin: StandIn, tmp_path: Path) -> None:
     big = made(tmp_path, "weights.safetensors", 24_000_000)
-    cuts = []
+    cuts: list[int] = []
 
     def cut(_place: str, done: int, _of: int) -> None:
         if len(cuts) < 3 and done > 5_000_000 * (len(cuts) + 1):

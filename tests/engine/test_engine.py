@@ -223,9 +223,8 @@ def test_libraries_of_an_apk_lie_on_pages_of_16_kb(reports: dict[str, ElementTre
 
 def test_classes_of_java_that_android_8_lacks_are_not_used(reports: dict[str, ElementTree.Element]) -> None:
     assert reports
-    done = subprocess.run(
-        [sys.executable, "../tools/java_api.py"], cwd=ENGINE / "app", capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "../tools/java_api.py"]
+    done = subprocess.run(command, cwd=ENGINE / "app", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

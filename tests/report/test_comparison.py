@@ -175,7 +175,7 @@ def test_a_browser_draws_every_chart_offline(several: bool, runs: list[Path], tm
     command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000", "--dump-dom", page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    charts = re.findall(r'id="chart-([\w-]+)"', page.read_text("utf-8"))
+    charts = re.findall(r'<div class="chart" id="chart-([\w-]+)"', page.read_text("utf-8"))
     assert len(charts) >= 4
     for name in charts:
         drawn = re.search(
