@@ -95,7 +95,7 @@ def measure(root: Path, name: str, arguments: list[str], *, record: bool) -> int
     records.read(file)
     began = records.Record(
         bench=name,
-        arguments=arguments,
+        arguments=records.without_folders(arguments),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit(root),
         machine=machine(),
@@ -104,7 +104,7 @@ def measure(root: Path, name: str, arguments: list[str], *, record: bool) -> int
     )
     code, result = run_bench(name, arguments, root / "scripts")
     if result is not None and record:
-        records.append(file, replace(began, result=result))
+        records.append(file, replace(began, result=records.without_folders(result)))
         print(f"appended to {file}", file=sys.stderr)
     return code
 
@@ -112,8 +112,11 @@ def measure(root: Path, name: str, arguments: list[str], *, record: bool) -> int
 def write_page(root: Path) -> int:
     """Makes the page's part anew."""
     page = root / "docs" / "benchmarks.md"
-    found = {file.stem: records.read(file) for file in sorted(measurements_in(root).glob("*.jsonl"))}
-    part = results_page.part_of(benches(root / "scripts" / "bench"), found)
+    every = benches(root / "scripts" / "bench")
+    # Other programs keep theirs there too.
+    files = [measurements_in(root) / f"{bench.name}.jsonl" for bench in every]
+    found = {file.stem: records.read(file) for file in sorted(files) if file.exists()}
+    part = results_page.part_of(every, found)
     text = page.read_text("utf-8") if page.exists() else results_page.NEW_PAGE
     write_durably(page, results_page.filled(text, part, page).encode())
     print(f"wrote {page}", file=sys.stderr)

@@ -72,6 +72,15 @@ def read(file: Path) -> list[Record]:
     return [_record(line, f"{file}:{number}") for number, line in enumerate(text.splitlines(keepends=True), start=1)]
 
 
+def without_folders(found: Any) -> Any:
+    """``found`` with the last part only of every text that is an absolute path: nobody else has these folders."""
+    if isinstance(found, str):
+        return Path(found).name if found.startswith("/") else found
+    if isinstance(found, dict):
+        return {name: without_folders(value) for name, value in found.items()}
+    return [without_folders(value) for value in found] if isinstance(found, list) else found
+
+
 def newest(records: list[Record]) -> list[Record]:
     """The last record of each list of arguments, in the order in which these first came up."""
     found: dict[tuple[str, ...], Record] = {}

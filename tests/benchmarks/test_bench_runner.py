@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from bench_lab import Project
 
-from lab.records import Record, append, newest, read
+from lab.records import Record, append, newest, read, without_folders
 from seedtune.runtime.errors import SeedTuneError
 
 
@@ -162,3 +162,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SeedTuneError, match="cannot be recorded"):
         append(tmp_path / "file" / "any.jsonl", record())
+
+
+def test_what_is_kept_names_no_folder_of_the_machine() -> None:
+    found = {"bundle": "/home/someone/bundle", "rows": 8, "runs": [{"out": "/x/run", "cap": None}], "option": "--a=/b"}
+    assert without_folders(found) == {
+        "bundle": "bundle",
+        "rows": 8,
+        "runs": [{"out": "run", "cap": None}],
+        "option": "--a=/b",
+    }
