@@ -36,6 +36,8 @@ from seedtune.runtime.files import write_durably  # noqa: E402
 NO_RECORD = "--no-record"
 # As of a shell, for a process that SIGINT or SIGPIPE ended.
 EXIT_INTERRUPTED, EXIT_UNREAD = 130, 141
+# What other programs keep there: `scripts/families`.
+NO_BENCHES = ("families",)
 
 
 def main() -> int:
@@ -112,11 +114,9 @@ def measure(root: Path, name: str, arguments: list[str], *, record: bool) -> int
 def write_page(root: Path) -> int:
     """Makes the page's part anew."""
     page = root / "docs" / "benchmarks.md"
-    every = benches(root / "scripts" / "bench")
-    # Other programs keep theirs there too.
-    files = [measurements_in(root) / f"{bench.name}.jsonl" for bench in every]
-    found = {file.stem: records.read(file) for file in sorted(files) if file.exists()}
-    part = results_page.part_of(every, found)
+    files = [file for file in sorted(measurements_in(root).glob("*.jsonl")) if file.stem not in NO_BENCHES]
+    found = {file.stem: records.read(file) for file in files}
+    part = results_page.part_of(benches(root / "scripts" / "bench"), found)
     text = page.read_text("utf-8") if page.exists() else results_page.NEW_PAGE
     write_durably(page, results_page.filled(text, part, page).encode())
     print(f"wrote {page}", file=sys.stderr)
