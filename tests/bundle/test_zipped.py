@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_written_is_told(bundle: Path, tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(SeedTuneError, match="cannot be written") as caught:
         zipped.write_zip(bundle, tmp_path / "file" / "phone.zip")
-    assert "another folder" in str(caught.value)
+    assert "choose another" in str(caught.value)
 
 
 def test_the_command_writes_the_zip_beside_the_bundle(
