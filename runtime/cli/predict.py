@@ -22,6 +22,7 @@ from seedtune.runtime.cli.options import (
 )
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.model.predicting import ROWS_AT_ONCE, Prediction
+from seedtune.runtime.task.structure import only_field
 
 
 def predict_command(
@@ -74,7 +75,7 @@ def predict_command(
                 print(msgspec.json.encode(each).decode(), flush=True)
                 count += 1
         else:
-            rows = [{_only_field(opened.bundle.manifest.objective.task.fields): text}]
+            rows = [{only_field(opened.bundle.manifest.objective.task, "give rows with --data"): text}]
             (prediction,) = opened.predictions(rows, cache=cache)
             one = {"label": prediction.label, "probabilities": prediction.probabilities}
             if not json:
@@ -85,17 +86,6 @@ def predict_command(
         if json:
             about = {"step": opened.step, "state_sha256": opened.state.sha256()}
             print_json({**one, "rows": count or 1, **about, "seconds": seconds})
-
-
-def _only_field(fields: tuple[str, ...]) -> str:
-    if len(fields) != 1:
-        raise SeedTuneError(
-            "the task's template has several fields, and one text does not say which it is",
-            value=", ".join(fields),
-            rule="one field, or rows that name theirs",
-            remedy="give rows with --data",
-        )
-    return fields[0]
 
 
 def _table(prediction: Prediction) -> str:

@@ -20,6 +20,7 @@ from seedtune.runtime.bundle.objective import Decoding
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.generation.chat import Message, render_chat
 from seedtune.runtime.task.compile import CompiledTask
+from seedtune.runtime.task.structure import only_field
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,10 @@ def field_prompt(task: CompiledTask, text: str) -> Prompt:
     Raises:
         SeedTuneError: the template has several fields, or as :func:`row_prompt`.
     """
-    fields = task.task.fields
-    if len(fields) != 1:
-        raise SeedTuneError(
-            "the task's template has several fields, and one text does not say which it is",
-            value=", ".join(fields),
-            rule="one field, or rows that name theirs",
-            remedy="give rows with --data, or --raw for a text without the template",
-        )
+    field = only_field(task.task, "give rows with --data, or --raw for a text without the template")
     if not text.strip():
         raise SeedTuneError("the prompt is empty", value=text, rule="some text", remedy="say something")
-    return row_prompt(task, {fields[0]: text})
+    return row_prompt(task, {field: text})
 
 
 def raw_prompt(task: CompiledTask, text: str) -> Prompt:

@@ -210,3 +210,19 @@ def _check_variant(task: Task, variant: MaskedVariant) -> None:
 def _distinct(texts: Iterable[str]) -> bool:
     texts = list(texts)
     return len(set(texts)) == len(texts)
+
+
+def only_field(task: Task, remedy: str) -> str:
+    """The one field of the template of ``task``, which a text alone stands for.
+
+    Raises:
+        SeedTuneError: it has several; ``remedy`` says what to give instead.
+    """
+    if len(task.fields) != 1:
+        raise SeedTuneError(
+            "the task's template has several fields, and one text does not say which it is",
+            value=", ".join(task.fields),
+            rule="one field, or rows that name theirs",
+            remedy=remedy,
+        )
+    return task.fields[0]

