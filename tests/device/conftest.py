@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standin_app import WritingApp
 from standin_phone import StandIn
+from typer.testing import CliRunner
 
+from seedtune.runtime.cli.main import app
 from seedtune.runtime.device.adb.command_line import CommandLineAdb
 from seedtune.runtime.device.adb.find import find_adb
 from seedtune.runtime.device.adb.phone import Phone
@@ -72,6 +76,24 @@ def for_commands(adb_environment: dict[str, str], standin: StandIn, monkeypatch:
             monkeypatch.setenv(name, value)
     monkeypatch.delenv("ANDROID_SERIAL", raising=False)
     return standin
+
+
+@pytest.fixture
+def typed(for_commands: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    """Types a command in a folder of its own; gives the last line of standard output, as JSON."""
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+
+    def call(*words: object, code: int = 0) -> dict[str, Any]:
+        done = runner.invoke(app, ["device", *map(str, words), "--json"], env={"NO_COLOR": "1", "COLUMNS": "200"})
+        if isinstance(done.exception, SeedTuneError):
+            raise done.exception
+        assert done.exit_code == code, (done.output, done.exception)
+        fields = json.loads(done.stdout.splitlines()[-1])
+        assert isinstance(fields, dict)
+        return fields | {"said": done.stderr}
+
+    return call
 
 
 def put_app(phone: StandIn) -> None:

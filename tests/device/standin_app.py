@@ -35,7 +35,10 @@ class WritingApp:
     def told(self, action: str, extras: dict[str, str]) -> None:
         self.heard.append((action, extras))
         if action.endswith(".START") and not (self._worker and self._worker.is_alive()):
-            self._start(self.files / "runs" / extras["--es run"], extras)
+            run = self.files / "runs" / extras["--es run"]
+            if "--es bundle" not in extras:
+                extras = json.loads((run / "app.json").read_text())
+            self._start(run, extras)
         elif action.endswith(".STOP"):
             self._ends.set()
 
@@ -66,6 +69,7 @@ class WritingApp:
             self._process = subprocess.Popen(["sleep", "1000"])
         self.pid = self._process.pid
         run.mkdir(parents=True, exist_ok=True)
+        put(run / "app.json", json.dumps(extras))
         self._worker = threading.Thread(target=self._work, args=(run, extras, self._ends), daemon=True)
         self._worker.start()
 

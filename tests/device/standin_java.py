@@ -35,7 +35,7 @@ class Built:
 
 
 def build() -> Built | None:
-    """Builds engine and app, unless what is built is newer than their sources; None without ONNX Runtime for Android."""
+    """Builds engine and app, unless what is built is newer than they; None without ONNX Runtime for Android."""
     if not _up_to_date():
         maven = ["mvn", "-B", "-q", "-Dstyle.color=never", "-f", str(ANDROID / "pom.xml"), "package", "-DskipTests"]
         done = subprocess.run(maven, capture_output=True, text=True, timeout=1200, check=False)

@@ -14,7 +14,7 @@ from seedtune.runtime.device.app.access import Access
 from seedtune.runtime.device.app.facts import read_facts
 from seedtune.runtime.device.app.fitness import fitness, require_fit
 from seedtune.runtime.device.app.install import install, require_apk
-from seedtune.runtime.device.app.request import Request, go_on_command, request_of, stop_command
+from seedtune.runtime.device.app.request import Request, go_on_command, stop_command
 from seedtune.runtime.device.app.running import start
 from seedtune.runtime.errors import SeedTuneError
 
@@ -42,6 +42,7 @@ def test_actions_and_folders_are_those_of_the_app() -> None:
     folders = re.search(r"FOLDERS = listOf\(([^)]*)\)", (KOTLIN / "Places.kt").read_text("utf-8"))
     assert folders
     assert set(re.findall(r'"(\w+)"', folders[1])) == {names.BUNDLES, names.DATA, names.CONTEXTS, names.RUNS}
+    assert constants("RunRecord.kt")["NAME"] == names.RECORD
     assert constants("TuningJob.kt")["TAG"] == names.LOG_TAG
     pause = re.search(r"STORAGE_BYTES = ([\d_]+)L?( shl (\d+))?", (KOTLIN / "PausePolicy.kt").read_text("utf-8"))
     assert pause
@@ -118,8 +119,8 @@ def test_what_is_no_apk_is_not_sent(tmp_path: Path) -> None:
         require_apk(tmp_path / "text.apk")
 
 
-def test_a_request_is_the_words_of_am_and_comes_back_from_run_json(access: Access, standin: StandIn) -> None:
-    from standin_app import WritingApp, description
+def test_a_request_is_the_words_of_am(access: Access, standin: StandIn) -> None:
+    from standin_app import WritingApp
 
     request = Request(bundle="b", train="t.jsonl", run="r", steps=7, learning_rate=0.015, only_while_charging=True)
     command = request.command(user=10)
@@ -138,18 +139,6 @@ def test_a_request_is_the_words_of_am_and_comes_back_from_run_json(access: Acces
         "--es learning_rate": "0.015",
         "--ez only_while_charging": "true",
     }
-    import msgspec
-
-    from seedtune.runtime.telemetry.records import RunDescription
-
-    again = request_of(msgspec.convert(description(300, extras), RunDescription), "r")
-    assert (again.bundle, again.train, again.steps, again.optimizer, again.momentum) == (
-        "b",
-        "t.jsonl",
-        300,
-        "momentum",
-        0.9,
-    )
     for command in (stop_command(), go_on_command()):
         start(access, command)
     assert [action for action, _ in app.heard[-2:]] == [names.STOP, names.RESUME]

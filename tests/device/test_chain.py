@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +24,11 @@ from standin_phone import StandIn
 import seedtune as front_door
 from lab.android.tools import ToolError
 from seedtune.runtime.journal.file import read_journal
+from seedtune.runtime.model.replaying import open_recorded
 
 pytestmark = pytest.mark.timeout(1500)
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Typed = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -121,30 +124,52 @@ def test_export_install_push_train_follow_pull_report(
     assert float(peak[1].replace(",", "")) > 20
 
 
-def test_a_killed_app_goes_on_and_a_stopped_run_is_resumed(
-    bare: StandIn, built: Built, suffix_bundle: Path, tiny_data: SimpleNamespace, seedtune: Command, tmp_path: Path
+def test_a_killed_app_goes_on_to_the_same_journal(
+    bare: StandIn, built: Built, suffix_bundle: Path, tiny_data: SimpleNamespace, typed: Typed, tmp_path: Path
 ) -> None:
-    done(seedtune("device", "install", built.apk, "--restricted", "--json"))
-    done(seedtune("device", "push", suffix_bundle, "--name", "tiny", "--data", tiny_data.train, "--json"))
+    typed("install", built.apk, "--restricted")
+    typed("push", suffix_bundle, "--name", "tiny", "--data", tiny_data.train)
     settings = ["--steps", 30, "--batch-size", 8, "--seed", 3]
     # The whole run first, for what must come out.
-    whole = ["device", "train", "tiny", "--train", "train.jsonl", "--run", "whole", *settings]
-    done(seedtune(*whole, "--out", tmp_path / "whole", "--json", timeout=240))
+    whole = ["train", "tiny", "--train", "train.jsonl", "--run", "whole", *settings]
+    typed(*whole, "--out", tmp_path / "whole")
     # Killed and cut off in mid-run: the system starts it again, and it goes on from its journal.
-    done(seedtune("device", "train", "tiny", "--train", "train.jsonl", "--run", "cut", *settings, "--detach", "--json"))
-    steps = bare.files / "runs" / "cut" / "steps.jsonl"
+    typed("train", "tiny", "--train", "train.jsonl", "--run", "cut", *settings, "--detach")
     app = bare.app
+    assert isinstance(app, JavaApp)
+    wait_for_steps(bare, "cut")
+    app.kill()
+    bare.cut()
+    app.again()
+    assert typed("follow", "cut", "--out", tmp_path / "cut")["steps"] == 30
+    assert (tmp_path / "cut" / "journal.bin").read_bytes() == (tmp_path / "whole" / "journal.bin").read_bytes()
+
+
+def test_a_stopped_run_is_resumed_with_everything_it_was_begun_with(
+    bare: StandIn, built: Built, suffix_bundle: Path, tiny_data: SimpleNamespace, typed: Typed, tmp_path: Path
+) -> None:
+    typed("install", built.apk, "--restricted")
+    typed("push", suffix_bundle, "--name", "tiny", "--data", tiny_data.train)
+    settings = ["--steps", 1500, "--batch-size", 8, "--seed", 3, "--threads", 1, "--memory-limit", "700M"]
+    typed("train", "tiny", "--train", "train.jsonl", "--run", "r", *settings, "--detach")
+    wait_for_steps(bare, "r")
+    typed("stop")
+    stopped = typed("follow", "r", "--out", tmp_path / "r")
+    assert stopped["interrupted"] is True
+    assert typed("resume", "r", "--out", tmp_path / "r")["steps"] == 1500
+    there = bare.files / "runs" / "r"
+    asked = json.loads(json.loads((there / "app.json").read_text())["request"])
+    assert (asked["threads"], asked["memory_limit"]) == (1, 700_000_000)
+    ended = json.loads((there / "result.json").read_text())
+    assert ended["memory_limit_bytes"] == 700_000_000
+    assert open_recorded(tmp_path / "r", suffix_bundle, 1500).state.sha256() == ended["state_sha256"]
+
+
+def wait_for_steps(phone: StandIn, run: str) -> None:
+    """Until the run has made two steps; fails where the app's process has ended."""
+    steps = phone.files / "runs" / run / "steps.jsonl"
+    app = phone.app
     assert isinstance(app, JavaApp)
     while not steps.exists() or len(steps.read_bytes().splitlines()) < 2:
         assert app.pid, app.said[-20:]
         time.sleep(0.01)
-    app.kill()
-    bare.cut()
-    app.again()
-    followed = seedtune("device", "follow", "cut", "--out", tmp_path / "cut", "--json", timeout=240)
-    assert done(followed)["steps"] == 30
-    assert (tmp_path / "cut" / "journal.bin").read_bytes() == (tmp_path / "whole" / "journal.bin").read_bytes()
-    missing = seedtune("device", "train", "other", "--train", "train.jsonl", "--json")
-    assert missing.returncode == 2
-    assert "no such bundle on the phone" in missing.stderr
-    assert "one of: tiny" in missing.stderr

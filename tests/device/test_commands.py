@@ -11,31 +11,11 @@ from typing import Any
 import pytest
 from standin_app import WritingApp
 from standin_phone import StandIn
-from typer.testing import CliRunner
 
-from seedtune.runtime.cli.main import app
 from seedtune.runtime.device.adb.command_line import CommandLineAdb
 from seedtune.runtime.errors import SeedTuneError
 
 Typed = Callable[..., Any]
-
-
-@pytest.fixture
-def typed(for_commands: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
-    """Types a command in a folder of its own; gives the last line of standard output, as JSON."""
-    monkeypatch.chdir(tmp_path)
-    runner = CliRunner()
-
-    def call(*words: object, code: int = 0) -> dict[str, Any]:
-        done = runner.invoke(app, ["device", *map(str, words), "--json"], env={"NO_COLOR": "1", "COLUMNS": "200"})
-        if isinstance(done.exception, SeedTuneError):
-            raise done.exception
-        assert done.exit_code == code, (done.output, done.exception)
-        fields = json.loads(done.stdout.splitlines()[-1])
-        assert isinstance(fields, dict)
-        return fields | {"said": done.stderr}
-
-    return call
 
 
 def furnish(standin: StandIn) -> WritingApp:
@@ -79,7 +59,7 @@ def test_a_run_is_left_alone_stopped_and_gone_on_with(typed: Typed, for_commands
     resumed = typed("resume", "r", "--out", "here")
     assert (resumed["interrupted"], resumed["steps"]) == (False, 60)
     started = [extras for action, extras in phone_app.heard if action.endswith(".START")]
-    assert started[-1]["--es momentum"] == "0.9"
+    assert started[-1] == {"--es run": "r"}
     assert len(Path("here/steps.jsonl").read_text().splitlines()) == 60
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import typer
 from rich.console import Console
 
@@ -12,7 +10,7 @@ from seedtune.runtime.cli.doctor import Finding, Status, findings_table
 from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.device.adb.command_line import CommandLineAdb
 from seedtune.runtime.device.adb.phone import Phone
-from seedtune.runtime.device.adb.phones import choose, connected
+from seedtune.runtime.device.adb.phones import chosen
 from seedtune.runtime.device.adb.text import plain
 from seedtune.runtime.device.app.access import find_access
 from seedtune.runtime.device.app.facts import read_facts
@@ -45,7 +43,7 @@ def findings(serial: str | None, user: int | None) -> list[Finding]:
     try:
         adb = CommandLineAdb()
         found.append(_version(adb))
-        phone = Phone(adb, choose(connected(adb), serial or os.environ.get("ANDROID_SERIAL") or None).serial)
+        phone = Phone(adb, chosen(adb, serial).serial)
         found.append(Finding("cable and permission", Status.OK, phone.serial))
         facts = read_facts(phone)
         found += [Finding(fit.name, Status(fit.status), fit.found, fit.advice) for fit in fitness(facts)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -13,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from seedtune.runtime.device.adb.command_line import CommandLineAdb
 from seedtune.runtime.device.adb.phone import Phone
-from seedtune.runtime.device.adb.phones import choose, connected
+from seedtune.runtime.device.adb.phones import chosen
 from seedtune.runtime.device.app.access import Access, find_access
 from seedtune.runtime.device.files.push import Progress as Told
 
@@ -36,7 +35,7 @@ def chosen_phone(serial: str | None) -> Phone:
         SeedTuneError: there is no adb, no phone, or no choice was made.
     """
     adb = CommandLineAdb()
-    return Phone(adb, choose(connected(adb), serial or os.environ.get("ANDROID_SERIAL") or None).serial)
+    return Phone(adb, chosen(adb, serial).serial)
 
 
 def chosen_app(serial: str | None, user: int | None) -> Access:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from dataclasses import dataclass
 
 from seedtune.runtime.device.adb.protocol import Adb
@@ -24,6 +26,9 @@ STATES = {
     "bootloader": ("the phone is in its bootloader", "restart the phone into Android: fastboot reboot"),
     "host": ("this is another computer", "choose a phone with --serial"),
 }
+# States that end by themselves where the phone is well.
+PASSING = ("offline", "connecting", "authorizing")
+PATIENCE_SECONDS = 3.0
 _LINE = re.compile(r"(?P<serial>\S.*?)\s+(?P<state>no permissions|[a-z]+)\b(?P<rest>.*)")
 
 
@@ -67,6 +72,26 @@ def connected(adb: Adb) -> list[Connected]:
             model = re.search(r"\bmodel:(\S+)", found["rest"])
             phones.append(Connected(found["serial"], found["state"], model[1] if model else ""))
     return phones
+
+
+def chosen(adb: Adb, serial: str | None) -> Connected:
+    """The phone that is meant, of those that adb sees; a cable that was just put back is given a moment.
+
+    Args:
+        adb: that is asked.
+        serial: what was typed; else ANDROID_SERIAL, as for adb itself.
+
+    Raises:
+        SeedTuneError: as :func:`connected` and :func:`choose`.
+    """
+    serial = serial or os.environ.get("ANDROID_SERIAL") or None
+    given_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        phones = connected(adb)
+        passing = [phone for phone in phones if phone.state in PASSING and serial in (None, phone.serial)]
+        if not passing or time.monotonic() > given_up:
+            return choose(phones, serial)
+        time.sleep(0.1)
 
 
 def choose(phones: list[Connected], serial: str | None) -> Connected:

@@ -19,6 +19,8 @@ BUNDLES = "bundles"
 DATA = "data"
 CONTEXTS = "contexts"
 RUNS = "runs"
+# In a run's folder: how it was asked for (RunRecord.kt).
+RECORD = "app.json"
 
 # Extra -> the option of `am` that its type takes: a string, an int, a long, a boolean.
 EXTRAS = {

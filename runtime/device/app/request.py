@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
 from seedtune.runtime.device.adb.text import quoted
 from seedtune.runtime.device.app.names import EXTRAS, RESUME, SERVICE, START, STOP
 from seedtune.runtime.device.files.names import require_plain
-from seedtune.runtime.telemetry.records import RunDescription
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,24 +54,13 @@ def go_on_command(user: int | None = None) -> str:
     return _service(RESUME, user)
 
 
-def request_of(description: RunDescription, run: str) -> Request:
-    """The request that goes on with the run ``run`` on the phone, whose run.json is ``description``."""
-    settings = description.settings
-    held_out = description.data.eval
-    return Request(
-        bundle=_last(description.bundle),
-        train=_last(description.data.train.path),
-        eval=_last(held_out.path) if held_out else None,
-        run=run,
-        steps=_number(settings, "steps", int),
-        batch_size=_number(settings, "batch_size", int),
-        estimator=_word(settings, "estimator.kind"),
-        optimizer=_word(settings, "optimizer.kind"),
-        learning_rate=_number(settings, "optimizer.learning_rate", float),
-        momentum=_number(settings, "optimizer.momentum", float),
-        seed=_number(settings, "seed", int),
-        rows_per_call=_number(settings, "rows_per_call", int),
-    )
+def resume_command(run: str, user: int | None = None) -> str:
+    """The shell's words that go on with a run as it was begun, which its folder on the phone tells the app.
+
+    Raises:
+        SeedTuneError: ``run`` is no name that the app takes.
+    """
+    return f"{_service(START, user)} {EXTRAS['run']} run {quoted(require_plain(run))}"
 
 
 def _service(action: str, user: int | None) -> str:
@@ -87,17 +72,3 @@ def _spelled(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else repr(value)
-
-
-def _last(path: str) -> str:
-    return require_plain(path.rpartition("/")[2])
-
-
-def _word(settings: Mapping[str, Any], name: str) -> str | None:
-    value = settings.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _number(settings: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
-    value = settings.get(name)
-    return kind(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

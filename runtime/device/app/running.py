@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from seedtune.runtime.device.app.access import Access
-from seedtune.runtime.device.app.names import RUNS
-from seedtune.runtime.device.app.request import go_on_command, request_of, stop_command
+from seedtune.runtime.device.app.names import RECORD, RUNS
+from seedtune.runtime.device.app.request import go_on_command, resume_command, stop_command
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.telemetry.records import RESULT_FILE, RUN_FILE, RunDescription
+from seedtune.runtime.telemetry.records import RESULT_FILE
 
 
 def start(access: Access, command: str) -> None:
@@ -41,20 +39,16 @@ def go_on(access: Access, run: str) -> None:
     """Ends a pause of the run, and starts it where it is not running, with what it was begun with.
 
     Raises:
-        SeedTuneError: the run has no run.json yet, or as :func:`start`.
+        SeedTuneError: the app kept nothing of the run, or as :func:`start`.
     """
-    answer = access.shell(f"cat {access.path(RUNS, run, RUN_FILE)}")
-    try:
-        description = msgspec.json.decode(answer.out, type=RunDescription)
-    except (ValueError, RecursionError) as error:
+    if access.shell(f"test -f {access.path(RUNS, run, RECORD)}").status:
         raise SeedTuneError(
-            "what the run was begun with cannot be read",
-            file=f"{RUNS}/{run}/{RUN_FILE}",
-            value=str(error)[:200],
+            "what the run was begun with is not on the phone",
+            file=f"{RUNS}/{run}/{RECORD}",
             remedy="start it again: seedtune device train BUNDLE --train ROWS --run NAME",
-        ) from error
+        )
     start(access, go_on_command(access.user))
-    start(access, request_of(description, run).command(access.user))
+    start(access, resume_command(run, access.user))
 
 
 def read_result(access: Access, run: str) -> bytes | None:
