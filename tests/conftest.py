@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,20 +17,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from filelock import FileLock
+from tiny_checkpoints import FILLER, NEGATIVE, POSITIVE, byte_level_tokenizer, save_llama, save_roberta
+from tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from seedtune.runtime.bundle.manifest import Storage
     from seedtune.runtime.bundle.objective import ContextStorage
     from seedtune.runtime.task.structure import Family, Scope
 
 pytest_plugins = ["tiers"]
-SEED = 20_240_229
-NEGATIVE = ("awful", "boring", "dull", "bad")
-POSITIVE = ("lovely", "great", "bright", "good")
-FILLER = ("film", "song", "book")
 # How bundles are made that nobody generates with: a second trace for the decode graph takes as long as the first.
 QUICKLY: dict[str, Any] = {"targets": "all", "rank": 4, "check": False, "decode": False}
 TASK = """\
@@ -55,26 +52,25 @@ template = "Review: {text}\\nSentiment:{mask}."
 """
 
 
-def byte_level_tokenizer() -> Tokenizer:
-    """Byte-level BPE trained on a few sentences, so that every label word and content word is one token."""
-    sentences = [
-        f"Review: a {word} {thing}\nSentiment: {label}"
-        for words, label in ((NEGATIVE, "negative"), (POSITIVE, "positive"))
-        for word in words
-        for thing in FILLER
-    ]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=420,
-        special_tokens=["<s>", "</s>", "<pad>"],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(sentences, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    return tokenizer
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """``made_once(name, make)``: a folder that ``make`` makes, once for all processes of these tests."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent / "shared" if "PYTEST_XDIST_WORKER" in os.environ else base / "shared"
+    shared.mkdir(exist_ok=True)
+
+    def give(name: str, make: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                # What failed half way is made again by whoever comes next.
+                partial = shared / f"{name}.partial"
+                shutil.rmtree(partial, ignore_errors=True)
+                make(partial)
+                partial.rename(folder)
+        return folder
+
+    return give
 
 
 @pytest.fixture(scope="session")
@@ -83,72 +79,16 @@ def tiny_tokenizer() -> Tokenizer:
     return byte_level_tokenizer()
 
 
-def randomised(model: PreTrainedModel) -> PreTrainedModel:
-    """``model`` with weights from a seed, large enough that every layer matters to what it says."""
-    import torch
-
-    generator = torch.Generator().manual_seed(SEED)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            noise = torch.randn(parameter.shape, generator=generator)
-            parameter.copy_(1 + 0.05 * noise if "norm" in name.lower() else 0.2 * noise)
-    return model
-
-
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tracing: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_checkpoint(tracing: None, made_once: Callable[..., Path]) -> Path:
     """A Llama of two layers with random weights and the tokenizer beside it."""
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    tokenizer = byte_level_tokenizer()
-    config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=2,
-        tie_word_embeddings=True,
-    )
-    folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
-    randomised(LlamaForCausalLM(config)).save_pretrained(folder)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
-    ).save_pretrained(folder)
-    return folder
+    return made_once("tiny", lambda made: save_llama(made / "checkpoint")) / "checkpoint"
 
 
 @pytest.fixture(scope="session")
-def tiny_masked_checkpoint(tracing: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_masked_checkpoint(tracing: None, made_once: Callable[..., Path]) -> Path:
     """A RoBERTa of two layers with random weights; its tokenizer also has ``</s>`` behind a text, and ``<mask>``."""
-    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
-
-    tokenizer = byte_level_tokenizer()
-    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
-    pairs = [("<s>", 0), ("</s>", 1)]
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=pairs)
-    config = RobertaConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=64,
-        type_vocab_size=1,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=2,
-    )
-    folder = tmp_path_factory.mktemp("tiny_masked") / "checkpoint"
-    randomised(RobertaForMaskedLM(config)).save_pretrained(folder)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", mask_token="<mask>"
-    ).save_pretrained(folder)
-    return folder
+    return made_once("tiny-masked", lambda made: save_roberta(made / "checkpoint")) / "checkpoint"
 
 
 @pytest.fixture(scope="session")
@@ -161,10 +101,9 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle_of(
-    tracing: None, request: pytest.FixtureRequest, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
+    tracing: None, request: pytest.FixtureRequest, tiny_task_file: Path, made_once: Callable[..., Path]
 ) -> Callable[..., Path]:
     """``bundle_of(family, scope, context_storage, storage, layers, on_host)``: a tiny bundle, exported once."""
-    made: dict[tuple[object, ...], Path] = {}
 
     def give(
         family: Family,
@@ -176,23 +115,21 @@ def bundle_of(
     ) -> Path:
         from seedtune.exporter.pipeline import export_bundle
 
-        case = (family, scope, context_storage, storage, layers, on_host)
-        if case not in made:
-            source = request.getfixturevalue("tiny_checkpoint" if family == "causal" else "tiny_masked_checkpoint")
-            out = tmp_path_factory.mktemp("-".join(map(str, case))) / "bundle"
-            export_bundle(
-                str(source),
-                str(tiny_task_file),
-                out,
-                scope=scope,
-                layers=layers,
-                context_storage=context_storage,
-                storage=storage,
-                context_on_host=on_host,
-                **QUICKLY,
-            )
-            made[case] = out
-        return made[case]
+        source = request.getfixturevalue("tiny_checkpoint" if family == "causal" else "tiny_masked_checkpoint")
+        more: dict[str, Any] = {
+            "scope": scope,
+            "layers": layers,
+            "context_storage": context_storage,
+            "storage": storage,
+        }
+        name = "-".join(map(str, (family, scope, context_storage, storage, layers, on_host)))
+        more |= {"context_on_host": on_host, **QUICKLY}
+
+        def export(made: Path) -> None:
+            made.mkdir()
+            export_bundle(str(source), str(tiny_task_file), made / "bundle", **more)
+
+        return made_once(name, export) / "bundle"
 
     return give
 
