@@ -7,6 +7,7 @@ tell, or when its file says so because it imports torch; it is *slow* when it, i
 from __future__ import annotations
 
 import ast
+import gc
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import settings
 # Whoever asks for one of these, however far away, has a model traced, or starts an emulator.
 TRACED_FIXTURES = {"tracing"}
 SLOW_FIXTURES = {"arm64"}
+MANY_OBJECTS = 100_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,6 +69,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = chosen
+
+
+@pytest.fixture(scope="module", autouse=True)
+def looked_through_once() -> None:
+    """torch brings half a million objects, and each collection of garbage (a run makes several) looks at them."""
+    if len(gc.get_objects()) > MANY_OBJECTS:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")
