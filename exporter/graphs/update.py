@@ -15,15 +15,18 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from seedtune.exporter.passes.emitter import Emitter, add_input, set_outputs
+from seedtune.exporter.passes.emitter import OPSET, Emitter, add_input, set_outputs
 from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
-from seedtune.exporter.trace.tracing import OPSET
 from seedtune.runtime.bundle.manifest import StateLayout
 
 
 def build_update(layout: StateLayout, *, groups: bool = False) -> ir.Model:
     """The update graph for a state of ``layout.parameters`` (n) values; ``groups`` for any number of states."""
-    n = layout.parameters
+    return build_update_of(layout.parameters, groups=groups)
+
+
+def build_update_of(n: int, *, groups: bool) -> ir.Model:
+    """The same for a state of ``n`` values, a multiple of 32."""
     of_groups: list[int | str] = ["groups"] if groups else []
     graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET}, name="update")
     state = add_input(graph, "state", ir.DataType.FLOAT, [*of_groups, n])

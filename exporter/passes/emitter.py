@@ -12,6 +12,9 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.tape import Tape
 
+# Of every graph that is written; the first with bitwise operators, ReduceMax over named axes and 4-bit types.
+OPSET = 21
+
 
 class Emitter:
     """Collects nodes for ``graph``; :meth:`insert_before` or :meth:`append` puts them there, in order."""

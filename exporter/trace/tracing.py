@@ -13,11 +13,11 @@ import onnx_ir as ir
 import torch
 
 from seedtune.exporter.passes.bfloat16_arithmetic import widen_bfloat16
+from seedtune.exporter.passes.emitter import OPSET
 from seedtune.exporter.trace.attention import UnsupportedAttention
 from seedtune.exporter.trace.validity import refuse_other_ways
 from seedtune.runtime.errors import SeedTuneError
 
-OPSET = 21
 DYNAMIC = torch.export.Dim.DYNAMIC
 # Under this name the graph says how many tokens a row may have for the trace to hold; None for any number.
 HOLDS_TO = "holds_to"

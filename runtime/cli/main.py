@@ -32,6 +32,7 @@ from seedtune.runtime.cli.predict import predict_command
 from seedtune.runtime.cli.replay import replay_command
 from seedtune.runtime.cli.report import report_command
 from seedtune.runtime.cli.run import run_command
+from seedtune.runtime.cli.scan import scan_command
 from seedtune.runtime.cli.serve import serve_command
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError
 
@@ -73,6 +74,7 @@ app.command("adapter")(adapter_command)
 app.command("merge")(merge_command)
 app.add_typer(journal_app)
 app.add_typer(bundle_app)
+app.command("scan")(scan_command)
 app.command("card")(card_command)
 app.command("report")(report_command)
 app.command("doctor")(doctor)

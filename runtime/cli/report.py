@@ -1,4 +1,4 @@
-"""``seedtune report``: one self-contained page about a run."""
+"""``seedtune report``: one self-contained page about a run or a scan."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from seedtune.runtime.cli.options import JsonOption, print_json
 
 
 def report_command(
-    runs: Annotated[list[Path], typer.Argument(help="A RUN folder, or several to compare.", show_default=False)],
+    runs: Annotated[
+        list[Path], typer.Argument(help="A RUN or SCAN folder, or several runs to compare.", show_default=False)
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The page to write. [default: RUN/report.html; comparison.html for several]")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write one self-contained HTML page about a run, or about several side by side; it opens offline.
+    """Write one self-contained HTML page about a run or a scan, or about several runs side by side; it opens offline.
 
     A comparison also has its table beside it as markdown, LaTeX and CSV, and its plots as PNG and SVG. Runs of a phone
     show its memory, temperature and energy.
@@ -39,8 +41,9 @@ def report_command(
         page = written[0]
     else:
         from seedtune.runtime.report.page import write_report
+        from seedtune.runtime.report.scan_page import is_scan, write_scan_report
 
-        page = write_report(runs[0], out)
+        page = write_scan_report(runs[0], out) if is_scan(runs[0]) else write_report(runs[0], out)
         written = [page]
     for path in written:
         console.print(str(path), highlight=False, soft_wrap=True)

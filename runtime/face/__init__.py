@@ -25,11 +25,23 @@ if TYPE_CHECKING:
     from seedtune._export import export
     from seedtune._merge import merge
     from seedtune._model import Model, open
+    from seedtune._scan import scan
     from seedtune.runtime.model.evaluation import Evaluation
     from seedtune.runtime.run.settings import Settings
 
 __version__ = metadata.version("seedtune")
-__all__ = ["Evaluation", "Model", "SeedTuneError", "Settings", "__version__", "events", "export", "merge", "open"]
+__all__ = [
+    "Evaluation",
+    "Model",
+    "SeedTuneError",
+    "Settings",
+    "__version__",
+    "events",
+    "export",
+    "merge",
+    "open",
+    "scan",
+]
 
 # Imported when first asked for: this file runs before any module of the package, and most of these need neither ONNX
 # Runtime nor numpy, whose pages must not be mapped beside a process whose memory is measured.
@@ -40,6 +52,7 @@ _PLACES = {
     "export": "seedtune._export",
     "merge": "seedtune._merge",
     "open": "seedtune._model",
+    "scan": "seedtune._scan",
 }
 
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from seedtune.runtime.scan.records import (
+    ScanComparing,
+    ScanEvent,
+    ScanFinished,
+    ScanPrepared,
+    ScanResult,
+    ScanStep,
+)
 from seedtune.runtime.telemetry.events import (
     CachingContexts,
     ChoosingBatchSize,
@@ -33,6 +41,12 @@ __all__ = [
     "Planned",
     "Prepared",
     "RunResult",
+    "ScanComparing",
+    "ScanEvent",
+    "ScanFinished",
+    "ScanPrepared",
+    "ScanResult",
+    "ScanStep",
     "Step",
     "StepRecord",
     "TryingSettings",

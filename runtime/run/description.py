@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import os
-import platform
 from importlib import metadata
-from pathlib import Path
-
-import onnxruntime
 
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.model.splits import Split
@@ -19,13 +14,13 @@ from seedtune.runtime.telemetry.records import (
     DataFileInfo,
     DataInfo,
     LabelInfo,
-    MachineInfo,
     ModelInfo,
     PlanInfo,
     RunDescription,
     StateInfo,
     TaskInfo,
 )
+from seedtune.runtime.telemetry.this_machine import this_machine
 
 
 def describe_run(
@@ -64,13 +59,7 @@ def describe_run(
             targets=[target.name for target in manifest.state.targets],
             rank=manifest.state.rank,
         ),
-        machine=MachineInfo(
-            platform=platform.platform(),
-            processor=_processor(),
-            cores=os.cpu_count() or 1,
-            python=platform.python_version(),
-            onnxruntime=onnxruntime.__version__,
-        ),
+        machine=this_machine(),
         start_sha256=start_sha256,
         plan=plan,
     )
@@ -78,13 +67,3 @@ def describe_run(
 
 def _file_info(split: Split) -> DataFileInfo:
     return DataFileInfo(path=split.path, rows=len(split.rows), sha256=split.sha256)
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith(("model name", "Hardware")):
-                return line.partition(":")[2].strip()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""Graphs around any ONNX classifier of images: pictures go in changed, losses come out. Without torch."""

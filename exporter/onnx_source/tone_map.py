@@ -1,0 +1,110 @@
+"""Changes an image and keeps its structure: equal pixels stay equal, as every pixel's value goes through one curve.
+
+A reconstruction from the abstracts of "structure-preserving transformation" and "structure-preserving attack": an
+image keeps the patterns that a person reads while pixels that were equal stay equal. The curve here is piecewise linear
+with K knots a map; the state moves the knots from the identity. ``spt`` has one map for all values. ``spa`` has a map a
+channel, and moves each pattern of the picture (its pixels with one number, see `runtime/scan/patterns.py`) by an amount
+of its own a channel besides.
+
+    y = clip(round(255 (interpolate(x; k/(K-1) + state_k) + shift[pattern, channel])) / 255, 0, 1)
+
+Rounded, because a picture has bytes: what is found can be saved, and fools as it was saved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from seedtune.exporter.passes.emitter import Emitter
+from seedtune.runtime.noise import BITS_PER_WORD
+
+
+@dataclass(frozen=True)
+class ToneMap:
+    """The parameters of the state, in order: knots of each map, then shifts of each pattern.
+
+    Attributes:
+        knots: K of a curve, at least 2.
+        channels: C of an image.
+        pixels: P = C H W values, channels first.
+        a_channel: a map a channel; else one for all.
+        patterns: S of an image that have a shift of their own; 0 for none.
+    """
+
+    knots: int
+    channels: int
+    pixels: int
+    a_channel: bool = False
+    patterns: int = 0
+
+    @property
+    def maps(self) -> int:
+        """How many curves there are."""
+        return self.channels if self.a_channel else 1
+
+    @property
+    def used(self) -> int:
+        """Parameters that change something."""
+        return self.maps * self.knots + self.patterns * self.channels
+
+    @property
+    def parameters(self) -> int:
+        """n: ``used``, filled up to whole words of noise."""
+        return -(-self.used // BITS_PER_WORD) * BITS_PER_WORD
+
+    def identity(self) -> np.ndarray:
+        """[n] float32: to which the state is added."""
+        values = np.zeros(self.parameters, np.float32)
+        steps = np.arange(self.knots, dtype=np.float32) / np.float32(self.knots - 1)
+        values[: self.maps * self.knots] = np.tile(steps, self.maps)
+        return values
+
+
+def changed(emit: Emitter, tone_map: ToneMap, image: ir.Value, state: ir.Value, pattern: ir.Value | None) -> ir.Value:
+    """The image of each state, [R, P] float32 in 0..1.
+
+    Args:
+        emit: takes the nodes.
+        tone_map: what the state is.
+        image: [R, P] float32 in 0..1.
+        state: [R, n].
+        pattern: [R, P] int64, the pattern of each value; None where there are none.
+    """
+    knots, of_channel = tone_map.knots, tone_map.pixels // tone_map.channels
+    values = emit.op("Add", state, emit.constant(tone_map.identity()))
+    position = emit.op("Mul", image, emit.constant(np.array(knots - 1, np.float32)))
+    below = emit.op("Min", emit.op("Floor", position), emit.constant(np.array(knots - 2, np.float32)))
+    part = emit.op("Sub", position, below)
+    channel = np.repeat(np.arange(tone_map.channels), of_channel)
+    place = emit.op("Cast", below, to=ir.DataType.INT64)
+    if tone_map.a_channel and tone_map.channels > 1:
+        place = emit.op("Add", place, emit.constant(channel * knots))
+    low = emit.op("GatherElements", values, place, axis=1)
+    high = emit.op("GatherElements", values, emit.op("Add", place, emit.integers(1)), axis=1)
+    found = emit.op("Add", low, emit.op("Mul", part, emit.op("Sub", high, low)))
+    if pattern is not None:
+        first = emit.constant(tone_map.maps * knots + channel)
+        place = emit.op("Add", emit.op("Mul", pattern, emit.integers(tone_map.channels)), first)
+        found = emit.op("Add", found, emit.op("GatherElements", values, place, axis=1))
+    bytes_ = emit.op("Round", emit.op("Mul", found, emit.constant(np.array(255, np.float32))))
+    whole = emit.op("Clip", bytes_, *(emit.constant(np.array(end, np.float32)) for end in (0, 255)))
+    return emit.op("Div", whole, emit.constant(np.array(255, np.float32)))
+
+
+def likeness(emit: Emitter, image: ir.Value, other: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Pearson's correlation of each pair of images, [R], and the contrast that is left: std(other) / std(image), [R].
+
+    An image of one value has neither: its correlation is 0, and what it becomes has the contrast 0.
+    """
+    centred = [
+        emit.op("Sub", each, emit.op("ReduceMean", each, emit.integers(1), keepdims=1)) for each in (image, other)
+    ]
+    squares = [emit.op("ReduceSum", emit.op("Mul", each, each), emit.integers(1), keepdims=0) for each in centred]
+    products = emit.op("ReduceSum", emit.op("Mul", *centred), emit.integers(1), keepdims=0)
+    tiny = emit.constant(np.array(1e-12, np.float32))
+    size = emit.op("Sqrt", emit.op("Add", emit.op("Mul", *squares), tiny))
+    contrast = emit.op("Sqrt", emit.op("Div", squares[1], emit.op("Add", squares[0], tiny)))
+    return emit.op("Div", products, size), contrast

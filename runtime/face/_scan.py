@@ -1,0 +1,88 @@
+"""`seedtune.scan`: the graphs come from the exporter, and need onnx-ir, not torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.scan.images import read_images
+from seedtune.runtime.scan.made import Asked, Writers, made
+from seedtune.runtime.scan.records import ScanEvent
+from seedtune.runtime.scan.settings import ScanSettings
+
+
+def scan(
+    classifier: str | Path,
+    *,
+    images: str | Path,
+    out: str | Path,
+    first: int | None = None,
+    mean: Sequence[float] = (),
+    deviation: Sequence[float] = (),
+    transfer: Sequence[str | Path] = (),
+    threads: int | None = None,
+    **settings: Any,
+) -> Iterator[ScanEvent]:
+    """Looks for pictures that people read the same and ``classifier`` does not; yields events, the last has the result.
+
+    Args:
+        classifier: an ONNX file with one image input and a row of scores.
+        images: an .npz with ``images`` and ``labels``, or a folder of image files.
+        out: the new SCAN folder.
+        first: at most so many pictures.
+        mean: of each channel, taken from the values first (0..1, or 0..255 where the input is in bytes).
+        deviation: of each channel, by which they are divided then.
+        transfer: other classifiers that are shown what was found.
+        threads: of ONNX Runtime; None for all processors.
+        settings: as on the command line: attack, queries, correlation, contrast, margin, knots, patterns, seed,
+            epsilon, learning_rate, momentum, images_per_call.
+
+    Raises:
+        SeedTuneError: anything that the user can put right; ``out`` is then not there.
+    """
+    try:
+        from seedtune.exporter.onnx_source.classifier import Classifier, read_classifier
+        from seedtune.exporter.onnx_source.scan_graphs import Goal, Normalisation, write_loss_graph, write_map_graphs
+        from seedtune.exporter.onnx_source.tone_map import ToneMap
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("seedtune"):
+            raise
+        raise SeedTuneError(
+            "a scan needs packages that this installation does not have",
+            value=error.name,
+            rule="the extra named scan",
+            remedy='pip install "seedtune[scan]"',
+        ) from error
+    try:
+        chosen = msgspec.convert(settings, ScanSettings)
+    except msgspec.ValidationError as error:
+        raise SeedTuneError(
+            "a setting of the scan cannot be", value=str(error), remedy="seedtune scan --help"
+        ) from error
+    pictures = read_images(Path(images), first)
+    size = (pictures.height, pictures.width, pictures.channels)
+    normalisation = Normalisation(tuple(mean), tuple(deviation))
+    spa = chosen.attack == "spa"
+    tone_map = ToneMap(chosen.knots, pictures.channels, pictures.values.shape[1], spa, chosen.patterns if spa else 0)
+
+    def maps(folder: Path, given: Classifier) -> None:
+        write_map_graphs(folder, given, tone_map, normalisation)
+
+    def loss(folder: Path, probabilities: bool) -> None:
+        write_loss_graph(folder, Goal(chosen.correlation, chosen.contrast, chosen.margin, probabilities))
+
+    asked = Asked(
+        read_classifier(Path(classifier), size),
+        pictures,
+        Path(images),
+        chosen,
+        normalisation.mean,
+        normalisation.deviation,
+        [read_classifier(Path(other), size) for other in transfer],
+        threads,
+    )
+    return made(asked, Path(out), Writers(maps, loss))

@@ -1,0 +1,236 @@
+"""A scan from pictures to its folder: what the classifier gets right is searched, journalled, verified and compared."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from seedtune.runtime.batches.types import Integers
+from seedtune.runtime.files import new_folder, sha256_of, write_durably
+from seedtune.runtime.graphs.session import open_session
+from seedtune.runtime.graphs.state import State
+from seedtune.runtime.journal.file import JournalWriter
+from seedtune.runtime.journal.format import Header
+from seedtune.runtime.scan import records as scan
+from seedtune.runtime.scan.answers import Answers, open_classifier
+from seedtune.runtime.scan.applied import Applied, Losses
+from seedtune.runtime.scan.chosen import choose
+from seedtune.runtime.scan.controls import guessed, inverted
+from seedtune.runtime.scan.feeder import ImageFeeder
+from seedtune.runtime.scan.graph import ScanGraph
+from seedtune.runtime.scan.images import Images
+from seedtune.runtime.scan.patterns import patterns_of
+from seedtune.runtime.scan.search import Findings, Search
+from seedtune.runtime.scan.settings import ScanSettings
+from seedtune.runtime.scan.verified import verified, with_others
+from seedtune.runtime.telemetry.this_machine import this_machine
+
+Events = Generator[scan.ScanEvent, None, Any]
+
+
+class Given(Protocol):
+    """A classifier as its file describes it: `Classifier` of the exporter, which the runtime does not import."""
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        ...
+
+    @property
+    def image_input(self) -> str:
+        """The name of its input."""
+        ...
+
+    @property
+    def order(self) -> str:
+        """Where channels stand: first, last, or nowhere in a flat input."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """float32 or uint8."""
+        ...
+
+
+@dataclass(frozen=True)
+class Writers:
+    """What writes the graphs of a scan: the exporter's, which the runtime does not import.
+
+    Attributes:
+        maps: (folder, classifier) -> probe.onnx, apply.onnx and update.onnx there.
+        loss: (folder, whether scores are probabilities) -> loss.onnx there.
+    """
+
+    maps: Callable[[Path, Any], None]
+    loss: Callable[[Path, bool], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a scan is asked for: ``others`` are classifiers that are shown what was found."""
+
+    classifier: Given
+    images: Images
+    images_path: Path
+    settings: ScanSettings
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    others: Sequence[Given] = field(default=())
+    threads: int | None = None
+
+
+def made(asked: Asked, out: Path, write: Writers) -> Events:
+    """Makes the SCAN folder ``out``, which is there when the last event comes, and not before.
+
+    Raises:
+        SeedTuneError: the classifier cannot be run, gets no picture right, or the folder is there.
+    """
+    settings = asked.settings
+    with new_folder(out) as folder:
+        applied, answers = _opened(asked.classifier, folder / scan.GRAPHS_FOLDER, asked, write)
+        scores = applied.untouched(asked.images.values)
+        probabilities = bool((scores >= 0).all() and np.allclose(scores.sum(1, dtype=np.float64), 1, atol=1e-3))
+        write.loss(folder / scan.GRAPHS_FOLDER, probabilities)
+        images, right, info = choose(asked.images, asked.images_path, scores, asked.classifier.path)
+        classifier = scan.ClassifierInfo(
+            path=str(asked.classifier.path),
+            sha256=sha256_of(asked.classifier.path),
+            order=asked.classifier.order,
+            kind=asked.classifier.kind,
+            classes=scores.shape[1],
+            probabilities=probabilities,
+            mean=asked.mean,
+            deviation=asked.deviation,
+        )
+        description = scan.ScanDescription(
+            format_version=scan.FORMAT_VERSION,
+            seedtune_version=metadata.version("seedtune"),
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            classifier=classifier,
+            images=info,
+            settings=settings.flat(),
+            seed=settings.seed,
+            parameters=applied.parameters,
+            machine=this_machine(),
+        )
+        _write(folder / scan.SCAN_FILE, description)
+        yield scan.ScanPrepared(images=info, classifier=classifier)
+        patterns = patterns_of(images, settings.patterns) if settings.attack == "spa" else None
+        feeder = ImageFeeder(images.values, images.labels, patterns)
+        findings, seconds, queries = yield from _searched(asked, folder, feeder, applied, answers, classifier.sha256)
+        records, pictures = verified(applied, feeder, findings, images, right, settings.steps)
+        found = images.chosen(np.flatnonzero([record.found for record in records]))
+        _save(folder / scan.PICTURES_FILE, found, pictures)
+        controls, transfer, said = yield from _compared(asked, folder, feeder, applied, found, pictures, write)
+        lines = b"".join(msgspec.json.encode(record) + b"\n" for record in with_others(records, said))
+        write_durably(folder / scan.LINES_FILE, lines)
+        of_found = [record.queries for record in records if record.found]
+        result = scan.ScanResult(
+            images=len(records),
+            found=len(of_found),
+            success=len(of_found) / len(records),
+            accuracy_before=len(records) / info.given if info.labelled else None,
+            queries_median=float(np.median(of_found)) if of_found else None,
+            queries=queries,
+            seconds=seconds,
+            queries_a_second=queries / seconds,
+            controls=controls,
+            transfer=transfer,
+        )
+        _write(folder / scan.RESULT_FILE, result)
+    yield scan.ScanFinished(result=result, path=str(out))
+
+
+def _opened(classifier: Given, folder: Path, asked: Asked, write: Writers) -> tuple[Applied, Answers]:
+    folder.mkdir()
+    write.maps(folder, classifier)
+    answers = Answers(open_classifier(classifier.path, asked.threads), classifier.image_input, classifier.path)
+    return Applied(folder, answers, asked.settings.images_per_call, asked.threads), answers
+
+
+def _searched(
+    asked: Asked, folder: Path, feeder: ImageFeeder, applied: Applied, answers: Answers, sha256: str
+) -> Generator[scan.ScanEvent, None, tuple[Findings, float, int]]:
+    """The findings, and the seconds and queries that they took."""
+    settings, graphs = asked.settings, folder / scan.GRAPHS_FOLDER
+    flat, groups = settings.flat(), len(feeder)
+    state = State(open_session(graphs / "update.onnx", asked.threads), applied.parameters, groups)
+    started, before = time.perf_counter(), answers.queries
+    header = Header(settings.seed, applied.parameters, groups, 1, sha256, flat)
+    with JournalWriter.create(folder / scan.JOURNAL_FILE, header) as journal:
+        search = Search(
+            ScanGraph(graphs, answers, asked.threads),
+            feeder,
+            state,
+            settings=flat,
+            seed=settings.seed,
+            images_per_call=settings.images_per_call,
+            record=journal.append,
+        )
+        for each in search.run():
+            yield scan.ScanStep(
+                step=each.step,
+                steps=settings.steps,
+                asked=each.asked,
+                found=each.found,
+                images=groups,
+                loss=each.loss,
+            )
+    return search.findings, time.perf_counter() - started, answers.queries - before
+
+
+def _compared(
+    asked: Asked,
+    folder: Path,
+    feeder: ImageFeeder,
+    applied: Applied,
+    found: Images,
+    pictures: npt.NDArray[np.uint8],
+    write: Writers,
+) -> Generator[scan.ScanEvent, None, tuple[dict[str, float], tuple[scan.TransferRecord, ...], list[Integers]]]:
+    """Controls, and what other classifiers say to what was found: in sum, and to each picture."""
+    settings, graphs = asked.settings, folder / scan.GRAPHS_FOLDER
+    yield scan.ScanComparing(what="random search with as many queries")
+    losses = Losses(graphs, asked.threads)
+    controls = {"random": guessed(applied, losses, feeder, 2 * settings.steps, settings.seed)}
+    yield scan.ScanComparing(what="plain inversion")
+    controls["inversion"] = inverted(applied, feeder)
+    transfer, said = [], []
+    for number, other in enumerate(asked.others, 1):
+        yield scan.ScanComparing(what=f"what was found, shown to {other.path.name}")
+        shown, _ = _opened(other, graphs / f"other-{number}", asked, write)
+        right = shown.untouched(found.values).argmax(1) == found.labels
+        said.append(shown.untouched(pictures.astype(np.float32) / np.float32(255)).argmax(1))
+        transfer.append(
+            scan.TransferRecord(
+                path=str(other.path),
+                sha256=sha256_of(other.path),
+                right=int(right.sum()),
+                fooled=int((right & (said[-1] != found.labels)).sum()),
+            )
+        )
+    return controls, tuple(transfer), said
+
+
+def _write(path: Path, record: msgspec.Struct) -> None:
+    write_durably(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+
+
+def _save(path: Path, found: Images, pictures: npt.NDArray[np.uint8]) -> None:
+    """What was found, and what it was made of, [F, H, W, C] bytes."""
+    shape = (len(found), found.channels, found.height, found.width)
+    originals = np.round(found.values * 255).astype(np.uint8)
+
+    def turned(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        return values.reshape(shape).transpose(0, 2, 3, 1)
+
+    np.savez_compressed(path, images=turned(pictures), originals=turned(originals), labels=found.labels)

@@ -1,0 +1,73 @@
+"""What was found, held against the classifier once more: the picture in bytes, and the answer that it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from seedtune.runtime.batches.types import Integers
+from seedtune.runtime.scan.applied import Applied
+from seedtune.runtime.scan.feeder import ImageFeeder
+from seedtune.runtime.scan.images import Images
+from seedtune.runtime.scan.records import ImageRecord
+from seedtune.runtime.scan.search import Findings
+
+
+def verified(
+    applied: Applied, feeder: ImageFeeder, findings: Findings, images: Images, right: Integers, steps: int
+) -> tuple[list[ImageRecord], npt.NDArray[np.uint8]]:
+    """A record of each of G pictures, and those that were found, [F, C H W].
+
+    Args:
+        applied: makes pictures of states, and asks.
+        feeder: of the pictures.
+        findings: of the search.
+        images: the pictures.
+        right: [G] their places among those that were given.
+        steps: of the whole search.
+    """
+    found_places = np.flatnonzero(~findings.open)
+    pictures, scores, correlation, contrast = applied.pictures(feeder, found_places, findings.states[found_places])
+    answers = scores.argmax(1)
+    of_place = {int(place): number for number, place in enumerate(found_places)}
+    records, kept = [], []
+    for place, name in enumerate(images.names):
+        step, label = int(findings.step[place]), int(images.labels[place])
+        number = of_place.get(place)
+        if number is None or answers[number] == label:
+            records.append(
+                ImageRecord(place=int(right[place]), name=name, label=label, found=False, queries=2 * (step or steps))
+            )
+            continue
+        kept.append(number)
+        records.append(
+            ImageRecord(
+                place=int(right[place]),
+                name=name,
+                label=label,
+                found=True,
+                queries=2 * step,
+                step=step,
+                side=int(findings.side[place]),
+                after=int(answers[number]),
+                correlation=float(correlation[number]),
+                contrast=float(contrast[number]),
+            )
+        )
+    return records, np.round(pictures[kept] * 255).astype(np.uint8)
+
+
+def with_others(records: Sequence[ImageRecord], said: Sequence[Integers]) -> list[ImageRecord]:
+    """``records`` with the answers of other classifiers: ``said`` of each to every picture that was found, [F]."""
+    number, full = 0, []
+    for record in records:
+        if record.found:
+            others = tuple(int(answers[number]) for answers in said)
+            full.append(msgspec.structs.replace(record, others=others))
+            number += 1
+        else:
+            full.append(record)
+    return full
