@@ -40,7 +40,7 @@ RUNTIME: dict[str, set[str]] = {
     "device": {"bundle", "telemetry"},
     "face": {"adapters", "bundle", "model", "run", "telemetry"},
     "cli": {
-        "adapters", "bundle", "device", "face", "generation", "graphs", "journal", "model", "report", "run", "server",
+        "bundle", "device", "face", "generation", "graphs", "journal", "model", "report", "run", "server",
         "task", "telemetry",
     },
 }  # fmt: skip
