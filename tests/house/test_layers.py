@@ -37,11 +37,12 @@ RUNTIME: dict[str, set[str]] = {
     },
     "server": {"generation", "model"},
     "report": {"telemetry"},
+    "sharing": {"bundle", "telemetry"},
     "device": {"bundle", "telemetry"},
     "face": {"adapters", "bundle", "model", "run", "telemetry"},
     "cli": {
         "bundle", "device", "face", "generation", "graphs", "journal", "model", "report", "run", "server",
-        "task", "telemetry",
+        "sharing", "task", "telemetry",
     },
 }  # fmt: skip
 EXPORTER: dict[str, set[str]] = {
