@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 import seedtune
-from seedtune.runtime.cli.options import JsonOption, StateOption, print_json
+from seedtune.runtime.cli.options import BundleOption, JsonOption, ModelArgument, StateOption, StepOption, print_json
 
 LOADED = {
     "peft": "load it with peft.PeftModel.from_pretrained(model, %r)",
@@ -18,7 +18,7 @@ LOADED = {
 
 
 def adapter_command(
-    model: Annotated[Path, typer.Argument(help="A RUN folder (its best state), or a bundle.", show_default=False)],
+    model: ModelArgument,
     out: Annotated[Path, typer.Option(help="The new folder to write; with gguf-lora the file.")],
     form: Annotated[
         Literal["peft", "gguf-lora"], typer.Option("--format", help="Whose form it has: PEFT's, or llama.cpp's.")
@@ -33,8 +33,8 @@ def adapter_command(
             "--without-head", help="Leave out the head that scores the label words, which an adapter cannot say."
         ),
     ] = False,
-    bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
-    step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    bundle: BundleOption = None,
+    step: StepOption = None,
     state: StateOption = None,
     json: JsonOption = False,
 ) -> None:
