@@ -15,6 +15,7 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import seedtune
 from lab.report import command_line, report
@@ -29,7 +30,7 @@ BAR = {
 }
 STEPS, EVAL_EVERY, TRAIN_ROWS, HELD_OUT_ROWS = 24, 12, 24, 8
 # Kind of run -> options of its export.
-KINDS = {"probes": {"scope": "suffix"}, "gradients": {"scope": "last", "layers": 1}}
+KINDS: dict[str, dict[str, Any]] = {"probes": {"scope": "suffix"}, "gradients": {"scope": "last", "layers": 1}}
 
 
 def main() -> None:
