@@ -1,8 +1,8 @@
-"""python scripts/bench forms [KEY ...]: tiny models of many families in every form that a tuned state leaves in.
+"""python scripts/bench forms [KEY ...]: what forms of tiny models say beside transformers.
 
-Each is exported in scope ``all`` in float32 with a random state. Its adapter for PEFT, its merged checkpoint and its
-ONNX model say how their logits differ from transformers' model with the same change of weights. Greedy text of random
-prompts is compared token by token with transformers' ``generate``.
+Tiny models of many families are exported in scope ``all`` in float32 with a random state. The adapter for PEFT, the
+merged checkpoint and the ONNX model of each say how their logits differ from transformers' model with the same change
+of weights. Greedy text of random prompts is compared token by token with transformers' ``generate``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from lab.forms import FORMS, Found, compare
 from lab.report import command_line, report
 from seedtune.exporter.checkpoint.quiet import quiet
 
-WHAT = "tiny models of many families as adapter, checkpoint and ONNX model, and their greedy text"
+WHAT = "what forms of tiny models say beside transformers"
 BAR = {
     "logits, relative": "<= 1e-4",
     "greedy texts identical": "all",
 }
+LOGITS = "logits, relative"
 KEYS = (
     *(f"causal:{name}" for name in ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi", "phi3")),
     *(f"causal:{name}" for name in ("opt", "gpt2", "gpt_neox", "bloom", "falcon", "starcoder2", "smollm3", "olmo2")),
@@ -60,7 +61,7 @@ def show(found: list[Found]) -> None:
     worst = {form: max((each.differences.get(form, 0.0) for each in found), default=0.0) for form in FORMS}
     same, texts = sum(each.same for each in found), sum(each.texts for each in found)
     figures = [
-        *((f"{form}: logits, relative, the worst of {len(found)}", f"{worst[form]:.1e}", "<= 1e-4") for form in FORMS),
+        *((f"{form}: {LOGITS}, the worst of {len(found)}", f"{worst[form]:.1e}", BAR[LOGITS]) for form in FORMS),
         ("greedy texts identical", f"{same:,} of {texts:,}", BAR["greedy texts identical"]),
     ]
     of_families = {
