@@ -35,10 +35,13 @@ def noise_words(seed: int, count: int) -> Words:
 
     Keyed twice, so that two seeds never give the same stream at a shift.
     """
-    index = np.arange(count, dtype=np.uint32)
-    key = np.uint32(seed)
+    return noise_words_at(np.arange(count, dtype=np.uint32), np.array([seed], np.uint32))
+
+
+def noise_words_at(index: Words, keys: Words) -> Words:
+    """The words at the places ``index`` of the seeds ``keys``, of the shape that both broadcast to."""
     with np.errstate(over="ignore"):
-        return mix32(mix32(index ^ key) + np.multiply(key, np.uint32(GOLDEN), dtype=np.uint32))
+        return mix32(mix32(index ^ keys) + keys * np.uint32(GOLDEN))
 
 
 def rademacher(seed: int, count: int) -> npt.NDArray[np.float32]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from rich.console import Console
 
 import seedtune
 from seedtune.runtime.bundle.objective import DECODE
-from seedtune.runtime.cli.options import StateOption, ThreadsOption
+from seedtune.runtime.cli.options import BundleOption, ModelArgument, StateOption, StepOption, ThreadsOption
 from seedtune.runtime.cli.text_output import write_text
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.generation.generate import MAX_TOKENS
@@ -19,7 +18,7 @@ from seedtune.runtime.generation.sampling import MAX_SEED
 
 
 def chat_command(
-    model: Annotated[Path, typer.Argument(help="A bundle, or a RUN folder (its best state).", show_default=False)],
+    model: ModelArgument,
     system: Annotated[str | None, typer.Option(help="The system's message before the conversation.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer, at most.")] = MAX_TOKENS,
     temperature: Annotated[
@@ -27,8 +26,8 @@ def chat_command(
     ] = 0.0,
     top_p: Annotated[float, typer.Option(help="Draw from the fewest tokens that are so likely together.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the draws; the n-th answer takes seed + n.")] = 0,
-    bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
-    step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    bundle: BundleOption = None,
+    step: StepOption = None,
     state: StateOption = None,
     threads: ThreadsOption = None,
 ) -> None:

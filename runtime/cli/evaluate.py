@@ -12,12 +12,15 @@ from rich.console import Console
 
 import seedtune
 from seedtune.runtime.cli.options import (
+    BundleOption,
     CacheLimitOption,
     CacheOption,
     DataFormatOption,
     JsonOption,
     MemoryLimitOption,
+    ModelArgument,
     StateOption,
+    StepOption,
     ThreadsOption,
     print_json,
 )
@@ -28,10 +31,10 @@ from seedtune.runtime.telemetry.progress import RunProgress
 
 
 def evaluate_command(
-    model: Annotated[Path, typer.Argument(help="A bundle, or a RUN folder (its best state).", show_default=False)],
+    model: ModelArgument,
     data: Annotated[Path, typer.Option(help="Labelled rows (JSONL, CSV, TSV, Parquet), or - for standard input.")],
-    bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
-    step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    bundle: BundleOption = None,
+    step: StepOption = None,
     state: StateOption = None,
     predictions: Annotated[Path | None, typer.Option(help="Also write one JSON line a row to this file.")] = None,
     rows_per_call: Annotated[

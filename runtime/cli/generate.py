@@ -12,7 +12,16 @@ import typer
 from rich.console import Console
 
 import seedtune
-from seedtune.runtime.cli.options import DataFormatOption, JsonOption, StateOption, ThreadsOption, print_json
+from seedtune.runtime.cli.options import (
+    BundleOption,
+    DataFormatOption,
+    JsonOption,
+    ModelArgument,
+    StateOption,
+    StepOption,
+    ThreadsOption,
+    print_json,
+)
 from seedtune.runtime.cli.text_output import write_text
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.generation.generate import MAX_TOKENS, Generation
@@ -22,7 +31,7 @@ STDIN = "-"
 
 
 def generate_command(
-    model: Annotated[Path, typer.Argument(help="A bundle, or a RUN folder (its best state).", show_default=False)],
+    model: ModelArgument,
     prompt: Annotated[
         str | None, typer.Argument(help="What to go on with; - for standard input.", show_default=False)
     ] = None,
@@ -44,8 +53,8 @@ def generate_command(
     stop: Annotated[
         list[str] | None, typer.Option(help="End in front of this text; may be given several times.")
     ] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
-    step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    bundle: BundleOption = None,
+    step: StepOption = None,
     state: StateOption = None,
     data_format: DataFormatOption = None,
     threads: ThreadsOption = None,

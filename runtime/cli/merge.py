@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 
 import seedtune
-from seedtune.runtime.cli.options import JsonOption, StateOption, print_json
+from seedtune.runtime.cli.options import BundleOption, JsonOption, ModelArgument, StateOption, StepOption, print_json
 
 
 def merge_command(
-    model: Annotated[Path, typer.Argument(help="A RUN folder (its best state), or a bundle.", show_default=False)],
+    model: ModelArgument,
     out: Annotated[Path, typer.Option(help="The new folder to write.")],
     form: Annotated[
         Literal["hf", "onnx"],
@@ -30,8 +30,8 @@ def merge_command(
         ),
     ] = False,
     shard_size: Annotated[str, typer.Option(metavar="SIZE", help="hf: of a file of weights, at most.")] = "2G",
-    bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
-    step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    bundle: BundleOption = None,
+    step: StepOption = None,
     state: StateOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -39,6 +39,12 @@ DataFormatOption = Annotated[
         "quotes of a table quote, or are text.",
     ),
 ]
+# Which model is asked: the same four of every command that opens one.
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A bundle, or a RUN folder (its best state).", show_default=False)
+]
+BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Where the run's bundle is, if it was moved.")]
+StepOption = Annotated[int | None, typer.Option("--step", min=0, help="The state after this many steps, not the best.")]
 StateOption = Annotated[
     Path | None,
     typer.Option("--state", help="A state file beside a bundle, as `seedtune replay` writes it."),

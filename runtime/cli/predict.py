@@ -12,11 +12,14 @@ from rich.console import Console
 
 import seedtune
 from seedtune.runtime.cli.options import (
+    BundleOption,
     CacheOption,
     DataFormatOption,
     JsonOption,
     MemoryLimitOption,
+    ModelArgument,
     StateOption,
+    StepOption,
     ThreadsOption,
     print_json,
 )
@@ -26,15 +29,15 @@ from seedtune.runtime.task.structure import only_field
 
 
 def predict_command(
-    model: Annotated[Path, typer.Argument(help="A bundle, or a RUN folder (its best state).", show_default=False)],
+    model: ModelArgument,
     text: Annotated[
         str | None, typer.Argument(help="The text of the one field of the task's template.", show_default=False)
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Rows instead (JSONL, CSV, TSV, Parquet), or - for standard input.")
     ] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
-    step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    bundle: BundleOption = None,
+    step: StepOption = None,
     state: StateOption = None,
     rows_at_once: Annotated[int, typer.Option(min=1, help="Rows that are answered together.")] = ROWS_AT_ONCE,
     data_format: DataFormatOption = None,

@@ -76,7 +76,11 @@ def run_command(
         typer.Option(help="Settings in a TOML file, or run.json of an earlier run; options given here win."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out; options default to its own.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run in --out; options default to its own. If it holds none, --train starts one.",
+        ),
     ] = False,
     cache: CacheOption = None,
     cache_limit: CacheLimitOption = None,
@@ -101,8 +105,9 @@ def run_command(
 
         seedtune run bundle --train train.jsonl --out run --config run.toml --optimizer momentum
     """
-    RunFolder(out, resume=resume).check()
-    given = (read_settings(config, settings, resume) if config else {}) | settings
+    folder = RunFolder(out, resume=resume, may_start=train is not None)
+    folder.check()
+    given = (read_settings(config, settings, folder.resumes) if config else {}) | settings
     with seedtune.open(bundle, memory_limit=memory_limit, threads=threads) as model:
         tuning = model.tune(
             train,

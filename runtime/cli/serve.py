@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ from rich.console import Console
 
 import seedtune
 from seedtune.runtime.bundle.objective import DECODE
-from seedtune.runtime.cli.options import StateOption, ThreadsOption
+from seedtune.runtime.cli.options import BundleOption, ModelArgument, StateOption, StepOption, ThreadsOption
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.extras import import_extra
 
@@ -18,14 +17,14 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def serve_command(
-    model: Annotated[Path, typer.Argument(help="A bundle, or a RUN folder (its best state).", show_default=False)],
+    model: ModelArgument,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 8000,
     host: Annotated[
         str, typer.Option(help="The address to listen at; others than this machine reach it only if told so.")
     ] = "127.0.0.1",
     name: Annotated[str | None, typer.Option(help="What the model calls itself. [default: the folder's name]")] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Where the run's bundle is, if it was moved.")] = None,
-    step: Annotated[int | None, typer.Option(min=0, help="The state after this many steps, not the best.")] = None,
+    bundle: BundleOption = None,
+    step: StepOption = None,
     state: StateOption = None,
     threads: ThreadsOption = None,
 ) -> None:

@@ -20,20 +20,24 @@ Entries are only ever appended. A file that was cut short in the middle of one l
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import mmap
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
+
+from filelock import FileLock
 
 from seedtune.runtime.bundle.objective import ContextLayout
 from seedtune.runtime.context.blocks import Block, LayeredBlock, Tokens, parse_block, raw_arrays, tokens_of
 from seedtune.runtime.context.cache_header import (
     CHECKSUM,
+    MAGIC,
     MAX_HEADER_BYTES,
     REMEDY,
     START,
@@ -83,7 +87,9 @@ class CacheFile:
         except OSError as error:
             raise _unusable(path, error) from error
         try:
-            if writable and os.fstat(self._file.fileno()).st_size == 0:
+            begun = self._file.read(len(start))
+            if writable and (not begun or (begun.startswith(MAGIC) and begun != start and start.startswith(begun))):
+                # New; or a kill or a full disk took a part of the header, and nothing stands behind it.
                 self._write(0, [start])
             self._file.seek(0)
             found = self._file.read(MAX_HEADER_BYTES + START.size + CHECKSUM.size)
@@ -206,6 +212,24 @@ class CacheFile:
                 del part, left
         except OSError as error:
             raise _unusable(self.path, error) from error
+
+
+@contextlib.contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Waits until nobody else appends to the cache at ``path``, and keeps others waiting.
+
+    Raises:
+        SeedTuneError: the file of the lock cannot be made.
+    """
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def entry_bytes(layout: ContextLayout, tokens: Tokens) -> int:

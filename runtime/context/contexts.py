@@ -11,10 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from seedtune.runtime.context.blocks import Block, LayeredBlock, Tokens, block_bytes, parse_block
-from seedtune.runtime.context.cache_file import CacheFile, entry_bytes
+from seedtune.runtime.context.cache_file import CacheFile, entry_bytes, only_writer
 from seedtune.runtime.context.cache_header import CacheHeader
 from seedtune.runtime.context.maker import ContextMaker, context_key, kept_tokens, reads_context_alone
 from seedtune.runtime.errors import SeedTuneError
@@ -128,7 +126,7 @@ class Contexts:
         if self._file is None or not self._missing():
             return
         path = self._file.path
-        with FileLock(f"{path}.lock"):
+        with only_writer(path):
             # Another process may have written it in the meantime.
             self._file.close()
             self._file = CacheFile(path, self._header, self._mapped)

@@ -7,8 +7,8 @@
             print(event)
         print(model.predict([{"text": "A film well worth seeing."}]))
 
-Everything else of the package may change between versions without a word. torch is imported by `export` and `merge`
-only.
+Everything else of the package may change between versions without a word. torch is imported by `export`, `merge` and
+`adapter` to GGUF only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from seedtune.runtime.errors import SeedTuneError
 from . import events
 
 if TYPE_CHECKING:
+    from seedtune._adapter import adapter
     from seedtune._export import export
     from seedtune._merge import merge
     from seedtune._model import Model, open
@@ -36,6 +37,7 @@ __all__ = [
     "SeedTuneError",
     "Settings",
     "__version__",
+    "adapter",
     "events",
     "export",
     "merge",
@@ -49,6 +51,7 @@ _PLACES = {
     "Evaluation": "seedtune.runtime.model.evaluation",
     "Model": "seedtune._model",
     "Settings": "seedtune.runtime.run.settings",
+    "adapter": "seedtune._adapter",
     "export": "seedtune._export",
     "merge": "seedtune._merge",
     "open": "seedtune._model",

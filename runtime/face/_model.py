@@ -81,7 +81,7 @@ class Model(model.Model):
                 with a budget, and never without one.
             data_format: of both: jsonl, csv, tsv or parquet; None for what their endings say.
             out: the RUN folder, new or empty.
-            resume: go on with the run that ``out`` holds.
+            resume: go on with the run that ``out`` holds; one begins if it holds none and ``train`` is given.
             cache: folder of context caches (scope "suffix"); the RUN folder if not given.
             cache_limit: bytes of each cache; rows beyond it are computed at each use.
             settings: as on the command line: ``steps``, ``learning_rate``, ``optimizer``, ...

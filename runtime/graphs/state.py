@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from seedtune.runtime.graphs.replaying import apply_many
+from seedtune.runtime.noise import BITS_PER_WORD
+
 # Probes per call of the update graph, whose noise words are made at once: 2 MB for half a million parameters.
 PROBES_PER_CALL = 32
 
@@ -54,6 +57,9 @@ class State:
         all_seeds = np.asarray(seeds, np.int64)
         shape = (len(all_seeds),) if self.groups is None else (len(all_seeds), self.groups)
         all_coefficients = np.asarray(coefficients, np.float32).reshape(shape)
+        if self.groups is None and len(all_seeds) > PROBES_PER_CALL and not self.values.size % BITS_PER_WORD:
+            apply_many(self.values, all_seeds, all_coefficients)
+            return
         for first in range(0, len(all_seeds), PROBES_PER_CALL):
             chosen = slice(first, first + PROBES_PER_CALL)
             self._call(all_seeds[chosen], all_coefficients[chosen])

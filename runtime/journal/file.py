@@ -14,6 +14,8 @@ from seedtune.runtime.files import write_durably
 from seedtune.runtime.journal.format import RESTORE, Header, Journal, decode, encode_header
 from seedtune.runtime.journal.records import GradientRecord, Record, encode_record
 
+AGAIN = "free disk space, then continue with --resume"
+
 
 def read_journal(path: Path) -> Journal:
     """The journal at ``path``.
@@ -49,7 +51,7 @@ class JournalWriter:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
-            raise SeedTuneError(f"the journal cannot be created ({error.strerror})", file=path) from error
+            raise SeedTuneError(f"the journal cannot be created ({error.strerror})", file=path, remedy=AGAIN) from error
         return cls(path, descriptor, checksum, 0, len(raw))
 
     @classmethod
@@ -63,7 +65,9 @@ class JournalWriter:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
             os.ftruncate(descriptor, journal.whole_bytes)
         except OSError as error:
-            raise SeedTuneError(f"the journal cannot be appended to ({error.strerror})", file=path) from error
+            raise SeedTuneError(
+                f"the journal cannot be appended to ({error.strerror})", file=path, remedy=AGAIN
+            ) from error
         return cls(path, descriptor, journal.checksum, len(journal.records), journal.whole_bytes)
 
     def append(self, records: Sequence[Record] | Sequence[GradientRecord]) -> None:
@@ -95,7 +99,7 @@ class JournalWriter:
                 f"the journal cannot be written ({error.strerror})",
                 file=self.path,
                 value=f"{self.count} records are safe",
-                remedy="free disk space, then continue with --resume",
+                remedy=AGAIN,
             ) from error
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ class Request:
         held_out: evaluation rows, or None.
         held_out_rows: how many training rows are held out where ``held_out`` is None; None for a default.
         data_format: of both; None for what their endings say.
-        resume: whether ``out`` holds the run to go on with.
+        resume: whether to go on with the run in ``out``; one begins if it holds none and ``train`` is given.
         options: the settings that are given; the others are defaults, or what a resumed run was begun with.
         budget_seconds: of the whole run, which then chooses what is left out; None for any time.
         patience: evaluations without a new best after which the run ends, 0 for never; None for a default.
@@ -79,7 +79,7 @@ def begun(request: Request, folder: RunFolder) -> Begun:
     Raises:
         SeedTuneError: it is damaged, or a setting is none.
     """
-    if not folder.resume:
+    if not folder.resumes:
         given = _plain(request.options)
         return Begun(None, False, Settings().changed(request.options), given, request.budget_seconds, request.patience)
     description = read_description(folder.path)

@@ -56,7 +56,8 @@ def tuning(request: Request, stop: Callable[[], bool] = lambda: False) -> Genera
         SeedTuneError: anything else that the user can put right.
     """
     started = time.monotonic()
-    with RunFolder(request.out, resume=request.resume) as folder, PeakSampler() as peak:
+    may_start = request.train is not None
+    with RunFolder(request.out, resume=request.resume, may_start=may_start) as folder, PeakSampler() as peak:
         run = yield from _preparing(request, folder, peak, started, stop)
         if isinstance(run, RunResult):
             yield Finished(run)

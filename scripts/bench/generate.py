@@ -124,15 +124,20 @@ def of_transformers(bundle: Bundle, prompts: Sequence[Sequence[int]], count: int
     assert decoding is not None
     # torch types the attributes of a module as tensors.
     model: Any = open_checkpoint(bundle.manifest.objective.model.source).reference()
-    found = []
-    for prompt in prompts:
-        ids = torch.tensor([list(prompt)])
-        options = {"do_sample": False, "max_new_tokens": count, "eos_token_id": list(decoding.end_ids)}
+    options = {"do_sample": False, "max_new_tokens": count, "eos_token_id": list(decoding.end_ids), "pad_token_id": 0}
+    by_length: dict[int, list[int]] = {}
+    for place, prompt in enumerate(prompts):
+        by_length.setdefault(len(prompt), []).append(place)
+    found: dict[int, list[int]] = {}
+    for length, places in by_length.items():
+        # Those of one length at once: nothing is filled up, so each is as it is alone.
+        ids = torch.tensor([list(prompts[place]) for place in places])
         with torch.no_grad():
-            whole = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **options)
-        text = whole[0, len(prompt) :].tolist()
-        found.append(text[:-1] if text[-1] in decoding.end_ids else text)
-    return found
+            whole = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)
+        for place, row in zip(places, whole[:, length:].tolist(), strict=True):
+            end = next((index for index, token in enumerate(row) if token in decoding.end_ids), len(row))
+            found[place] = row[:end]
+    return [found[place] for place in range(len(prompts))]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from context_lab import LAYOUTS, header_for, key_of, made_up_block, read_by_hand
 
 from seedtune.runtime.bundle.objective import ContextLayout
 from seedtune.runtime.context.cache_file import CacheFile
+from seedtune.runtime.context.cache_header import MAGIC
 from seedtune.runtime.errors import SeedTuneError
 
 LAYOUT = LAYOUTS["int8"]
@@ -147,15 +148,20 @@ def test_what_is_no_cache_file_is_refused_and_kept(cache_path: Path, raw: bytes)
     assert cache_path.read_bytes() == raw
 
 
-def test_every_cut_of_the_header_is_refused(filled: Callable[..., Path]) -> None:
+def test_a_header_cut_by_a_full_disk_is_written_again_by_its_owner_only(filled: Callable[..., Path]) -> None:
+    """A reader refuses any cut, and so does a writer of something else: nothing but a cut says whose file it was."""
     path = filled(LAYOUT, ())
     raw = path.read_bytes()
     for length in range(1, len(raw)):
         path.write_bytes(raw[:length])
         with pytest.raises(SeedTuneError) as caught:
-            CacheFile(path, header_for(LAYOUT))
+            CacheFile(path, header_for(LAYOUT), writable=False)
         assert caught.value.file == str(path)
         assert caught.value.remedy
+        assert path.read_bytes() == raw[:length]
+        if length >= len(MAGIC):
+            CacheFile(path, header_for(LAYOUT)).close()
+            assert path.read_bytes() == raw
 
 
 @pytest.mark.parametrize("version", [0, 1, 3, 2**32 - 1])

@@ -223,7 +223,7 @@ def test_a_run_needs_rows_and_a_folder_of_its_own(
         ({"out": tmp_path / "a"}, "training rows"),
         ({"train": tmp_path / "gone.jsonl", "out": tmp_path / "b"}, "no such data file"),
         ({"train": tiny_data.train, "out": whole.path}, "already holds a run"),
-        ({"train": tiny_data.train, "out": tmp_path / "c", "resume": True}, "no run to resume"),
+        ({"out": tmp_path / "c", "resume": True}, "no run to resume"),
     ]
     for arguments, named in cases:
         with seedtune.open(tiny_bundle) as model:

@@ -38,11 +38,12 @@ RUNTIME: dict[str, set[str]] = {
     "scan": {"batches", "estimators", "graphs", "journal", "loop", "optimizers", "telemetry"},
     "server": {"generation", "model"},
     "report": {"scan", "telemetry"},
+    "sharing": {"bundle", "telemetry"},
     "device": {"bundle", "telemetry"},
     "face": {"adapters", "bundle", "model", "run", "scan", "telemetry"},
     "cli": {
-        "adapters", "bundle", "device", "face", "generation", "graphs", "journal", "model", "report", "run", "scan",
-        "server", "task", "telemetry",
+        "bundle", "device", "face", "generation", "graphs", "journal", "model", "report", "run", "scan", "server",
+        "sharing", "task", "telemetry",
     },
 }  # fmt: skip
 EXPORTER: dict[str, set[str]] = {

@@ -8,14 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from run_lab import DEFAULTS
 
 import seedtune
 from seedtune.runtime.model.feeders import NO_CACHE, CacheOptions
 from seedtune.runtime.telemetry.events import Event, Step
 from seedtune.runtime.telemetry.records import RunResult
 
-# From zero, so that what steps do is not hidden by what a closed form does; `test_start_run.py` has the other start.
-DEFAULTS = {"steps": 8, "batch_size": 8, "learning_rate": 0.1, "eval_every": 3, "seed": 5, "start": "zero"}
 UNSET: Any = object()
 
 

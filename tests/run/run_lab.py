@@ -15,6 +15,8 @@ from seedtune.runtime.telemetry.records import RunResult
 Tune = Callable[..., RunResult]
 # A budget that a busy machine keeps to as well: the runs that have it end long before.
 LARGE = "5m"
+# From zero, so that what steps do is not hidden by what a closed form does; `test_start_run.py` has the other start.
+DEFAULTS = {"steps": 8, "batch_size": 8, "learning_rate": 0.1, "eval_every": 3, "seed": 5, "start": "zero"}
 
 
 def lines(path: Path) -> list[dict]:

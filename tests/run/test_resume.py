@@ -8,11 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from run_lab import Killed, Tune, journal_bytes, lines
+from run_lab import DEFAULTS, Killed, Tune, journal_bytes, lines
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.journal.file import read_journal
 from seedtune.runtime.journal.records import Record
+from seedtune.runtime.run.folder import RunFolder
 
 
 @pytest.mark.parametrize("done", [1, 3, 7])
@@ -101,9 +102,65 @@ def test_a_run_killed_before_its_journal_was_made_can_be_started_again(
             tune_tiny(tmp_path / "run")
     # As if it was killed while it wrote the journal's header.
     (tmp_path / "run" / ".journal.bin.1234.partial").write_bytes(b"SEED")
-    with pytest.raises(SeedTuneError, match="leave out --resume"):
+    with pytest.raises(SeedTuneError, match="add --train"):
         tune_tiny(tmp_path / "run", resume=True)
     assert tune_tiny(tmp_path / "run", steps=1).steps == 1
+    assert not list((tmp_path / "run").glob("*.partial"))
+
+
+def test_resuming_where_no_run_is_there_yet_starts_one(
+    whole: SimpleNamespace, tune_tiny: Tune, tiny_data: SimpleNamespace, tmp_path: Path
+) -> None:
+    """A supervisor says the same at each start, and need not know when the kill came."""
+    given = {**DEFAULTS, "train": tiny_data.train, "held_out": tiny_data.eval, "resume": True}
+    for folder in ("new", "empty", "begun"):
+        (tmp_path / folder).mkdir() if folder != "new" else None
+        if folder == "begun":
+            shutil.copy(whole.path / "run.json", tmp_path / folder)
+            (tmp_path / folder / ".lock").touch()
+        for _ in range(2):
+            assert tune_tiny(tmp_path / folder, **given).state_sha256 == whole.result.state_sha256
+            assert journal_bytes(tmp_path / folder) == journal_bytes(whole.path)
+
+
+def test_a_refused_run_leaves_nothing_behind(tune_tiny: Tune, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "a film", "label": "neither"}\n')
+    for resume in (False, True):
+        with pytest.raises(SeedTuneError, match="neither"):
+            tune_tiny(tmp_path / "new", train=rows, resume=resume)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(SeedTuneError, match="neither"):
+        tune_tiny(tmp_path / "mine", train=rows)
+    assert list((tmp_path / "mine").iterdir()) == []
+    # A folder that is somebody else's is not for a run, whatever is asked.
+    (tmp_path / "mine" / "letter.txt").write_text("x")
+    with pytest.raises(SeedTuneError, match="not empty"):
+        tune_tiny(tmp_path / "mine", train=rows, resume=True)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
+def test_of_two_that_resume_the_second_sees_what_the_first_began(tmp_path: Path, whole: SimpleNamespace) -> None:
+    """What the folder holds is looked at when nobody else writes, not before."""
+    late = RunFolder(tmp_path / "run", resume=False)
+    check, asked = late.check, []
+
+    def checked() -> None:
+        check()
+        asked.append(True)
+        if len(asked) == 1:
+            shutil.copytree(whole.path, tmp_path / "run")
+
+    late.check = checked  # type: ignore[method-assign]
+    with pytest.raises(SeedTuneError, match="already holds a run"):
+        late.__enter__()
+    with RunFolder(tmp_path / "run", resume=True) as folder:
+        assert folder.resumes
+        with pytest.raises(SeedTuneError, match="another run is writing"):
+            RunFolder(tmp_path / "run", resume=True).__enter__()
+        assert (tmp_path / "run" / ".lock").exists()
+    assert not (tmp_path / "run" / ".lock").exists()
 
 
 def test_the_remaining_files_may_be_gone_when_a_run_is_resumed(

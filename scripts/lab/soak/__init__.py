@@ -1,0 +1,1 @@
+"""Runs that are killed at random instants, and what becomes of them."""
