@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,8 @@ from hypothesis import settings
 # Whoever asks for one of these, however far away, has a model traced, or starts an emulator.
 TRACED_FIXTURES = {"tracing"}
 SLOW_FIXTURES = {"arm64"}
+# Folders whose files share golden files and a build, which a second process would make again.
+TOGETHER = ("tests/engine/",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,6 +70,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = chosen
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile`` the files of a folder in TOGETHER go to one process: they share what takes minutes."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    return Together(config, log)
+
+
+def scope_of(nodeid: str) -> str:
+    """The file of a test, or the folder whose files run one after the other."""
+    file = nodeid.split("::", 1)[0]
+    return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
 @pytest.fixture(scope="session")
