@@ -27,7 +27,9 @@ LARGEST_APK_BYTES = 40_000_000
 # What a tiny bundle needs within a JVM, and ample more; any limit makes the weights be streamed.
 MEMORY_LIMIT_BYTES = 10**9
 # Of the engine's tests, those that compute what is the same on every processor.
-REPLAYING = (".NoiseTest", ".JournalTest", ".ReplayedTest", ".GroupedTest", ".SamplingTest")
+REPLAYING = (".NoiseTest", ".JournalTest", ".JournalFormatTest", ".ReplayedTest", ".GroupedTest", ".SamplingTest")
+# And those that make Python's runs and texts again, token by token and byte by byte.
+GOLDEN_RUNS = (".TuneTest", ".GenerationTest", ".SamplingTest")
 PERMISSIONS = {
     f"android.permission.{name}"
     for name in ("FOREGROUND_SERVICE", "FOREGROUND_SERVICE_SPECIAL_USE", "POST_NOTIFICATIONS", "WAKE_LOCK")
@@ -81,10 +83,16 @@ def test_the_app_uses_the_listed_members_of_android_and_no_others(reports: dict[
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("tests", [GOLDEN_RUNS, pytest.param((), marks=pytest.mark.slow)], ids=["runs", "all"])
 def test_the_engines_tests_pass_on_the_bytecode_and_the_libraries_of_the_apk(
-    reports: dict[str, ElementTree.Element], golden: Path, apk: ApkMachine, classpath: list[Path]
+    reports: dict[str, ElementTree.Element],
+    golden: Path,
+    apk: ApkMachine,
+    classpath: list[Path],
+    tests: tuple[str, ...],
 ) -> None:
-    expected = engine_tests(reports)
+    expected = {name: count for name, count in engine_tests(reports).items() if name.endswith(tests or "")}
+    assert len(expected) >= len(tests)
     assert run_junit(apk.java(classpath), golden, list(expected)) == sum(expected.values())
 
 
