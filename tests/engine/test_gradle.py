@@ -116,7 +116,7 @@ def test_the_manifest_has_nothing_that_gradle_warns_of_and_the_apk_has_it_all_th
     source = ENGINE / "app" / "src" / "main" / "AndroidManifest.xml"
     manifest = source.read_text()
     # The package is the script's namespace, and how libraries are packed is a matter of its packaging options.
-    for of_the_script in ("package=", "extractNativeLibs", "debuggable", "versionCode", "minSdkVersion"):
+    for of_the_script in ("package=", "extractNativeLibs", "android:debuggable", "versionCode", "minSdkVersion"):
         assert of_the_script not in manifest
     assert "useLegacyPackaging" not in script("app")
     code = "import sys; from pathlib import Path; import resources; resources.write_manifest(*map(Path, sys.argv[1:]))"
