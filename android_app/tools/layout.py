@@ -15,6 +15,8 @@ TARGET = Path("target")
 TOOLS = TARGET / "tools"
 RUNTIME_JARS = TARGET / "runtime-jars"
 RESOURCES = TARGET / "resources.ap_"
+MANIFEST = TARGET / "AndroidManifest.xml"
+PACKAGE = "org.seedtune.app"
 MIN_SDK, TARGET_SDK = 26, 34
 # What an APK is made for -> the machine that its libraries name.
 ABIS = {"arm64-v8a": 183, "x86_64": 62}

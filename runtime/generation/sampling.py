@@ -2,7 +2,8 @@
 
 With temperature t and top-p p the token is drawn from ``softmax(logits / t)``, cut to the fewest likeliest tokens
 whose probabilities sum to p or more (nucleus sampling: Holtzman et al. 2020, arXiv 1904.09751, section 3.1). The draw
-is a pure function of the seed and the token's place, so a seed gives the same text again.
+is a pure function of the seed and the token's place, so a seed gives the same text again. docs/reference/generation.md
+specifies each step, and the engine for the JVM takes the same ones.
 """
 
 from __future__ import annotations
@@ -48,19 +49,29 @@ class Sampling(msgspec.Struct, frozen=True):
 
 def probabilities(logits: npt.NDArray[np.float32], sampling: Sampling) -> npt.NDArray[np.float64]:
     """The probability of each token to be drawn, [V], for ``logits`` [V]; the temperature is above 0."""
-    scaled = logits.astype(np.float64) / sampling.temperature
-    weights: npt.NDArray[np.float64] = np.exp(scaled - scaled.max())
-    shares: npt.NDArray[np.float64] = weights / weights.sum()
+    wide = logits.astype(np.float64)
+    shares = _divided(np.exp((wide - wide.max()) / sampling.temperature))
     if sampling.top_p < 1:
         order = np.argsort(-shares, kind="stable")
         likelier = np.concatenate([[0.0], np.cumsum(shares[order])[:-1]])
         shares[order[likelier >= sampling.top_p]] = 0.0
-        shares /= shares.sum()
+        shares = _divided(shares)
     return shares
 
 
 def choose(logits: npt.NDArray[np.float32], sampling: Sampling, place: int) -> int:
-    """The token that follows, for ``logits`` [V]; ``place`` counts the tokens that were chosen before."""
+    """The token that follows, for ``logits`` [V]; ``place`` counts the tokens that were chosen before.
+
+    Raises:
+        SeedTuneError: a logit is no number, or the greatest is infinite.
+    """
+    if not np.isfinite(most := logits.max()):
+        raise SeedTuneError(
+            "what the model says of the next token is not finite",
+            value=float(most),
+            rule="finite logits",
+            remedy="take an earlier state, or tune with a lower learning rate",
+        )
     if sampling.temperature == 0:
         return int(logits.argmax())
     shares = probabilities(logits, sampling)
@@ -69,3 +80,8 @@ def choose(logits: npt.NDArray[np.float32], sampling: Sampling, place: int) -> i
     reached = int(np.searchsorted(np.cumsum(shares), drawn, side="right"))
     # Sums of shares may end below 1 by rounding.
     return min(reached, int(np.flatnonzero(shares)[-1]))
+
+
+def _divided(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Summed from the first to the last: sum() takes another order, whose last bits differ.
+    return weights / np.cumsum(weights)[-1]

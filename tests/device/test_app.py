@@ -48,7 +48,7 @@ def test_actions_and_folders_are_those_of_the_app() -> None:
     assert pause
     assert int(pause[1].replace("_", "")) << int(pause[3] or 0) == names.SPARE_STORAGE_BYTES
     manifest = (KOTLIN.parents[3] / "AndroidManifest.xml").read_text("utf-8")
-    assert f'package="{names.PACKAGE}"' in manifest
+    assert f'namespace = "{names.PACKAGE}"' in (KOTLIN.parents[5] / "build.gradle.kts").read_text("utf-8")
     assert {".TuningService", ".MainActivity"} <= set(re.findall(r'android:name="(\.\w+)"', manifest))
 
 

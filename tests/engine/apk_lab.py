@@ -21,7 +21,9 @@ from seedtune.runtime.journal.file import read_journal
 
 # It reads the class files of the engine, of which an APK has none.
 LEFT_OUT = {"EngineApiTest"}
-MAIN = "org.seedtune.engine.TuneProcessKt"
+# Programs of the engine's tests: a run, and a text.
+TUNE = "org.seedtune.engine.TuneProcessKt"
+GENERATE = "org.seedtune.engine.GenerateProcessKt"
 TARGET = ENGINE / "app" / "target"
 
 

@@ -15,9 +15,12 @@ import golden as files
 import golden_rows
 import golden_tokens
 import pytest
-from apk_lab import MAIN, machine_of
+from apk_lab import machine_of
+from filelock import FileLock
+from golden_generation import export_generating, write_decoded, write_generation
 from golden_mutated import write_mutated
 from golden_probes import write_probes
+from golden_run import GoldenRun
 from golden_tokenizers import split_by_pattern, word_pieces
 from tokenizers import Tokenizer
 
@@ -45,8 +48,17 @@ REPLAYED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="session")
+def generating(
+    tiny_checkpoint: Path, tiny_task_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Name -> bundle that generates text."""
+    return export_generating(tiny_checkpoint, tiny_task_file, tmp_path_factory.mktemp("generating"))
+
+
+@pytest.fixture(scope="session")
 def golden(
     bundle_of: Callable[..., Path],
+    generating: dict[str, Path],
     tiny_data: SimpleNamespace,
     tiny_tokenizer: Tokenizer,
     tmp_path_factory: pytest.TempPathFactory,
@@ -71,7 +83,10 @@ def golden(
             "words": word_pieces(),
         },
     )
+    for name, tokenizer in (("bytes", tiny_tokenizer), ("smollm2", smollm2)):
+        write_decoded(folder / "tokenizers" / name, tokenizer)
     golden_tokens.write_spelled_rows(folder / "spelled")
+    write_generation(folder / "generation", generating, tiny_data)
     names = []
     for case in CASES:
         names.append("-".join(map(str, case)))
@@ -138,16 +153,36 @@ def maven() -> Maven:
 
 @pytest.fixture(scope="session")
 def reports(golden: Path, maven: Maven) -> dict[str, ElementTree.Element]:
-    """Class -> Surefire's report, after the tests of engine and app ran over the golden files."""
+    """Class -> Surefire's report, after the tests of engine and app ran over the golden files.
+
+    One at a time builds, and once a session: workers of one session find what the first of them built.
+    """
+    target = files.ENGINE / "target"
+    target.mkdir(exist_ok=True)
+    session, built_by = os.environ.get("PYTEST_XDIST_TESTRUNUID"), target / "built-by"
+    with FileLock(target / "lock"):
+        if session is None or not built_by.is_file() or built_by.read_text() != session:
+            built_by.unlink(missing_ok=True)
+            _build(golden, maven)
+            built_by.write_text(session or "")
+    found = files.ENGINE.glob("*/target/surefire-reports/TEST-*.xml")
+    return {report.get("name", ""): report for report in (ElementTree.parse(file).getroot() for file in found)}
+
+
+def _build(golden: Path, maven: Maven) -> None:
     for old in files.ENGINE.glob("*/target/surefire-reports/*.xml"):
         old.unlink()
     # Classes whose source is gone would be taken for this build's.
-    for old in files.ENGINE.glob("*/target/*classes"):
-        shutil.rmtree(old)
+    for folder in files.ENGINE.glob("*/target/*classes"):
+        shutil.rmtree(folder)
     done = maven("package", f"-Dseedtune.golden={golden}")
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    found = files.ENGINE.glob("*/target/surefire-reports/TEST-*.xml")
-    return {report.get("name", ""): report for report in (ElementTree.parse(file).getroot() for file in found)}
+
+
+@pytest.fixture(params=["causal-suffix-fp16-int8", "gradient-last"])
+def case(golden: Path, request: pytest.FixtureRequest) -> GoldenRun:
+    """A run that Python made: along noise with scope "suffix", and along gradients with scope "last"."""
+    return GoldenRun.of(golden / "runs" / request.param)
 
 
 @pytest.fixture(scope="session")
@@ -174,10 +209,13 @@ def apk(reports: dict[str, ElementTree.Element]) -> ApkMachine:
     return machine_of("seedtune-x86_64.apk")
 
 
-@pytest.fixture(scope="session", params=["class files", "apk"])
+@pytest.fixture(scope="session", params=["apk", pytest.param("class files", marks=pytest.mark.slow)])
 def java(classpath: list[Path], request: pytest.FixtureRequest) -> list[str]:
-    """The start of a command line that runs the engine in a process of its own: as compiled, and as in the APK."""
+    """The start of a command line that runs Java over the engine: as in the APK, or as compiled where there is none."""
     if request.param == "apk":
-        return [*request.getfixturevalue("apk").java(classpath), MAIN]
+        try:
+            return request.getfixturevalue("apk").java(classpath)
+        except pytest.skip.Exception:
+            pass
     paths = [files.ENGINE / "engine" / "target" / "classes", *classpath]
-    return ["java", "-Xmx256m", "-cp", os.pathsep.join(map(str, paths)), MAIN]
+    return ["java", "-Xmx256m", "-cp", os.pathsep.join(map(str, paths))]

@@ -1,4 +1,4 @@
-"""Data files as people bring them, with the rows that the Python runtime reads, or that it refuses: row-files.json."""
+"""Data files as people bring them, with the rows that the Python runtime reads, or that it refuses, by task."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.definition import Label, Task
 
 TASK = Task("t", "classification", "{text}:", (Label("0", " bad", "negative"), Label("1", " good", "positive")))
+CHAT = Task("c", "completion", "User: {message}\nAnswer:", response=" {answer}")
 ROW = '{"text": "a", "label": 0}\n'
 CONTENTS = [
     ROW,
@@ -50,19 +51,47 @@ CONTENTS = [
 ]
 
 
+USER, ANSWER = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}
+CONVERSATIONS = [
+    json.dumps(record) + "\n"
+    for record in (
+        {"messages": [USER, ANSWER]},
+        {"messages": [USER, ANSWER], "answer": "of its own"},
+        {"messages": [USER, ANSWER], "message": "of its own", "answer": "too"},
+        {"messages": [USER, ANSWER], "message": "of its own"},
+        {"message": "plain", "answer": "too"},
+        {"messages": [USER]},
+        {"messages": [ANSWER, USER]},
+        {"messages": [{"role": "system", "content": "Be brief."}, USER, ANSWER]},
+        {"messages": [USER, ANSWER, USER, ANSWER]},
+        {"messages": [USER, {"role": "assistant", "content": None}]},
+        {"messages": [USER, {"role": "assistant", "content": ""}]},
+        {"messages": [USER, {"role": "assistant", "content": 5}]},
+        {"messages": [{"role": 1, "content": "Why?"}, ANSWER]},
+        {"messages": [USER, "So."]},
+        {"messages": []},
+        {"messages": "Why?"},
+        {"messages": None},
+        {"messages": {"role": "user"}},
+    )
+]
+
+
 def write_row_files(folder: Path) -> None:
-    """row-files.json: the task, and of each file its content and rows: text, label and line, or null for a refusal."""
-    files = []
+    """row-files.json and conversation-files.json: a task, and files with their rows (fields, label, line), or null."""
+    for name, task, contents in (("row", TASK, CONTENTS), ("conversation", CHAT, CONVERSATIONS)):
+        files = [{"content": content, "rows": _rows_of(content, task)} for content in contents]
+        # The engine knows no masked variant: a bundle holds its task already resolved.
+        given = {key: value for key, value in msgspec.to_builtins(task).items() if value is not None}
+        text = json.dumps({"task": given, "files": files})
+        (folder / f"{name}-files.json").write_text(text, encoding="utf-8")
+
+
+def _rows_of(content: str, task: Task) -> list[list[object]] | None:
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "x.jsonl"
-        for content in CONTENTS:
-            path.write_bytes(content.encode())
-            try:
-                rows = [[row.fields["text"], row.label, row.line] for row in read_rows(path, TASK)]
-            except SeedTuneError:
-                rows = None
-            files.append({"content": content, "rows": rows})
-    task = msgspec.to_builtins(TASK)
-    # The engine knows no masked variant: a bundle holds its task already resolved.
-    text = json.dumps({"task": {name: value for name, value in task.items() if value is not None}, "files": files})
-    (folder / "row-files.json").write_text(text, encoding="utf-8")
+        path.write_bytes(content.encode())
+        try:
+            return [[dict(row.fields), row.label, row.line] for row in read_rows(path, task)]
+        except SeedTuneError:
+            return None

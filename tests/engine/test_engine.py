@@ -1,44 +1,19 @@
-"""The Kotlin engine against the Python runtime: tokens, noise, losses, journals, runs made by both; and the APK."""
+"""The Kotlin engine against the Python runtime: tokens, noise, losses, journals, and runs made by both."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import random
-import re
-import shutil
 import signal
 import subprocess
-import sys
-import tomllib
 import xml.etree.ElementTree as ElementTree
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
-import onnxruntime
 import pytest
-from apk_lab import MAIN, engine_tests, looked_at, losses_apart, machine_of, on_arm64, run_junit
-from golden import ENGINE, SETTINGS
-from graph_lab import products_saturate
+from apk_lab import TUNE
+from golden import ENGINE
+from golden_run import GoldenRun, arguments, kept_states
 
-from lab.android.apk_machine import ApkMachine
-
-# How often a run is killed; SEEDTUNE_KILLS=50 is for a longer look.
-KILLS = int(os.environ.get("SEEDTUNE_KILLS", "3"))
-# Where later builds of ONNX Runtime send what they observe.
-COLLECTOR = b"events.data.microsoft.com"
-LARGEST_APK_BYTES = 40_000_000
-# What a tiny bundle needs within a JVM, and ample more; any limit makes the weights be streamed.
-MEMORY_LIMIT_BYTES = 10**9
-# Of the engine's tests, those that compute what is the same on every processor.
-REPLAYING = (".NoiseTest", ".JournalTest", ".ReplayedTest", ".GroupedTest")
-PERMISSIONS = {
-    f"android.permission.{name}"
-    for name in ("FOREGROUND_SERVICE", "FOREGROUND_SERVICE_SPECIAL_USE", "POST_NOTIFICATIONS", "WAKE_LOCK")
-}
 # Maven builds, tests and packs within the set-up of the first test, for minutes where others use the processors too.
 pytestmark = pytest.mark.timeout(1500)
 
@@ -46,7 +21,8 @@ pytestmark = pytest.mark.timeout(1500)
 def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str, ElementTree.Element]) -> None:
     names = {name.rpartition(".")[2] for name in reports}
     written = {file.stem for file in (ENGINE / "engine" / "src" / "test").rglob("*Test.kt")}
-    assert {"NoiseTest", "JournalTest", "TokenizerTest", "TuneTest", "StagesTest", "GradientTest"} <= written <= names
+    known = {"NoiseTest", "JournalTest", "TokenizerTest", "TuneTest", "GenerationTest", "GradientRunTest"}
+    assert known <= written <= names
     written = {file.stem for file in (ENGINE / "app" / "src" / "test").rglob("*Test.kt")}
     assert {"ImporterTest", "JobTest", "ScreenTest", "TuningServiceTest"} <= written <= names
     for name, report in reports.items():
@@ -55,32 +31,15 @@ def test_every_test_of_the_engine_passed_over_the_golden_files(reports: dict[str
         assert int(report.get("tests", "0")) > 0
 
 
-@pytest.fixture(params=["causal-suffix-fp16-int8", "gradient-last"])
-def case(golden: Path, request: pytest.FixtureRequest) -> SimpleNamespace:
-    """A run that Python made: along noise with scope "suffix", and along gradients with scope "last"."""
-    folder = golden / "runs" / request.param
-    return SimpleNamespace(folder=folder, **json.loads((folder / "info.json").read_text()))
-
-
-def arguments(case: SimpleNamespace, run: Path) -> list[str]:
-    options = {**SETTINGS, **case.more, "out": run, "train": case.train}
-    return [str(case.bundle), *(f"--{name}={value}" for name, value in options.items())]
-
-
-def kept_states(run: Path) -> dict[str, bytes]:
-    """What a run along gradients keeps; nothing of another."""
-    return {path.name: path.read_bytes() for path in (run / "states").glob("*")}
-
-
 def test_python_goes_on_with_a_run_that_the_engine_began(
     java: list[str],
-    case: SimpleNamespace,
+    case: GoldenRun,
     seedtune: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
 ) -> None:
     run = tmp_path / "run"
     begun = subprocess.run(
-        [*java, *arguments(case, run), "--stop-after=20"], capture_output=True, text=True, check=False
+        [*java, TUNE, *arguments(case, run), "--stop-after=20"], capture_output=True, text=True, check=False
     )
     assert begun.returncode == 0, begun.stderr
     assert json.loads(begun.stdout.splitlines()[-1])["steps"] == 20
@@ -91,160 +50,17 @@ def test_python_goes_on_with_a_run_that_the_engine_began(
     assert kept_states(run) == kept_states(case.folder)
 
 
-def test_a_run_killed_at_any_instant_goes_on_bit_equal(java: list[str], case: SimpleNamespace, tmp_path: Path) -> None:
-    generator = random.Random(KILLS)
+def test_a_second_run_in_the_same_folder_is_refused(java: list[str], case: GoldenRun, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    killed = 0
-    while killed < KILLS:
-        process = subprocess.Popen([*java, *arguments(case, run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
-            # A start takes about a second; steps of this model some milliseconds each.
-            _, errors = process.communicate(timeout=generator.uniform(0.3, 2.0))
-            assert process.returncode == 0, errors.decode()
-            # It was through before it was killed: begin anew.
-            shutil.rmtree(run)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            killed += 1
-    done = subprocess.run([*java, *arguments(case, run)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert (run / "journal.bin").read_bytes() == (case.folder / "journal.bin").read_bytes()
-    assert json.loads(done.stdout.splitlines()[-1])["state_sha256"] == case.state_sha256
-    assert kept_states(run) == kept_states(case.folder)
-
-
-def test_a_second_run_in_the_same_folder_is_refused(java: list[str], case: SimpleNamespace, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    first = subprocess.Popen([*java, *arguments(case, run)], stdout=subprocess.PIPE, text=True)
+    first = subprocess.Popen([*java, TUNE, *arguments(case, run)], stdout=subprocess.PIPE, text=True)
     assert first.stdout is not None
     assert first.stdout.readline().startswith("step 1")
     first.send_signal(signal.SIGSTOP)
     try:
-        second = subprocess.run([*java, *arguments(case, run)], capture_output=True, text=True, check=False)
+        second = subprocess.run([*java, TUNE, *arguments(case, run)], capture_output=True, text=True, check=False)
         assert second.returncode != 0
         assert "another run is writing this folder" in second.stderr
     finally:
         first.send_signal(signal.SIGCONT)
         first.communicate()
     assert first.returncode == 0
-
-
-def test_the_apk_is_whole_says_what_it_lacks_and_is_reproducible(reports: dict[str, ElementTree.Element]) -> None:
-    assert reports
-    app = ENGINE / "app"
-    apks = {apk.name: apk for apk in (app / "target").glob("seedtune*.apk")}
-    assert set(apks) in ({"seedtune.apk", "seedtune-x86_64.apk"}, {"seedtune-no-runtime.apk"})
-    before = []
-    for name, apk in apks.items():
-        with zipfile.ZipFile(apk) as archive:
-            names = set(archive.namelist())
-            assert archive.testzip() is None
-            everything = b"".join(archive.read(name) for name in names)
-        assert {"AndroidManifest.xml", "resources.arsc", "classes.dex"} <= names
-        libraries = {Path(name).parent.name for name in names if name.endswith(".so")}
-        assert libraries == {
-            "seedtune.apk": {"arm64-v8a"}, "seedtune-x86_64.apk": {"x86_64"}, "seedtune-no-runtime.apk": set(),
-        }[name]  # fmt: skip
-        assert b"MIT License" in everything or not libraries
-        assert b"Apache License" in everything
-        assert COLLECTOR not in everything
-        # The installer knows an APK by its signing block, right before the directory of the archive.
-        assert b"APK Sig Block 42" in apk.read_bytes()
-        assert apk.stat().st_size <= LARGEST_APK_BYTES
-        before.append(hashlib.sha256(apk.read_bytes()).hexdigest())
-    again = subprocess.run([sys.executable, "../tools/apk.py"], cwd=app, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    assert all(sha256 in again.stdout for sha256 in before)
-    assert ("CANNOT TUNE" in again.stderr) == ("seedtune-no-runtime.apk" in apks)
-    bill = json.loads((app / "target" / "seedtune.cdx.json").read_text())
-    packed = [file["hashes"][0]["content"] for file in bill["metadata"]["component"]["components"]]
-    assert sorted(packed) == sorted(before)
-    listed = {component["name"]: component["version"] for component in bill["components"]}
-    assert listed.keys() - {"onnxruntime-android"} == {
-        "annotations", "kotlin-stdlib", "kotlinx-serialization-core-jvm", "kotlinx-serialization-json-jvm",
-    }  # fmt: skip
-    assert listed.get("onnxruntime-android", onnxruntime.__version__) == onnxruntime.__version__
-
-
-def test_the_app_uses_the_listed_members_of_android_and_no_others(reports: dict[str, ElementTree.Element]) -> None:
-    assert reports
-    done = subprocess.run(
-        [sys.executable, "../tools/api.py"], cwd=ENGINE / "app", capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_engines_tests_pass_on_the_bytecode_and_the_libraries_of_the_apk(
-    reports: dict[str, ElementTree.Element], golden: Path, apk: ApkMachine, classpath: list[Path]
-) -> None:
-    expected = engine_tests(reports)
-    assert run_junit(apk.java(classpath), golden, list(expected)) == sum(expected.values())
-
-
-def test_what_runs_are_the_pinned_libraries_and_the_bytecode_of_the_apk(
-    apk: ApkMachine, classpath: list[Path], case: SimpleNamespace, tmp_path: Path
-) -> None:
-    command = [*apk.java(classpath), "-Xlog:class+load", MAIN, *arguments(case, tmp_path / "run")]
-    mapped, told = looked_at(command, until="step 1")
-    pinned = tomllib.loads((ENGINE / "tools" / "aar.toml").read_text())["members"]
-    for name in ("libonnxruntime.so", "libonnxruntime4j_jni.so"):
-        (used,) = [path for path in mapped if path.name == name]
-        assert hashlib.sha256(used.read_bytes()).hexdigest() == pinned[f"jni/x86_64/{name}"]
-    for name in ("org.seedtune.engine.SeedTune", "ai.onnxruntime.OrtSession", "kotlin.Unit"):
-        (line,) = [line for line in told if f"] {name} source:" in line]
-        assert str(apk.bytecode) in line
-
-
-def test_the_manifest_asks_for_no_network_and_starts_nothing_of_others(reports: dict[str, ElementTree.Element]) -> None:
-    assert reports
-    for apk in (ENGINE / "app" / "target").glob("seedtune*.apk"):
-        told = {}
-        for what in (["permissions"], ["xmltree", "--file", "AndroidManifest.xml"]):
-            command = [ENGINE / "app" / "target" / "tools" / "aapt2", "dump", *what, apk]
-            done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
-            told[what[0]] = done.stdout
-        assert set(re.findall(r"uses-permission: name='(.+)'", told["permissions"])) == PERMISSIONS
-        assert set(re.findall(r"E: (activity|service|provider|receiver)\b", told["xmltree"])) == {"activity", "service"}
-
-
-def test_libraries_of_an_apk_lie_on_pages_of_16_kb(reports: dict[str, ElementTree.Element]) -> None:
-    assert reports
-    for apk in (ENGINE / "app" / "target").glob("seedtune*.apk"):
-        content = apk.read_bytes()
-        with zipfile.ZipFile(apk) as archive:
-            for info in archive.infolist():
-                if info.filename.endswith(".so"):
-                    library = archive.read(info)
-                    assert info.compress_type == zipfile.ZIP_STORED
-                    # Its own search for the bytes, so that no reading of headers is shared with the build.
-                    assert content.index(library) % 16384 == 0, info.filename
-
-
-def test_classes_of_java_that_android_8_lacks_are_not_used(reports: dict[str, ElementTree.Element]) -> None:
-    assert reports
-    command = [sys.executable, "../tools/java_api.py"]
-    done = subprocess.run(command, cwd=ENGINE / "app", capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.slow
-def test_the_apk_for_phones_on_an_emulated_arm64_processor(
-    reports: dict[str, ElementTree.Element], classpath: list[Path], golden: Path, tmp_path: Path
-) -> None:
-    java = on_arm64(machine_of("seedtune.apk"), classpath)
-    replaying = {name: count for name, count in engine_tests(reports).items() if name.endswith(REPLAYING)}
-    assert run_junit(java, golden, list(replaying)) == sum(replaying.values())
-    for name, tolerance in (("causal-all-fp32-fp32", 1e-4), ("causal-suffix-fp16-int8", 2e-2)):
-        folder = golden / "runs" / name
-        case = SimpleNamespace(folder=folder, **json.loads((folder / "info.json").read_text()))
-        journals = {}
-        for limit in ([], [f"--memory-limit={MEMORY_LIMIT_BYTES}"]):
-            run = tmp_path / name / str(len(limit))
-            command = [*java, MAIN, *arguments(case, run), *limit]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert (done.returncode, "memory limit:" in done.stderr) == (0, bool(limit)), done.stderr[-3000:]
-            journals[len(limit)] = run / "journal.bin"
-        assert journals[0].read_bytes() == journals[1].read_bytes()
-        apart = losses_apart(journals[0], folder / "journal.bin")
-        assert apart <= tolerance or (name.endswith("int8") and products_saturate()), name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -108,3 +110,25 @@ def test_targets_of_the_compiler_are_equal() -> None:
     assert text(pom(), "^build/pluginManagement/plugins/plugin/configuration/jvmTarget") == "1.8"
     assert "JvmTarget.JVM_1_8" in script("engine")
     assert 'jvmTarget = "1.8"' in script("app")
+
+
+def test_the_manifest_has_nothing_that_gradle_warns_of_and_the_apk_has_it_all_the_same(tmp_path: Path) -> None:
+    source = ENGINE / "app" / "src" / "main" / "AndroidManifest.xml"
+    manifest = source.read_text()
+    # The package is the script's namespace, and how libraries are packed is a matter of its packaging options.
+    for of_the_script in ("package=", "extractNativeLibs", "android:debuggable", "versionCode", "minSdkVersion"):
+        assert of_the_script not in manifest
+    assert "useLegacyPackaging" not in script("app")
+    code = "import sys; from pathlib import Path; import resources; resources.write_manifest(*map(Path, sys.argv[1:]))"
+    tools, made = ENGINE / "tools", tmp_path / "AndroidManifest.xml"
+    subprocess.run([sys.executable, "-c", code, source, made], cwd=tools, check=True)
+    found = ElementTree.parse(made).getroot()
+    assert f'namespace = "{found.get("package")}"' in script("app")
+    application = found.find("application")
+    assert application is not None
+    assert application.get("{http://schemas.android.com/apk/res/android}extractNativeLibs") == "false"
+    # What every Android resolves the names of its components by.
+    assert {one.get("{http://schemas.android.com/apk/res/android}name") for one in application.iter("activity")} == {
+        ".MainActivity",
+        ".LicencesActivity",
+    }

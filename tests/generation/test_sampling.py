@@ -59,3 +59,16 @@ def test_without_temperature_the_likeliest_token_is_chosen() -> None:
 def test_settings_out_of_range_are_refused_by_name(wrong: dict[str, float]) -> None:
     with pytest.raises(SeedTuneError, match=next(iter(wrong))):
         Sampling(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("logits", [[1.0, np.nan], [np.inf, 1.0], [-np.inf, -np.inf]])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_not_finite_are_refused(logits: list[float], temperature: float) -> None:
+    with pytest.raises(SeedTuneError, match="not finite"):
+        choose(np.array(logits, np.float32), Sampling(temperature=temperature), 0)
+
+
+def test_a_token_that_cannot_be_has_no_share_and_a_tiny_temperature_is_the_likeliest() -> None:
+    logits = np.array([1.0, -np.inf, 2.0], np.float32)
+    assert probabilities(logits, Sampling(temperature=1.0))[1] == 0
+    assert choose(logits, Sampling(temperature=1e-300), 0) == 2

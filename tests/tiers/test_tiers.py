@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiers
 
 ROOT = Path(__file__).parents[2]
 # Beside the names of tests, whether torch came in with them.
@@ -108,3 +109,9 @@ def test_asking_for_a_model_by_the_back_door_fails_in_the_fast_tier(tmp_path: Pa
         )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         assert ("mark this test traced" in done.stdout) == (code == 1)
+
+
+def test_files_that_share_a_build_run_in_one_process_and_others_each_for_itself() -> None:
+    assert tiers.scope_of("tests/engine/test_kills.py::test_a[1]") == tiers.scope_of("tests/engine/test_apk.py::test_b")
+    assert tiers.scope_of("tests/device/test_chain.py::test_a") == tiers.scope_of("tests/engine/test_apk.py::test_b")
+    assert tiers.scope_of("elsewhere/test_a.py::test_b") == "elsewhere/test_a.py"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import gc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -17,6 +18,8 @@ from hypothesis import settings
 TRACED_FIXTURES = {"tracing"}
 SLOW_FIXTURES = {"arm64"}
 MANY_OBJECTS = 100_000
+# Places whose tests share golden files and a build, which a second process would make again, or over the first one's.
+TOGETHER = ("tests/engine/", "tests/device/test_chain.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,6 +80,26 @@ def looked_through_once() -> None:
     if len(gc.get_objects()) > MANY_OBJECTS:
         gc.collect()
         gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile`` what stands in TOGETHER goes to one process: it shares what takes minutes."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    return Together(config, log)
+
+
+def scope_of(nodeid: str) -> str:
+    """The file of a test, or the one name of all that run one after the other."""
+    file = nodeid.split("::", 1)[0]
+    return TOGETHER[0] if file.startswith(TOGETHER) else file
 
 
 @pytest.fixture(scope="session")

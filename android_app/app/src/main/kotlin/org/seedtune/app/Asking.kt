@@ -4,11 +4,19 @@ import android.content.Context
 import java.io.File
 import java.io.IOException
 import java.util.concurrent.Executors
+import java.util.concurrent.RejectedExecutionException
+import java.util.concurrent.atomic.AtomicInteger
 import org.seedtune.engine.SeedTune
 import org.seedtune.engine.SeedTuneException
+import org.seedtune.engine.bundle.Manifest
+import org.seedtune.engine.generation.Generated
+import org.seedtune.engine.generation.Prompt
 
 /** What a model says: the labels with their probabilities, the likeliest first, by the state after [steps] steps. */
 class Answer(val labels: List<Pair<String, Float>>, val steps: Int)
+
+/** What a model has written, by the state after [steps] steps. */
+class Written(val generated: Generated, val steps: Int)
 
 /**
  * The tuned model of one run, kept open on one thread from the first question on, with its best state. It is closed when another one is
@@ -22,6 +30,9 @@ class Asking(private val places: Places, private val open: (File) -> SeedTune) {
     private var opened: Pair<String, String>? = null
     private var steps = 0
 
+    /** Counts texts that were asked for or given up: one goes on while the number is its own. */
+    private val wanted = AtomicInteger()
+
     /** Tells [done] what the model says to [fields], or why it says nothing. */
     fun ask(bundle: String, run: String, fields: Map<String, String>, done: (Answer?, Problem?) -> Unit) = attempt(done) {
         val asked = at(bundle, run)
@@ -29,9 +40,35 @@ class Asking(private val places: Places, private val open: (File) -> SeedTune) {
         Answer(labels.zip(asked.predict(fields, places.contexts)).sortedByDescending { it.second }, steps)
     }
 
-    /** Closes the model, and waits until it is closed. */
+    /**
+     * Has the model go on with a row of its task, until it ends, or another text is asked for, or [giveUp].
+     *
+     * @param onText hears the text so far, as often as it grows.
+     * @param done hears the whole of it, or why there is none.
+     */
+    fun write(bundle: String, run: String, fields: Map<String, String>, onText: (String) -> Unit, done: (Written?, Problem?) -> Unit) {
+        val number = wanted.incrementAndGet()
+        attempt(done) {
+            val text = StringBuilder()
+            val generated = at(bundle, run).generate(Prompt.Row(fields)) { piece ->
+                text.append(piece)
+                if (piece.isNotEmpty()) onText(text.toString())
+                wanted.get() == number
+            }
+            Written(generated, steps)
+        }
+    }
+
+    /** Ends what is being written, behind the token that is being made. */
+    fun giveUp() {
+        wanted.incrementAndGet()
+    }
+
+    /** Closes the model, and waits until it is closed; nothing can be asked any more. */
     fun close() {
+        giveUp()
         executor.submit { drop() }.get()
+        executor.shutdown()
     }
 
     private fun at(bundle: String, run: String): SeedTune {
@@ -57,10 +94,10 @@ class Asking(private val places: Places, private val open: (File) -> SeedTune) {
     }
 
     private fun <T> attempt(done: (T?, Problem?) -> Unit, action: () -> T) {
-        executor.execute {
+        val job = Runnable {
             val problem = try {
                 done(action(), null)
-                return@execute
+                return@Runnable
             } catch (error: SeedTuneException) {
                 error
             } catch (error: IOException) {
@@ -72,6 +109,12 @@ class Asking(private val places: Places, private val open: (File) -> SeedTune) {
                 error
             }
             done(null, Problem.of(problem, places))
+        }
+        try {
+            executor.execute(job)
+        } catch (_: RejectedExecutionException) {
+            // Closed a moment ago, because something is to be tuned.
+            done(null, Problem(ProblemKind.BUSY))
         }
     }
 
@@ -85,7 +128,9 @@ class Asking(private val places: Places, private val open: (File) -> SeedTune) {
             Asking(places) { bundle ->
                 val available = Device(application, places.own).memory().availMem
                 val threads = Processors.read().candidates.first()
-                SeedTune.open(bundle, threads, MemoryRoom.limitBytes(bundle, available, null), PhonePlatform)
+                // Text is not written within a limit: each token would read all weights. The system drops what is mapped where it must.
+                val limit = if (Manifest.read(bundle).languageModel.task.completes) null else MemoryRoom.limitBytes(bundle, available, null)
+                SeedTune.open(bundle, threads, limit, PhonePlatform)
             }.also { shared = it }
         }
 
@@ -93,6 +138,7 @@ class Asking(private val places: Places, private val open: (File) -> SeedTune) {
         @Synchronized
         fun closeShared() {
             shared?.close()
+            shared = null
         }
     }
 }

@@ -76,6 +76,7 @@ class MainActivity : Activity(), Desk {
     }
 
     override fun onDestroy() {
+        result.close()
         background.shutdown()
         super.onDestroy()
     }

@@ -2,7 +2,6 @@ package org.seedtune.app
 
 import java.io.File
 import java.io.IOException
-import org.json.JSONException
 import org.json.JSONObject
 
 /** What the app itself keeps of a run, in `app.json` of its folder: how it was asked for, and what it has cost so far. */
@@ -27,15 +26,7 @@ class RunRecord(folder: File) {
         if (!temporary.renameTo(file)) throw IOException("cannot rename ${temporary.name}")
     }
 
-    private fun fields(): JSONObject? =
-        try {
-            if (file.isFile) JSONObject(file.readText()) else null
-        } catch (_: JSONException) {
-            // Telemetry: whoever edited it loses what it said.
-            null
-        } catch (_: IOException) {
-            null
-        }
+    private fun fields(): JSONObject? = readJsonObject(file)
 
     companion object {
         const val NAME = "app.json"

@@ -2,7 +2,6 @@ package org.seedtune.app
 
 import java.io.File
 import java.io.IOException
-import org.json.JSONException
 import org.json.JSONObject
 
 /**
@@ -35,14 +34,7 @@ class Running(places: Places) {
         file.delete()
     }
 
-    private fun fields(): JSONObject? =
-        try {
-            if (file.isFile) JSONObject(file.readText()) else null
-        } catch (_: JSONException) {
-            null
-        } catch (_: IOException) {
-            null
-        }
+    private fun fields(): JSONObject? = readJsonObject(file)
 
     private companion object {
         const val RUN = "run"

@@ -10,13 +10,14 @@ import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.junit.Assume.assumeTrue
+import org.junit.rules.ExternalResource
 import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.seedtune.engine.run.Settings
 
-/** A bundle and rows of the golden files, where the app looks for them. */
-class AppLab {
+/** A bundle and rows of the golden files, where the app looks for them; a rule of tests, which leaves nothing behind. */
+class AppLab : ExternalResource() {
     val application: Application = RuntimeEnvironment.getApplication()
     val places = Places(application).make()
 
@@ -30,6 +31,16 @@ class AppLab {
         file("train").copyTo(File(into, "data/train.jsonl"), overwrite = true)
         file("eval").copyTo(File(into, "data/validation.jsonl"), overwrite = true)
         File(golden, "runs/$name/contexts").takeIf { it.isDirectory }?.copyRecursively(File(places.root, "made"), overwrite = true)
+        return this
+    }
+
+    /** Puts a bundle there that writes text, and the rows that it was tuned on. */
+    fun furnishWriting(): AppLab {
+        val folder = File(golden(), "generation/completion")
+        val info = Json.parseToJsonElement(File(folder, "info.json").readText()).jsonObject
+        fun file(key: String) = File(info.getValue(key).jsonPrimitive.content)
+        file("bundle").copyRecursively(places.bundle("tiny"), overwrite = true)
+        file("train").copyTo(places.data("train.jsonl"), overwrite = true)
         return this
     }
 
@@ -65,6 +76,14 @@ class AppLab {
             shadowOf(application.mainLooper).idle()
             Thread.sleep(2)
         }
+    }
+
+    /** What the service says when all of [steps] are made, of rows without others to check on. */
+    fun done(steps: Int) = Status.Done("tiny-train", steps, complete = true)
+
+    override fun after() {
+        Board.show(Status.Idle)
+        Asking.closeShared()
     }
 
     companion object {

@@ -4,11 +4,11 @@ import android.content.Context
 import java.io.File
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.concurrent.thread
-import org.junit.After
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
+import org.junit.Rule
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
@@ -18,7 +18,8 @@ import org.robolectric.annotation.Config
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [34])
 class JobTest {
-    private val lab = AppLab()
+    @get:Rule
+    val lab = AppLab()
     private val shown = ArrayList<Status>()
 
     private inner class Phone : JobHost {
@@ -66,9 +67,6 @@ class JobTest {
     }
 
     private fun journal() = File(lab.places.run("tiny-train"), "journal.bin")
-
-    @After
-    fun forget() = Board.show(Status.Idle)
 
     @Test
     fun `stop is obeyed in every phase, nothing more is shown, and the run goes on to the same journal`() {

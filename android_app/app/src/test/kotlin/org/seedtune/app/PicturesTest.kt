@@ -1,5 +1,6 @@
 package org.seedtune.app
 
+import android.app.Activity
 import android.graphics.Bitmap
 import android.graphics.Canvas
 import android.view.View
@@ -8,7 +9,6 @@ import android.view.ViewGroup
 import android.widget.Button
 import android.widget.EditText
 import android.widget.LinearLayout
-import android.widget.ScrollView
 import android.widget.TextView
 import java.io.File
 import java.io.FileOutputStream
@@ -28,7 +28,10 @@ import org.robolectric.annotation.GraphicsMode
 import org.robolectric.shadows.ShadowLooper
 import org.seedtune.app.screen.RunChart
 
-/** A picture of every state, in both themes and two sizes, in other languages and in large type, for `docs/screens`. */
+/**
+ * A picture of every state, in both themes and two sizes, in other languages and in large type, for `docs/screens`. With
+ * `-Dseedtune.screens=all` all of them are drawn; without, every state once, and of the others those with the most text.
+ */
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [34], qualifiers = "w360dp-h740dp-xhdpi")
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
@@ -45,6 +48,7 @@ class PicturesTest {
         "tuning" to Status.Tuning(RUN, 180, 300, 0.39, 260.0, MemoryNow(154_000_000, 212_000_000)),
         "paused" to Status.Paused(RUN, PauseReason.HOT, 180, 300),
         "result" to Status.Done(RUN, 300, complete = true, accuracyBefore = 0.786, accuracyAfter = 0.869),
+        "writing" to Status.Done(RUN, 300, complete = true),
         "failed" to Status.Failed(Problem(ProblemKind.MODEL, "bundles/smollm2-sentiment/weights.safetensors: a file of the bundle is truncated\n  found: 81234 bytes\n  expected: 141033472 bytes"), RUN),
     )
 
@@ -78,8 +82,18 @@ class PicturesTest {
         val answer = listOf(activity.getString(R.string.answer_text, "positive", 97f), activity.getString(R.string.answer_text, "negative", 3f))
         text(activity, R.id.answer, (answer + activity.getString(R.string.answer_steps, 300)).joinToString("\n"))
         text(activity, R.id.result_accuracy, accuracyText(activity, 0.786, 0.869))
+        text(activity, R.id.ask, activity.getString(R.string.ask))
         text(activity, R.id.result_facts, facts(activity, 300, 431.0, 0.42))
         activity.findViewById<RunChart>(R.id.result_chart).show(losses.map { (step, loss) -> step * 300 / 180 to loss }, accuracies.map { it.first * 2 to it.second }, 300)
+    }
+
+    /** A text that is being written, scrolled to. */
+    private fun fillWriting(activity: MainActivity) {
+        fillResult(activity)
+        activity.findViewById<View>(R.id.result_card).visibility = View.GONE
+        text(activity, R.id.ask, activity.getString(R.string.stop))
+        (activity.findViewById<ViewGroup>(R.id.fields).getChildAt(0) as EditText).setText(PATIENCE)
+        text(activity, R.id.answer, WRITTEN)
     }
 
     private fun text(activity: MainActivity, id: Int, text: String) {
@@ -116,6 +130,7 @@ class PicturesTest {
             Board.show(states.getValue(state))
             settle(activity)
             if (state == "result") fillResult(activity)
+            if (state == "writing") fillWriting(activity)
             if (state == "choose") fillRuns(activity)
             if (state == "empty") text(activity, R.id.empty_text, activity.getString(R.string.empty_text, "/sdcard/Android/data/org.seedtune.app/files"))
             picture(activity, "$state-$name", isTall)
@@ -123,7 +138,7 @@ class PicturesTest {
         }
     }
 
-    private fun picture(activity: MainActivity, name: String, isTall: Boolean) {
+    private fun picture(activity: Activity, name: String, isTall: Boolean, scrolled: Int = R.id.scroll) {
         val view = activity.window.decorView
         val metrics = activity.resources.displayMetrics
         val width = metrics.widthPixels
@@ -132,8 +147,8 @@ class PicturesTest {
             view.layout(0, 0, width, height)
         }
         layOut(metrics.heightPixels)
-        val scroll = activity.findViewById<ScrollView>(R.id.scroll)
-        val height = if (isTall) maxOf(metrics.heightPixels, scroll.getChildAt(0).height + metrics.heightPixels - scroll.height) else metrics.heightPixels
+        val content = activity.findViewById<ViewGroup>(scrolled)
+        val height = if (isTall) maxOf(metrics.heightPixels, content.getChildAt(0).height + metrics.heightPixels - content.height) else metrics.heightPixels
         layOut(height)
         val bitmap = Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888)
         view.draw(Canvas(bitmap))
@@ -142,7 +157,13 @@ class PicturesTest {
         val pixels = IntArray(width * height).also { bitmap.getPixels(it, 0, width, 0, 0, width, height) }
         val colours = pixels.toSet()
         assertTrue("$name: ${colours.size} colours", colours.size > 10)
-        requireReadable(activity.findViewById(R.id.scroll), width)
+        requireReadable(content, width)
+    }
+
+    private fun licences(name: String) {
+        val activity = Robolectric.buildActivity(LicencesActivity::class.java).setup().get()
+        activity.show(LICENCES)
+        picture(activity, "licences-$name", isTall = false, R.id.licences_list)
     }
 
     /** No text is cut off, none reaches beyond the screen, and what can be pressed is large enough to be. */
@@ -161,41 +182,66 @@ class PicturesTest {
         if (view is ViewGroup) for (place in 0 until view.childCount) requireReadable(view.getChildAt(place), width)
     }
 
+    private fun Collection<String>.orFew() = if (System.getProperty("seedtune.screens") == "all") this else FEW
+
     @Test
-    fun `every state in the light`() = pictures("light")
+    fun `every state in the light`() {
+        pictures("light")
+        licences("light")
+    }
 
     @Test
     @Config(qualifiers = "+night")
-    fun `every state in the dark`() = pictures("dark")
+    fun `every state in the dark`() {
+        pictures("dark", states.keys.orFew())
+        licences("dark")
+    }
 
     @Test
     @Config(qualifiers = "w800dp-h1280dp-mdpi")
-    fun `every state on a tablet`() = pictures("tablet-light")
+    fun `every state on a tablet`() = pictures("tablet-light", states.keys.orFew())
 
     @Test
     @Config(qualifiers = "w800dp-h1280dp-night-mdpi")
-    fun `every state on a tablet in the dark`() = pictures("tablet-dark")
+    fun `every state on a tablet in the dark`() = pictures("tablet-dark", states.keys.orFew())
 
     @Test
     @Config(qualifiers = "+de")
-    fun `in German`() = pictures("german", SOME)
+    fun `in German`() = pictures("german", SOME.orFew())
 
     @Test
     @Config(qualifiers = "+zh")
-    fun `in Chinese`() = pictures("chinese", SOME)
+    fun `in Chinese`() = pictures("chinese", SOME.orFew())
 
     @Test
     @Config(qualifiers = "+ar-ldrtl")
-    fun `in Arabic, from right to left`() = pictures("arabic", SOME)
+    fun `in Arabic, from right to left`() {
+        pictures("arabic", SOME.orFew())
+        licences("arabic")
+    }
 
     @Test
     @Config(fontScale = 1.8f)
-    fun `in large type`() = pictures("large", SOME, isTall = true)
+    fun `in large type`() = pictures("large", SOME.orFew(), isTall = true)
 
     private companion object {
         const val RUN = "smollm2-sentiment-reviews"
         const val LEAST_DP = 48
         const val SENTENCE = "A film well worth seeing."
-        val SOME = listOf("choose", "tuning", "result")
+        const val PATIENCE = "Patience"
+        const val WRITTEN = "n. A minor form of despair, disguised as a"
+        val LICENCES = """
+            SeedTune contains the following software of others.
+
+            org.jetbrains.kotlin:kotlin-stdlib 2.0.21
+            Copyright JetBrains s.r.o. and Kotlin Programming Language contributors
+            Licence: Apache-2.0
+
+            com.microsoft.onnxruntime:onnxruntime-android 1.26.0
+            Copyright Microsoft Corporation
+            Licence: MIT
+        """.trimIndent()
+        val FEW = listOf("choose", "result")
+        val SOME = listOf("choose", "tuning", "result", "writing")
     }
 }

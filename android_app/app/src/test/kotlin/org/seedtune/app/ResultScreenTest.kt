@@ -9,7 +9,6 @@ import android.widget.EditText
 import android.widget.TextView
 import java.io.File
 import java.util.zip.ZipFile
-import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotNull
@@ -37,13 +36,8 @@ import org.seedtune.engine.SeedTune
 class ResultScreenTest {
     @get:Rule
     val temporary = TemporaryFolder()
-    private val lab = AppLab()
-
-    @After
-    fun forget() {
-        Board.show(Status.Idle)
-        Asking.closeShared()
-    }
+    @get:Rule
+    val lab = AppLab()
 
     /** A screen after a run of [steps], which was stopped after [stop] if that is not 0. */
     private fun tuned(steps: Int = 6, stop: Int = 0, ending: String = ""): MainActivity {

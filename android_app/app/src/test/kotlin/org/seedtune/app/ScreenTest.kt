@@ -10,7 +10,6 @@ import android.widget.EditText
 import android.widget.Spinner
 import android.widget.TextView
 import java.io.File
-import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNull
@@ -37,13 +36,8 @@ import org.seedtune.engine.SeedTune
 class ScreenTest {
     @get:Rule
     val temporary = TemporaryFolder()
-    private val lab = AppLab()
-
-    @After
-    fun forget() {
-        Board.show(Status.Idle)
-        Asking.closeShared()
-    }
+    @get:Rule
+    val lab = AppLab()
 
     private fun places(name: String) {
         File(lab.places.bundle(name).also { it.mkdirs() }, "manifest.json").writeText("{}")

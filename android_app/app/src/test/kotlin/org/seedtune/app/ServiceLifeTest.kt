@@ -5,13 +5,13 @@ import android.app.NotificationManager
 import android.app.Service
 import android.content.Intent
 import java.io.File
-import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotEquals
 import org.junit.Assert.assertNotNull
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertTrue
+import org.junit.Rule
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.Robolectric
@@ -23,16 +23,8 @@ import org.robolectric.annotation.Config
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [34])
 class ServiceLifeTest {
-    private val lab = AppLab()
-
-    @After
-    fun forget() = Board.show(Status.Idle)
-
-    private fun done(steps: Int) = Status.Done("tiny-train", steps, complete = true)
-
-    private fun started(intent: Intent?): TuningService = lab.started(intent)
-
-    private fun intent(request: Request) = lab.intent(request)
+    @get:Rule
+    val lab = AppLab()
 
     private fun results() = shadowOf(lab.application.getSystemService(NotificationManager::class.java)).getNotification(Notifications.RESULT)
 
@@ -41,7 +33,7 @@ class ServiceLifeTest {
     @Test
     fun `what it came to stays as a notification when the service is gone`() {
         lab.furnish()
-        val service = started(intent(lab.request(3, "validation.jsonl")))
+        val service = lab.started(lab.intent(lab.request(3, "validation.jsonl")))
         val status = lab.ended(service) as Status.Done
         assertTrue(status.complete)
         assertNotNull(status.accuracyAfter)
@@ -52,13 +44,13 @@ class ServiceLifeTest {
         assertTrue(shadowOf(results().contentIntent).savedIntent.getStringExtra("shown") == "tiny-train")
         assertEquals("results", results().channelId)
         // A new run takes the old one's away.
-        started(intent(lab.request(3).copy(run = "other")))
+        lab.started(lab.intent(lab.request(3).copy(run = "other")))
         assertNull(results())
     }
 
     @Test
     fun `a failure stays as a notification as well`() {
-        lab.ended(started(intent(lab.request(3).copy(bundle = "absent"))))
+        lab.ended(lab.started(lab.intent(lab.request(3).copy(bundle = "absent"))))
         assertEquals(lab.application.getString(R.string.headline_failed), title(results()))
     }
 
@@ -83,14 +75,14 @@ class ServiceLifeTest {
     @Test
     fun `started again without an Intent it goes on with the run that its process was killed in`() {
         lab.furnish()
-        val first = started(intent(lab.request(30)))
+        val first = lab.started(lab.intent(lab.request(30)))
         lab.await("a step") { (Board.status as? Status.Tuning)?.step ?: 0 >= 3 }
         first.onDestroy()
         first.worker!!.join(60_000)
         // A kill tells nobody: what is running stays in its file.
         Board.show(Status.Idle)
         assertEquals("tiny-train", Running(lab.places).run)
-        assertEquals(done(30), lab.ended(started(null)))
+        assertEquals(lab.done(30), lab.ended(lab.started(null)))
         assertNull(Running(lab.places).run)
         assertEquals(30, File(lab.places.run("tiny-train"), "steps.jsonl").readLines().size)
     }
@@ -99,7 +91,7 @@ class ServiceLifeTest {
     fun `a run whose process dies again and again is not begun for ever`() {
         lab.furnish()
         Running(lab.places).begin("tiny-train", attempts = 5)
-        val service = started(null)
+        val service = lab.started(null)
         assertNull(service.worker)
         assertTrue(shadowOf(service as Service).isStoppedBySelf)
         assertNull(Running(lab.places).run)
@@ -110,21 +102,21 @@ class ServiceLifeTest {
     fun `with a run and nothing else it goes on as that was begun, and a stopped run is not offered again`() {
         lab.furnish()
         val request = lab.request(40)
-        val service = started(intent(request))
+        val service = lab.started(lab.intent(request))
         lab.await("a step") { (Board.status as? Status.Tuning)?.step ?: 0 >= 3 }
         service.onStartCommand(Intent().setAction(TuningService.ACTION_STOP), 0, 2)
         assertFalse((lab.ended(service) as Status.Done).complete)
         assertNull(Running(lab.places).run)
-        assertEquals(done(40), lab.ended(started(Intent().setAction(TuningService.ACTION_START).putExtra(Request.RUN, "tiny-train"))))
+        assertEquals(lab.done(40), lab.ended(lab.started(Intent().setAction(TuningService.ACTION_START).putExtra(Request.RUN, "tiny-train"))))
     }
 
     @Test
     fun `a start that comes while the last run ends is the next one, and the service stays for it`() {
         lab.furnish()
-        val service = started(intent(lab.request(3)))
+        val service = lab.started(lab.intent(lab.request(3)))
         service.worker!!.join(60_000)
         // The thread has ended; what it posted to the main thread was not looked at yet.
-        service.onStartCommand(intent(lab.request(3).copy(run = "second")), 0, 2)
+        service.onStartCommand(lab.intent(lab.request(3).copy(run = "second")), 0, 2)
         shadowOf(lab.application.mainLooper).idle()
         assertFalse(shadowOf(service as Service).isStoppedBySelf)
         assertEquals(Status.Done("second", 3, complete = true), lab.ended(service))
@@ -152,12 +144,12 @@ class ServiceLifeTest {
     @Test
     fun `a run lies where its rows lie, so that adb pulls what it pushed, and nobody else sees the app's own`() {
         lab.furnish()
-        lab.ended(started(intent(lab.request(2))))
+        lab.ended(lab.started(lab.intent(lab.request(2))))
         assertTrue(File(lab.places.own, "runs/tiny-train/journal.bin").isFile)
         val shared = lab.places.shared!!
         assertNotEquals(lab.places.own, shared)
         lab.places.data("train.jsonl").renameTo(File(shared, "data/pushed.jsonl"))
-        lab.ended(started(intent(lab.request(2).copy(train = "pushed.jsonl", run = "pushed"))))
+        lab.ended(lab.started(lab.intent(lab.request(2).copy(train = "pushed.jsonl", run = "pushed"))))
         assertTrue(File(shared, "runs/pushed/journal.bin").isFile)
         assertEquals(listOf("pushed", "tiny-train"), lab.places.runs)
     }
@@ -186,7 +178,7 @@ class ServiceLifeTest {
         val entry = Regex("(\"probe.onnx\": *\\{[^}]*\"sha256\": *\")[0-9a-f]{64}")
         assertTrue(entry.containsMatchIn(manifest.readText()))
         manifest.writeText(manifest.readText().replace(entry, "$1$sha"))
-        val status = lab.ended(started(intent(lab.request(3)))) as Status.Failed
+        val status = lab.ended(lab.started(lab.intent(lab.request(3)))) as Status.Failed
         assertTrue(status.problem.detail, status.problem.detail.contains("probe.onnx"))
         assertEquals(ProblemKind.MODEL, status.problem.kind)
     }

@@ -4,13 +4,13 @@ import java.io.Closeable
 import java.io.File
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.context.ContextCost
-import org.seedtune.engine.context.Contexts
-import org.seedtune.engine.context.SuffixRows
 import org.seedtune.engine.data.Example
-import org.seedtune.engine.data.Feeder
-import org.seedtune.engine.data.WholeRows
 import org.seedtune.engine.evaluation.Evaluation
 import org.seedtune.engine.evaluation.Evaluator
+import org.seedtune.engine.generation.Generated
+import org.seedtune.engine.generation.Generator
+import org.seedtune.engine.generation.Prompt
+import org.seedtune.engine.generation.Sampling
 import org.seedtune.engine.graph.GraphSession
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.Interruption
@@ -21,9 +21,11 @@ import org.seedtune.engine.run.Caches
 import org.seedtune.engine.run.HeldOut
 import org.seedtune.engine.run.Restored
 import org.seedtune.engine.run.Run
+import org.seedtune.engine.run.RowSources
 import org.seedtune.engine.run.RunFolder
 import org.seedtune.engine.run.RunResult
 import org.seedtune.engine.run.Settings
+import org.seedtune.engine.run.Source
 import org.seedtune.engine.run.Split
 import org.seedtune.engine.run.TuningEvent
 import org.seedtune.engine.stages.DesktopPlatform
@@ -46,12 +48,13 @@ class SeedTune private constructor(
     private val platform: Platform,
 ) : Closeable {
     private val task = bundle.compiledTask()
-    private val caches = Caches(bundle)
+    private val sources = RowSources(bundle, Caches(bundle))
     private val update = UpdateGraph(bundle.graph("update"))
     private val state = State(update, bundle.manifest.state.parameters)
     private val interruption = Interruption()
     private val mapped = MappedGraphs(bundle, threads, interruption)
     private val evaluator = lazy { Evaluator(bundle, mapped) }
+    private val generator = lazy { Generator.open(bundle, task, threads, memoryLimitBytes, interruption) }
     private var tuned = false
 
     /** SHA-256 of the state as it is now. */
@@ -99,18 +102,18 @@ class SeedTune private constructor(
         val learnt = split(train, tell)
         val kept = heldOut?.let { split(it, tell) }
         val examples = learnt.examples + kept?.examples.orEmpty()
-        RunFolder(run).use { folder ->
+        return RunFolder(run).use { folder ->
             val rowsPerCall = settings.rowsPerCall.takeIf { it > 0 } ?: folder.recordedSettings()?.rowsPerCall
             graphs(examples, settings.batchSize, cacheContexts, rowsPerCall, settings).use { graphs ->
                 val limited = graphs as? StreamedGraphs
                 val resolved = settings.copy(rowsPerCall = rowsPerCall ?: limited?.let { 2 * it.choice.tokensPerCall } ?: Settings.ROWS_PER_CALL)
                 limited?.let { tell(TuningEvent.KeepingToLimit(it.choice.limitBytes, it.choice.expectedBytes, resolved.rowsPerCall)) }
                 val cache = if (cacheContexts) File(run, CONTEXTS) else null
-                feeding(graphs, learnt.examples, Source("train", learnt, contexts, cache), tell) { feeder ->
-                    feeding(graphs, kept?.examples.orEmpty(), Source("eval", kept, contexts, cache), tell) { keptFeeder ->
+                sources.feeding(graphs, learnt.examples, Source("train", learnt, contexts, cache), tell) { feeder ->
+                    sources.feeding(graphs, kept?.examples.orEmpty(), Source("eval", kept, contexts, cache), tell) { keptFeeder ->
                         val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, resolved, graphs, tell) }
                         val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes, interruption, tell)
-                        return whole.use { it.execute(onEvent) }
+                        whole.use { it.execute(onEvent) }
                     }
                 }
             }
@@ -146,6 +149,26 @@ class SeedTune private constructor(
         return evaluate(listOf(Example(task.encode(fields), 0)), Settings.ROWS_PER_CALL, Source("rows", null, contexts)).probabilities!!.single().toList()
     }
 
+    /**
+     * A text that goes on with [prompt], by the state as it is now, which acts where its reach says.
+     *
+     * @param maxTokens of what is generated, at most.
+     * @param stops texts in front of which it ends.
+     * @param onPiece told after each token what of the text is certain since, which may be nothing; false ends it there.
+     * @throws SeedTuneException the bundle cannot generate, this model has a memory limit, the prompt is empty or longer than the model,
+     * or an option is out of range.
+     * @throws StoppedException by [stop].
+     */
+    fun generate(
+        prompt: Prompt,
+        maxTokens: Int = MAX_TOKENS,
+        sampling: Sampling = Sampling(),
+        stops: List<String> = emptyList(),
+        onPiece: (String) -> Boolean = { true },
+    ): Generated {
+        return generator.value.generate(prompt, state.tensor, maxTokens, sampling, stops, onPiece)
+    }
+
     private fun split(file: File, tell: (TuningEvent) -> Unit) =
         Split.load(file, task) { done, of -> if (done % ROWS_TOLD == 0) tell(TuningEvent.ReadingRows(done, of)) }
 
@@ -156,12 +179,12 @@ class SeedTune private constructor(
 
     private fun evaluate(examples: List<Example>, tokensPerCall: Int, source: Source): Evaluation {
         if (memoryLimitBytes == null) {
-            return feeding(mapped, examples, source) { evaluator.value.evaluate(state, it, tokensPerCall) }
+            return sources.feeding(mapped, examples, source) { evaluator.value.evaluate(state, it, tokensPerCall) }
         }
         val atOnce = (TOKENS_AT_ONCE / examples.maxOf { it.ids.size }).coerceIn(1, examples.size)
         return graphs(examples, atOnce, cached = false, rowsPerCall = null, Settings()).use { graphs ->
             val tokens = 2 * (graphs as StreamedGraphs).choice.tokensPerCall
-            feeding(graphs, examples, source) { feeder -> Evaluator(bundle, graphs).use { it.evaluate(state, feeder, tokens) } }
+            sources.feeding(graphs, examples, source) { feeder -> Evaluator(bundle, graphs).use { it.evaluate(state, feeder, tokens) } }
         }
     }
 
@@ -173,31 +196,9 @@ class SeedTune private constructor(
         return StreamedGraphs.within(limit, bundle, examples, atOnce, cached, tokensPerCall, threads, platform, estimator.graph, vectors, interruption)
     }
 
-    /** Where rows are from, the folder of caches that were made elsewhere, and that of the cache that this device keeps. */
-    private class Source(val name: String, val rows: Split?, val contexts: File?, val cache: File? = null)
-
-    private inline fun <T> feeding(
-        graphs: Graphs,
-        examples: List<Example>,
-        source: Source,
-        noinline tell: (TuningEvent) -> Unit = {},
-        use: (Feeder) -> T,
-    ): T {
-        val objective = bundle.manifest.languageModel
-        val paddingId = objective.model.paddingId
-        val layout = objective.context ?: return use(WholeRows(examples, paddingId))
-        val file = source.cache?.takeIf { examples.isNotEmpty() && bundle.computesContexts }?.let { caches.file(it, source.name) }
-        // A cache of this device is read even where nothing can be added to it.
-        val read = caches.files(source.contexts) + if (bundle.computesContexts) emptyList() else caches.files(source.cache)
-        return Contexts(bundle, examples, file, graphs, read).use { contexts ->
-            caches.requireAll(contexts, examples.size, source.name, source.rows, source.contexts ?: source.cache)
-            contexts.build { done, of -> tell(TuningEvent.CachingContexts(done, of)) }
-            use(SuffixRows(examples, paddingId, layout, contexts, graphs.contextTokensPerCall))
-        }
-    }
-
     override fun close() {
         if (evaluator.isInitialized()) evaluator.value.close()
+        if (generator.isInitialized()) generator.value.close()
         state.close()
         update.close()
     }
@@ -207,6 +208,9 @@ class SeedTune private constructor(
         private const val TOKENS_AT_ONCE = 4096
         private const val CONTEXTS = "contexts"
         private const val ROWS_TOLD = 64
+
+        /** Of a text that is generated, unless another number is given. */
+        const val MAX_TOKENS = 256
 
         /**
          * What the contexts of the rows of a run come to before anything is computed; null for scope "all".

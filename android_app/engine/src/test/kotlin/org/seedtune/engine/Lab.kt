@@ -1,5 +1,9 @@
 package org.seedtune.engine
 
+import org.seedtune.engine.data.Batch
+import org.seedtune.engine.data.Feeder
+import org.seedtune.engine.data.Work
+import org.seedtune.engine.graph.Feeds
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.graph.Update
 import org.seedtune.engine.noise.Noise
@@ -23,3 +27,11 @@ internal fun State.copied() = FloatArray(values.capacity()).also { values.get(it
 
 /** The exception that [action] ends with. */
 fun refused(action: () -> Unit): SeedTuneException = org.junit.Assert.assertThrows(SeedTuneException::class.java) { action() }
+
+/** Rows that are nothing but a place, two a batch, the last ones first. */
+internal class Places(override val size: Int) : Feeder {
+    override val unit = "places"
+
+    override fun batches(indices: IntArray, limit: Int): Sequence<Batch> =
+        indices.indices.reversed().chunked(limit).asSequence().map { Batch(Feeds(), it.toIntArray(), Work(3, 1, 5, 2)) }
+}

@@ -7,7 +7,6 @@ import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.seedtune.engine.data.Batch
-import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.data.Sampler
 import org.seedtune.engine.data.Work
 import org.seedtune.engine.graph.Feeds
@@ -24,14 +23,6 @@ import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 
 /** The loop, and the estimator over a graph, with everything around them made of a few lines. */
 class LoopTest {
-    /** Rows that are nothing but a place, two a batch, the last ones first. */
-    private class Places(override val size: Int) : Feeder {
-        override val unit = "places"
-
-        override fun batches(indices: IntArray, limit: Int): Sequence<Batch> =
-            indices.indices.reversed().chunked(limit).asSequence().map { Batch(Feeds(), it.toIntArray(), Work(3, 1, 5, 2)) }
-    }
-
     /** Losses that are told: those of probe k and group g at k * G + g. */
     private class Told(val plus: FloatArray, val minus: FloatArray) : Estimator {
         val seeds = ArrayList<Long>()

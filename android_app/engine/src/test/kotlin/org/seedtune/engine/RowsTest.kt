@@ -5,6 +5,8 @@ import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.decodeFromJsonElement
 import kotlinx.serialization.json.int
+import kotlinx.serialization.json.intOrNull
+import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
@@ -27,18 +29,22 @@ class RowsTest {
         Rows.read(File(temporary.root, "x.jsonl").apply { writeText(content) }, task)
 
     @Test
-    fun `rows and refusals are Python's`() {
-        val golden = Golden.read("row-files.json")
-        val task = Json.decodeFromJsonElement<Task>(golden.field("task"))
-        for (file in golden.field("files").items) {
-            val content = file.field("content").text
-            val expected = file.field("rows")
-            if (expected is JsonNull) {
-                assertTrue(content, runCatching { read(content, task) }.exceptionOrNull() is SeedTuneException)
-                continue
+    fun `rows and refusals are Python's, conversations among them`() {
+        for (name in listOf("row-files.json", "conversation-files.json")) {
+            val golden = Golden.read(name)
+            val task = Json.decodeFromJsonElement<Task>(golden.field("task"))
+            for (file in golden.field("files").items) {
+                val content = file.field("content").text
+                val expected = file.field("rows")
+                if (expected is JsonNull) {
+                    assertTrue(content, runCatching { read(content, task) }.exceptionOrNull() is SeedTuneException)
+                    continue
+                }
+                val rows = expected.items.map { row ->
+                    Triple(row.items[0].jsonObject.mapValues { it.value.text }, row.items[1].jsonPrimitive.intOrNull, row.items[2].jsonPrimitive.int)
+                }
+                assertEquals(content, rows, read(content, task).map { Triple(it.fields, it.label, it.line) })
             }
-            val rows = expected.items.map { Triple(it.items[0].text, it.items[1].jsonPrimitive.int, it.items[2].jsonPrimitive.int) }
-            assertEquals(content, rows, read(content, task).map { Triple(it.fields.getValue("text"), it.label, it.line) })
         }
     }
 

@@ -17,7 +17,6 @@ import org.junit.rules.TemporaryFolder
 import org.seedtune.engine.files.sha256Of
 import org.seedtune.engine.journal.JournalFormat
 import org.seedtune.engine.journal.readJournal
-import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.TuningEvent
 import org.seedtune.engine.start.Eigen
 import org.seedtune.engine.start.LinearProbe
@@ -27,13 +26,14 @@ class StartTest {
     @get:Rule
     val temporary = TemporaryFolder()
 
-    private val run = Golden.file("probed")
-    private val info = Golden.read("probed/info.json")
-    private val bundle = File(info.field("bundle").text)
-    private val train = File(info.field("train").text)
-    private val heldOut = File(info.field("eval").text)
-    private val journal = readJournal(File(run, "journal.bin"))
-    private val settings = Settings.of(journal.header.settings)
+    private val golden = GoldenRun("probed")
+    private val run = golden.folder
+    private val info = golden.info
+    private val bundle = golden.bundle
+    private val train = golden.train
+    private val heldOut = golden.heldOut
+    private val journal = golden.journal
+    private val settings = golden.settings
 
     private fun JsonElement.doubles() = items.map { it.jsonPrimitive.double }
 

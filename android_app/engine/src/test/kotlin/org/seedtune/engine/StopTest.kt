@@ -19,20 +19,19 @@ import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.graph.Feeds
 import org.seedtune.engine.graph.GraphSession
 import org.seedtune.engine.graph.Interruption
-import org.seedtune.engine.journal.readJournal
-import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.TuningEvent
 
 /** Whoever says stop is obeyed in every part of a run, and what goes on afterwards is the run that was never stopped. */
 class StopTest {
     @get:Rule
     val temporary = TemporaryFolder()
-    private val run = Golden.file("runs/$CASE")
-    private val info = Golden.read("runs/$CASE/info.json")
-    private val bundle = File(info.field("bundle").text)
-    private val train = File(info.field("train").text)
-    private val heldOut = File(info.field("eval").text)
-    private val settings = Settings.of(readJournal(File(run, "journal.bin")).header.settings)
+    private val golden = GoldenRun("runs/$CASE")
+    private val run = golden.folder
+    private val info = golden.info
+    private val bundle = golden.bundle
+    private val train = golden.train
+    private val heldOut = golden.heldOut
+    private val settings = golden.settings
 
     /** The events of a run in [folder] until [goOn] says false, whose result is whole or interrupted. */
     private fun events(folder: File, rows: File = train, goOn: (Int, TuningEvent) -> Boolean): List<TuningEvent> {

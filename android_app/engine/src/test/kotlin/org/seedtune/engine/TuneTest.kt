@@ -16,8 +16,6 @@ import org.junit.rules.TemporaryFolder
 import org.seedtune.engine.bundle.Bundle
 import org.seedtune.engine.data.Rows
 import org.seedtune.engine.journal.JournalFormat
-import org.seedtune.engine.journal.readJournal
-import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.TuningEvent
 
 /** Each run of the golden files: a bundle, rows, and what Python made of them with one thread. */
@@ -25,24 +23,14 @@ class TuneTest {
     @get:Rule
     val temporary = TemporaryFolder()
 
-    private class Case(val name: String) {
-        val run = Golden.file("runs/$name")
-        val info = Golden.read("runs/$name/info.json")
-        val bundle = File(info.field("bundle").text)
-        val train = File(info.field("train").text)
-        val heldOut = File(info.field("eval").text)
-        val journal = readJournal(File(run, "journal.bin"))
-        val settings = Settings.of(journal.header.settings)
-    }
-
-    private fun cases() = Golden.read("runs.json").items.map { Case(it.text) }
+    private fun cases() = Golden.read("runs.json").items.map { GoldenRun("runs/${it.text}") }
 
     @Test
     fun `rows become Python's tokens`() {
         for (case in cases()) {
             val task = Bundle.open(case.bundle).compiledTask()
             val rows = Rows.read(case.train, task.task)
-            val expected = Golden.lines("runs/${case.name}/rows.jsonl")
+            val expected = Golden.lines("runs/${case.folder.name}/rows.jsonl")
             assertEquals(expected.size, rows.size)
             rows.zip(expected).forEach { (row, golden) ->
                 val encoded = task.encode(row.fields)
@@ -59,15 +47,15 @@ class TuneTest {
     @Test
     fun `the same run has the same journal, to the byte, and the same state`() {
         for (case in cases()) {
-            val folder = File(temporary.root, case.name)
+            val folder = File(temporary.root, case.folder.name)
             val sha256 = SeedTune.open(case.bundle, 1).use {
                 it.tune(folder, case.train, case.settings, case.heldOut)
                 it.stateSha256
             }
-            assertArrayEquals(case.name, File(case.run, "journal.bin").readBytes(), File(folder, "journal.bin").readBytes())
-            assertEquals(case.info.field("state_sha256").text, sha256)
-            assertEquals(kept(case.run), kept(folder))
-            for (cache in File(case.run, "contexts").listFiles { file -> file.name.endsWith(".contexts") }.orEmpty()) {
+            assertArrayEquals(case.folder.name, File(case.folder, "journal.bin").readBytes(), File(folder, "journal.bin").readBytes())
+            assertEquals(case.stateSha256, sha256)
+            assertEquals(kept(case.folder), kept(folder))
+            for (cache in File(case.folder, "contexts").listFiles { file -> file.name.endsWith(".contexts") }.orEmpty()) {
                 assertArrayEquals(cache.readBytes(), File(folder, "contexts/${cache.name}").readBytes())
             }
         }
@@ -79,9 +67,9 @@ class TuneTest {
     @Test
     fun `evaluations and predictions are Python's`() {
         for (case in cases()) {
-            val folder = File(temporary.root, "evaluated-${case.name}")
+            val folder = File(temporary.root, "evaluated-${case.folder.name}")
             SeedTune.open(case.bundle, 1).use { it.tune(folder, case.train, case.settings, case.heldOut) }
-            val expected = Golden.lines("runs/${case.name}/evaluations.jsonl")
+            val expected = Golden.lines("runs/${case.folder.name}/evaluations.jsonl")
             val found = File(folder, "evaluations.jsonl").readLines().map { Json.parseToJsonElement(it) }
             assertEquals(expected.map { it.field("step") }, found.map { it.field("step") })
             assertEquals(expected.map { it.field("best") }, found.map { it.field("best") })
@@ -90,7 +78,7 @@ class TuneTest {
                     assertEquals(python.field(name).jsonPrimitive.double, jvm.field(name).jsonPrimitive.double, 1e-6)
                 }
             }
-            val predictions = listOf(File(case.run, "predictions_best.jsonl"), File(folder, "predictions_best.jsonl")).map { file ->
+            val predictions = listOf(File(case.folder, "predictions_best.jsonl"), File(folder, "predictions_best.jsonl")).map { file ->
                 file.readLines().map { Json.parseToJsonElement(it).field("prediction") }
             }
             assertEquals(predictions[0], predictions[1])
@@ -100,18 +88,18 @@ class TuneTest {
     @Test
     fun `a run that Python began goes on as if Python went on`() {
         for (case in cases()) {
-            val folder = File(temporary.root, "resumed-${case.name}")
-            case.run.copyRecursively(folder)
-            val whole = File(case.run, "journal.bin").readBytes()
+            val folder = File(temporary.root, "resumed-${case.folder.name}")
+            case.folder.copyRecursively(folder)
+            val whole = File(case.folder, "journal.bin").readBytes()
             // Half of the steps, and a torn record.
             val kept = whole.size - JournalFormat.recordBytes(1, case.journal.header.record) * (case.settings.steps / 2) + 5
             File(folder, "journal.bin").writeBytes(whole.copyOf(kept))
             SeedTune.open(case.bundle, 1).use {
                 val result = it.tune(folder, case.train, case.settings, case.heldOut)
                 assertEquals(case.settings.steps, result.steps)
-                assertEquals(case.info.field("state_sha256").text, result.stateSha256)
+                assertEquals(case.stateSha256, result.stateSha256)
             }
-            assertArrayEquals(case.name, whole, File(folder, "journal.bin").readBytes())
+            assertArrayEquals(case.folder.name, whole, File(folder, "journal.bin").readBytes())
         }
     }
 
@@ -128,7 +116,7 @@ class TuneTest {
             assertThrows(SeedTuneException::class.java) { it.tune(folder, case.train, case.settings.copy(seed = case.settings.seed + 1)) }
         }
         SeedTune.open(case.bundle, 1).use { it.tune(folder, case.train, case.settings) }
-        assertArrayEquals(File(case.run, "journal.bin").readBytes(), File(folder, "journal.bin").readBytes())
+        assertArrayEquals(File(case.folder, "journal.bin").readBytes(), File(folder, "journal.bin").readBytes())
     }
 
     @Test
@@ -147,12 +135,12 @@ class TuneTest {
         val cases = cases()
         for (case in cases) {
             SeedTune.open(case.bundle, 1).use {
-                assertEquals(case.settings.steps, it.restore(case.run))
-                assertEquals(case.name, case.info.field("state_sha256").text, it.stateSha256)
+                assertEquals(case.settings.steps, it.restore(case.folder))
+                assertEquals(case.folder.name, case.stateSha256, it.stateSha256)
             }
         }
         val other = cases.first { it.bundle != cases[0].bundle }
-        SeedTune.open(other.bundle, 1).use { assertThrows(SeedTuneException::class.java) { it.restore(cases[0].run) } }
+        SeedTune.open(other.bundle, 1).use { assertThrows(SeedTuneException::class.java) { it.restore(cases[0].folder) } }
     }
 
     @Test

@@ -15,6 +15,7 @@ import android.widget.Spinner
 import android.widget.TextView
 import java.io.File
 import java.io.IOException
+import org.seedtune.app.LicencesActivity
 import org.seedtune.app.Problem
 import org.seedtune.app.ProblemKind
 import org.seedtune.app.R
@@ -52,6 +53,7 @@ class ChooseScreen(private val desk: Desk) {
         view<CheckBox>(R.id.only_while_charging).isChecked = kept.getBoolean(CHARGING, false)
         for (id in listOf(R.id.bundle, R.id.train, R.id.eval)) view<Spinner>(id).onItemSelectedListener = onChoice
         view<Button>(R.id.start).setOnClickListener { start() }
+        view<Button>(R.id.licences).setOnClickListener { activity.startActivity(Intent(activity, LicencesActivity::class.java)) }
         for (id in ADDITIONS) view<Button>(id).setOnClickListener { add() }
         view<Button>(R.id.importing_stop).setOnClickListener { desk.tell(TuningService.ACTION_STOP) }
         view<Button>(R.id.interrupted_go_on).setOnClickListener {

@@ -23,7 +23,8 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
         get() = listOf(WEIGHTS, CONTEXT_WEIGHTS).take(if (computesContexts && manifest.hostFiles.isNotEmpty()) 2 else 1).map { File(folder, it) }
 
     /**
-     * The file of the graph "probe", "eval", "update", or where the scope is not "all" "context", and "gradient" if there is one.
+     * The file of the graph "probe", "eval", "update", or where the scope is not "all" "context", and "gradient" or "decode" if there is
+     * one.
      *
      * @throws SeedTuneException as [requireGraph].
      */
@@ -34,6 +35,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
 
     /** @throws SeedTuneException the bundle has no graph [name], or has it among the host files, and these are not here. */
     internal fun requireGraph(name: String) {
+        if (name == DECODE) requireDecoding()
         if ("$name.onnx" !in manifest.files) {
             throw SeedTuneException(
                 "the bundle has no $name graph",
@@ -51,6 +53,33 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             "a cache with the contexts of all rows, or all files of the bundle",
             "make the cache at the desk with: seedtune cache BUNDLE --data ROWS --out CACHE",
         )
+    }
+
+    private fun requireDecoding() {
+        val model = manifest.languageModel.model
+        if (model.family != CAUSAL) {
+            throw SeedTuneException(
+                "a masked language model generates no text", folder.path, model.architecture, "a causal language model", "ask it for labels",
+            )
+        }
+        if (manifest.languageModel.decode == null) {
+            throw SeedTuneException(
+                "the bundle has no decode graph, so it cannot generate text",
+                folder.path,
+                "graphs: ${manifest.files.keys.filter { it.endsWith(".onnx") && it.count { dot -> dot == '.' } == 1 }.sorted().joinToString()}",
+                "a bundle of a causal model, exported with --decode, or for a completion task",
+                "export it again with --decode, and tune the new bundle",
+            )
+        }
+        if (!computesContexts) {
+            throw SeedTuneException(
+                "text cannot be generated here: the bundle's host files are at the desk",
+                folder.path,
+                manifest.hostFiles.joinToString(),
+                "all files of the bundle",
+                "copy the host files too, or generate at the desk",
+            )
+        }
     }
 
     /**
@@ -90,6 +119,9 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
 
         /** The tensors that no graph but that of contexts reads, where they lie in a file of their own. */
         const val CONTEXT_WEIGHTS = "context.safetensors"
+        /** The graph that text is generated with, where the bundle has it. */
+        internal const val DECODE = "decode"
+        private const val CAUSAL = "causal"
         private const val TOKENIZER = "tokenizer.json"
         private const val REMEDY = "export the bundle again, or copy it again"
         private val STAGE_GRAPH = Regex("[a-z]+\\.stage[0-9]+\\.onnx")

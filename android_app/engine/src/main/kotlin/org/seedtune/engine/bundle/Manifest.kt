@@ -151,6 +151,7 @@ data class Manifest(
             requireWithin("adapter_seed", manifest.state.adapterSeed, 0, Noise.WORD_MASK)
             labelWordIds.forEach { requireWithin("label_word_ids", it.toLong(), 0, model.vocabularySize - 1L) }
             task.check()
+            manifest.languageModel.decode?.let { check(it, model) }
             requireOneOf("scope", scope, if (context == null) setOf("all") else setOf("suffix", "last"))
             if (context == null) return
             requireOneOf("context storage", context.storage, CONTEXT_STORAGES)
@@ -160,6 +161,15 @@ data class Manifest(
             requireWithin("entering", context.entering.toLong(), 0, MAX_CONTEXT_DIMENSION)
             val values = Math.multiplyExact(Math.multiplyExact(2 * context.layers, context.keyHeads), context.headSize)
             Math.multiplyExact(values, Float.SIZE_BYTES)
+        }
+
+        private fun check(decode: Decoding, model: Model) {
+            requireOneOf("the family of a model that generates text", model.family, setOf("causal"))
+            for ((name, size) in listOf("layers" to decode.layers, "key_heads" to decode.keyHeads, "head_size" to decode.headSize)) {
+                requireWithin("decode.$name", size.toLong(), 1, MAX_CONTEXT_DIMENSION)
+            }
+            requireWithin("decode.max_tokens", decode.maxTokens.toLong(), 1, MAX_SIZE)
+            decode.endIds.forEach { requireWithin("decode.end_ids", it.toLong(), 0, model.vocabularySize - 1L) }
         }
 
         private fun requireOneOf(name: String, value: String, known: Set<String>) {

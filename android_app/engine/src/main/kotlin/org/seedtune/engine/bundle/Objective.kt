@@ -46,8 +46,8 @@ data class LanguageModel(
 }
 
 /**
- * What generating text needs to know, which this engine does not do yet: keys and values of every layer, [maxTokens] of prompt and
- * response together, the tokens that end a response, and the model's own chat template with the texts that it names.
+ * What generating text needs to know: keys and values of every layer, [maxTokens] of prompt and response together, the tokens that end
+ * a response, and the model's own chat template (Jinja, which this engine does not run) with the texts that it names.
  */
 @Serializable
 data class Decoding(

@@ -109,14 +109,15 @@ internal object Rows {
         return names
     }
 
-    private fun row(record: JsonObject, task: Task, labels: Map<String, Int>, where: String, line: Int, requireLabel: Boolean): Row {
+    private fun row(given: JsonObject, task: Task, labels: Map<String, Int>, where: String, line: Int, requireLabel: Boolean): Row {
+        val record = Conversations.fieldsOf(given, task, where, requireLabel)
         val fields = (task.fields + task.responseFields).associateWith { fieldText(record, it, where, task) }
         if (task.completes) return Row(fields, null, line)
-        val given = record[task.labelField]
-        if (!requireLabel && (given == null || given is JsonNull || given == JsonPrimitive(""))) return Row(fields, null, line)
+        val stated = record[task.labelField]
+        if (!requireLabel && (stated == null || stated is JsonNull || stated == JsonPrimitive(""))) return Row(fields, null, line)
         val key = labelKey(present(record, task.labelField, where), labels)
         val label = labels[key] ?: throw SeedTuneException(
-            "unknown label", where, given, "one of " + task.labels.joinToString { "'${it.value}' (${it.name})" },
+            "unknown label", where, stated, "one of " + task.labels.joinToString { "'${it.value}' (${it.name})" },
             "correct the row, or add the label to the task",
         )
         return Row(fields, label, line)

@@ -13,6 +13,9 @@ import org.seedtune.engine.tokenizer.Tokenizer
  */
 internal class Encoded(val ids: LongArray, val position: Int, val truncatedTokens: Int, val suffix: IntArray?, val targets: LongArray?)
 
+/** The [ids] of a text that is to be gone on with, at those of which from [firstPlace] on a state acts. */
+internal class PromptIds(val ids: IntArray, val firstPlace: Int)
+
 /**
  * A task and a tokenizer, made into a function from a row's fields to token ids. Fixed text and fields are rendered into one
  * string and tokenised together, so the ids are those that the model would see from a user. No row has a token that the
@@ -68,7 +71,7 @@ internal class CompiledTask(
         if (ids.isEmpty()) {
             throw SeedTuneException("a row has no tokens", rule = "at least one token to read the label from", remedy = "remove the row")
         }
-        requireEmbedded(ids.asList(), "the row", "remove it from the row")
+        embedded(ids, "the row")
         return if (task.completes) completion(shown, ids, whole - ids.size) else classification(shown, row, whole - ids.size)
     }
 
@@ -99,6 +102,28 @@ internal class CompiledTask(
         val suffix = IntArray(read.size - border + 1) { border - 1 + it }
         return Encoded(longs(read), read.size - 1, truncated, suffix, longs(ids.copyOfRange(border, ids.size)))
     }
+
+    /**
+     * A row that is to be gone on with, however long: of a completion task the prompt, whose last token foresees the response; of a
+     * classification task the row as it is, split as for tuning. Errors as of [encode].
+     */
+    fun prompt(fields: Map<String, String>): PromptIds {
+        val text = encoder.render(fields)
+        val ids = embedded(withoutAppended(encoder.ids(text)).ids, "the row")
+        if (scope != "suffix" || task.completes) return prompt(ids)
+        return PromptIds(ids, agreement(ids, encoder.render(fields, toLastField = true)))
+    }
+
+    /** [text] as it is, with the special tokens that it spells, behind those that the tokenizer puts in front; errors as of [encode]. */
+    fun rawPrompt(text: String): PromptIds = prompt(embedded(withoutAppended(encoder.ids(encoder.protected(text))).ids, "the text"))
+
+    /** With scope "all" a state acts at every token; else, in a text that is not split, at its last one. */
+    private fun prompt(ids: IntArray) = PromptIds(ids, if (scope == "all") 0 else maxOf(0, ids.size - 1))
+
+    /** The text of [ids]; special tokens have none. */
+    fun text(ids: List<Int>): String = encoder.text(ids)
+
+    private fun embedded(ids: IntArray, whose: String): IntArray = ids.also { requireEmbedded(it.asList(), whose, "remove it from $whose") }
 
     /** How many of [ids] are those of [beginning] alone: where the part that never changes ends. */
     private fun agreement(ids: IntArray, beginning: String): Int {

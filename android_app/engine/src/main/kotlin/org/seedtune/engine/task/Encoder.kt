@@ -18,14 +18,14 @@ internal class RowIds(val ids: IntArray, val appended: Int, val maskPlace: Int?)
  * Special tokens that the template asks for, `{mask}` first of all, go in as stand-ins of private-use characters, which the
  * tokenizer is told to find; so whitespace before them is handled as the tokenizer handles it.
  */
-internal class Encoder(template: String, tokenizer: Tokenizer, maskToken: String?, response: String = "") {
-    private val special = tokenizer.special
+internal class Encoder(template: String, private val whole: Tokenizer, maskToken: String?, response: String = "") {
+    private val special = whole.special
     private val standIns = LinkedHashMap<String, AddedToken>()
     val maskId: Int? = maskToken?.let { special[it]?.id }
     private val maskText = if (maskId != null) standIn(maskToken!!) else ""
     private val parts = protectedParts(template)
     private val responseParts = protectedParts(response)
-    private val tokenizer = tokenizer.with(standIns.values.toList())
+    private var tokenizer = whole.with(standIns.values.toList())
 
     /** The row as one string, or, [toLastField], without what the template says after its last field. */
     fun render(fields: Map<String, String>, toLastField: Boolean = false): String {
@@ -63,6 +63,15 @@ internal class Encoder(template: String, tokenizer: Tokenizer, maskToken: String
         val appended = if (tokens.isEmpty()) ids.size else tokenizer.behind.size
         return RowIds(ids.toIntArray(), appended, if (mask < 0) null else tokenizer.before.size + mask)
     }
+
+    /** [text] with a stand-in for each special token that it spells, for [ids]. */
+    fun protected(text: String): String {
+        val known = standIns.size
+        return protect(text).also { if (standIns.size > known) tokenizer = whole.with(standIns.values.toList()) }
+    }
+
+    /** The text of [ids]; special tokens have none. */
+    fun text(ids: List<Int>): String = whole.text(ids)
 
     fun plainIds(text: String): IntArray = tokenizer.plainIds(text)
 

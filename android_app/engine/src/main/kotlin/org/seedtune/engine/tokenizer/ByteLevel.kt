@@ -12,6 +12,15 @@ internal object ByteLevel {
         }
     }
 
+    private val BYTES = HashMap<Char, Byte>().also { bytes -> CHARACTERS.forEachIndexed { byte, point -> bytes[point.toChar()] = byte.toByte() } }
+
+    /** The bytes that [piece] spells; those of its own UTF-8 where a character of it spells none. */
+    fun bytes(piece: String): ByteArray {
+        val spelled = ByteArray(piece.length)
+        piece.forEachIndexed { place, character -> spelled[place] = BYTES[character] ?: return piece.toByteArray() }
+        return spelled
+    }
+
     /** [piece] with every byte of its UTF-8 as a character; the bytes of one character all end where it does. */
     fun spelled(piece: Piece): Piece {
         val points = IntArrayBuilder(piece.size)

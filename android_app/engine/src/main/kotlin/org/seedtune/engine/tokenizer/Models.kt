@@ -14,6 +14,9 @@ internal interface TokenModel {
     /** The id that stands for what the vocabulary lacks, or null. */
     val unknownId: Int?
 
+    /** Piece -> id, of those that are found in text. */
+    val vocabulary: Map<String, Int>
+
     fun tokens(piece: Piece): List<Token>
 }
 
@@ -70,7 +73,7 @@ internal object TokenModels {
  * equals first, until no pair has a rank. Merges of pieces that [vocabulary] lacks are left out.
  */
 internal class BytePairs(
-    private val vocabulary: Map<String, Int>,
+    override val vocabulary: Map<String, Int>,
     merges: List<Pair<String, String>>,
     override val unknownId: Int?,
     private val wholeWordsFirst: Boolean,
@@ -160,7 +163,7 @@ internal class BytePairs(
 
 /** WordPiece (Schuster and Nakajima 2012), as BERT has it: the longest token that fits, from the left, or unknown. */
 internal class WordPiece(
-    private val vocabulary: Map<String, Int>,
+    override val vocabulary: Map<String, Int>,
     override val unknownId: Int?,
     private val continuation: String,
     private val longestWord: Int,

@@ -28,6 +28,7 @@ internal class Tokenizer internal constructor(private val parts: Parts, extra: L
         val preTokenizer: PreTokenizer,
         val model: TokenModel,
         val processor: PostProcessor,
+        val decoder: Lazy<TextDecoder>,
     )
 
     private val raw: AddedTokens
@@ -53,6 +54,15 @@ internal class Tokenizer internal constructor(private val parts: Parts, extra: L
     /** Special tokens that stand behind every row. */
     val behind: List<Int> get() = parts.processor.behind
 
+    /** How the tokens that have a text are spelled, by id; made at its first use, since tuning makes no text. */
+    private val pieces: Map<Int, String> by lazy {
+        val pieces = HashMap<Int, String>()
+        for ((piece, id) in parts.model.vocabulary) pieces[id] = piece
+        for (token in parts.added) pieces[token.id] = token.content
+        // The library goes by what a token spells, not by its id.
+        pieces.apply { values.removeAll(special.keys) }
+    }
+
     /** The ids of [text] without special tokens around it. */
     fun plainIds(text: String): IntArray = tokens(text).map { it.id }.toIntArray()
 
@@ -72,6 +82,13 @@ internal class Tokenizer internal constructor(private val parts: Parts, extra: L
     }
 
     private fun tokenOf(stretch: Stretch) = Token(stretch.token!!.id, stretch.piece.ends.last(), stretch.token)
+
+    /**
+     * The text of [ids], of which special tokens and those that nothing spells have none.
+     *
+     * @throws SeedTuneException the tokenizer makes text of tokens in a way that this engine does not have.
+     */
+    fun text(ids: List<Int>): String = parts.decoder.value.text(ids.mapNotNull { pieces[it] })
 
     companion object {
         /**
@@ -101,6 +118,8 @@ internal class Tokenizer internal constructor(private val parts: Parts, extra: L
                         PreTokenizers.parse(fields["pre_tokenizer"]),
                         TokenModels.parse(fields.getValue("model").jsonObject, special),
                         PostProcessor.parse(fields["post_processor"]),
+                        // Asked for when text is made: tokenizers that only read may have one that is not known.
+                        lazy { TextDecoder.parse(fields["decoder"]) },
                     ),
                 )
             } catch (error: SerializationException) {
