@@ -84,4 +84,5 @@ def choose(logits: npt.NDArray[np.float32], sampling: Sampling, place: int) -> i
 
 def _divided(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     # Summed from the first to the last: sum() takes another order, whose last bits differ.
-    return weights / np.cumsum(weights)[-1]
+    shares: npt.NDArray[np.float64] = weights / np.cumsum(weights)[-1]
+    return shares

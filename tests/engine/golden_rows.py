@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -52,29 +53,27 @@ CONTENTS = [
 
 
 USER, ANSWER = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}
-CONVERSATIONS = [
-    json.dumps(record) + "\n"
-    for record in (
-        {"messages": [USER, ANSWER]},
-        {"messages": [USER, ANSWER], "answer": "of its own"},
-        {"messages": [USER, ANSWER], "message": "of its own", "answer": "too"},
-        {"messages": [USER, ANSWER], "message": "of its own"},
-        {"message": "plain", "answer": "too"},
-        {"messages": [USER]},
-        {"messages": [ANSWER, USER]},
-        {"messages": [{"role": "system", "content": "Be brief."}, USER, ANSWER]},
-        {"messages": [USER, ANSWER, USER, ANSWER]},
-        {"messages": [USER, {"role": "assistant", "content": None}]},
-        {"messages": [USER, {"role": "assistant", "content": ""}]},
-        {"messages": [USER, {"role": "assistant", "content": 5}]},
-        {"messages": [{"role": 1, "content": "Why?"}, ANSWER]},
-        {"messages": [USER, "So."]},
-        {"messages": []},
-        {"messages": "Why?"},
-        {"messages": None},
-        {"messages": {"role": "user"}},
-    )
-]
+RECORDS: tuple[dict[str, Any], ...] = (
+    {"messages": [USER, ANSWER]},
+    {"messages": [USER, ANSWER], "answer": "of its own"},
+    {"messages": [USER, ANSWER], "message": "of its own", "answer": "too"},
+    {"messages": [USER, ANSWER], "message": "of its own"},
+    {"message": "plain", "answer": "too"},
+    {"messages": [USER]},
+    {"messages": [ANSWER, USER]},
+    {"messages": [{"role": "system", "content": "Be brief."}, USER, ANSWER]},
+    {"messages": [USER, ANSWER, USER, ANSWER]},
+    {"messages": [USER, {"role": "assistant", "content": None}]},
+    {"messages": [USER, {"role": "assistant", "content": ""}]},
+    {"messages": [USER, {"role": "assistant", "content": 5}]},
+    {"messages": [{"role": 1, "content": "Why?"}, ANSWER]},
+    {"messages": [USER, "So."]},
+    {"messages": []},
+    {"messages": "Why?"},
+    {"messages": None},
+    {"messages": {"role": "user"}},
+)
+CONVERSATIONS = [json.dumps(record) + "\n" for record in RECORDS]
 
 
 def write_row_files(folder: Path) -> None:
