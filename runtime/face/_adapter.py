@@ -8,7 +8,7 @@ from typing import Literal
 from seedtune._model import Model
 from seedtune.runtime.adapters.peft_files import write_peft_adapter
 from seedtune.runtime.adapters.whole_reach import require_no_head, require_whole_reach
-from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.extras import needs_extra
 
 FORM = "an adapter of llama.cpp"
 
@@ -44,15 +44,6 @@ def adapter(
         return write_peft_adapter(Path(out), manifest, state, without_head=without_head)
     require_whole_reach(manifest, FORM)
     require_no_head(manifest, state, FORM, without_head)
-    try:
+    with needs_extra("export", "an adapter of llama.cpp needs"):
         from seedtune.exporter.merging.gguf_adapter import write_gguf_adapter
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("seedtune"):
-            raise
-        raise SeedTuneError(
-            "an adapter of llama.cpp needs packages that this installation does not have",
-            value=error.name,
-            rule="the extra named export",
-            remedy='pip install "seedtune[export]"',
-        ) from error
     return write_gguf_adapter(Path(out), manifest, state, None if source is None else str(source))

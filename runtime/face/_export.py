@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seedtune.runtime.bundle.manifest import Manifest
-from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.extras import needs_extra
 
 
 def export(
@@ -34,15 +34,6 @@ def export(
         SeedTuneError: the extra ``export`` is not installed, or anything else that the user can put right; ``out`` is
             then as it was.
     """
-    try:
+    with needs_extra("export", "exporting needs"):
         from seedtune.exporter.pipeline import export_bundle
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("seedtune"):
-            raise
-        raise SeedTuneError(
-            "exporting needs packages that this installation does not have",
-            value=error.name,
-            rule="the extra named export",
-            remedy='pip install "seedtune[export]"',
-        ) from error
     return export_bundle(str(source), str(task), Path(out), phase=phase, notice=notice, **options)

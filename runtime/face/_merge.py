@@ -8,7 +8,7 @@ from typing import Literal
 
 from seedtune._model import Model
 from seedtune.runtime.adapters.whole_reach import require_no_head, require_whole_reach
-from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.extras import needs_extra
 from seedtune.runtime.sizes import size_bytes
 
 FORM = "a checkpoint"
@@ -50,18 +50,9 @@ def merge(
         require_whole_reach(manifest, FORM)
         require_no_head(manifest, state, FORM, without_head)
     limit = size_bytes(shard_size, "--shard-size")
-    try:
+    with needs_extra("export", "merging needs"):
         from seedtune.exporter.merging.merge import write_merged
         from seedtune.exporter.merging.onnx_model import write_onnx
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("seedtune"):
-            raise
-        raise SeedTuneError(
-            "merging needs packages that this installation does not have",
-            value=error.name,
-            rule="the extra named export",
-            remedy='pip install "seedtune[export]"',
-        ) from error
     where = None if source is None else str(source)
     if form == "onnx":
         return write_onnx(Path(out), model.bundle, state, source=where, phase=phase)

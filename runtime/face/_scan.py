@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.extras import needs_extra
 from seedtune.runtime.scan.images import read_images
 from seedtune.runtime.scan.made import Asked, Writers, made
 from seedtune.runtime.scan.records import ScanEvent
@@ -44,19 +45,10 @@ def scan(
     Raises:
         SeedTuneError: anything that the user can put right; ``out`` is then not there.
     """
-    try:
+    with needs_extra("scan", "a scan needs"):
         from seedtune.exporter.onnx_source.classifier import Classifier, read_classifier
         from seedtune.exporter.onnx_source.scan_graphs import Goal, Normalisation, write_loss_graph, write_map_graphs
         from seedtune.exporter.onnx_source.tone_map import ToneMap
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("seedtune"):
-            raise
-        raise SeedTuneError(
-            "a scan needs packages that this installation does not have",
-            value=error.name,
-            rule="the extra named scan",
-            remedy='pip install "seedtune[scan]"',
-        ) from error
     try:
         chosen = msgspec.convert(settings, ScanSettings)
     except msgspec.ValidationError as error:

@@ -12,21 +12,16 @@ from typer.testing import CliRunner
 from seedtune.runtime.cli.main import app
 
 
+def words_of(lab: SimpleNamespace, out: Path, queries: int, first: int) -> list[str]:
+    words = ["scan", lab.classifier, "--images", lab.images, "--out", out, "--queries", queries, "--first", first]
+    return list(map(str, words))
+
+
 def test_a_scan_is_made_told_and_shown(lab: SimpleNamespace, tmp_path: Path) -> None:
     runner, out = CliRunner(), tmp_path / "scan"
-    words = [
-        "scan",
-        str(lab.classifier),
-        "--images",
-        str(lab.images),
-        "--out",
-        str(out),
-        "--queries",
-        "40",
-        "--first",
-        "50",
-    ]
-    done = runner.invoke(app, [*words, "--transfer", str(lab.classifier), "--json"], env={"NO_COLOR": "1"})
+    done = runner.invoke(
+        app, [*words_of(lab, out, 40, 50), "--transfer", str(lab.classifier), "--json"], env={"NO_COLOR": "1"}
+    )
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout.splitlines()[-1])["result"]
     assert result == json.loads((out / "result.json").read_text())
@@ -44,19 +39,7 @@ def test_a_scan_is_made_told_and_shown(lab: SimpleNamespace, tmp_path: Path) -> 
 
 def test_a_name_of_a_picture_is_text_on_the_page(lab: SimpleNamespace, tmp_path: Path) -> None:
     out = tmp_path / "scan"
-    words = [
-        "scan",
-        str(lab.classifier),
-        "--images",
-        str(lab.images),
-        "--out",
-        str(out),
-        "--queries",
-        "40",
-        "--first",
-        "30",
-    ]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    assert CliRunner().invoke(app, words_of(lab, out, 40, 30)).exit_code == 0
     lines = (out / "scan.jsonl").read_text().replace('"name":"', '"name":"<script>alert(1)</script>')
     (out / "scan.jsonl").write_text(lines)
     assert CliRunner().invoke(app, ["report", str(out)]).exit_code == 0
@@ -65,19 +48,7 @@ def test_a_name_of_a_picture_is_text_on_the_page(lab: SimpleNamespace, tmp_path:
 
 def test_a_damaged_scan_is_refused_by_file(lab: SimpleNamespace, tmp_path: Path) -> None:
     out = tmp_path / "scan"
-    words = [
-        "scan",
-        str(lab.classifier),
-        "--images",
-        str(lab.images),
-        "--out",
-        str(out),
-        "--queries",
-        "20",
-        "--first",
-        "30",
-    ]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    assert CliRunner().invoke(app, words_of(lab, out, 20, 30)).exit_code == 0
     (out / "pictures.npz").write_bytes(b"none")
     done = CliRunner().invoke(app, ["report", str(out)])
     assert done.exit_code != 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedtune._model import open as open_model
-from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.extras import needs_extra
 
 if TYPE_CHECKING:
     from seedtune.exporter.reference.tuned_model import TunedModel
@@ -34,17 +34,8 @@ def load(
     Raises:
         SeedTuneError: no such folder, step or model, or the extra ``export`` is not installed.
     """
-    try:
+    with needs_extra("export", "transformers' model needs"):
         from seedtune.exporter.reference.tuned_model import TunedModel
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("seedtune"):
-            raise
-        raise SeedTuneError(
-            "transformers' model needs packages that this installation does not have",
-            value=error.name,
-            rule="the extra named export",
-            remedy='pip install "seedtune[export]"',
-        ) from error
     with open_model(path, bundle=bundle, step=step, state=state) as model:
         where = None if source is None else str(source)
         return TunedModel(model.bundle, model.state.values.copy(), where)
