@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from seedtune._export import export
     from seedtune._merge import merge
     from seedtune._model import Model, open
-    from seedtune._scan import scan
+    from seedtune._scan import export_classifier, scan
     from seedtune.runtime.model.evaluation import Evaluation
     from seedtune.runtime.run.settings import Settings
 
@@ -40,6 +40,7 @@ __all__ = [
     "adapter",
     "events",
     "export",
+    "export_classifier",
     "merge",
     "open",
     "scan",
@@ -53,6 +54,7 @@ _PLACES = {
     "Settings": "seedtune.runtime.run.settings",
     "adapter": "seedtune._adapter",
     "export": "seedtune._export",
+    "export_classifier": "seedtune._scan",
     "merge": "seedtune._merge",
     "open": "seedtune._model",
     "scan": "seedtune._scan",

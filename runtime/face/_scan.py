@@ -78,3 +78,19 @@ def scan(
         threads,
     )
     return made(asked, Path(out), Writers(maps, loss))
+
+
+def export_classifier(module: Any, *, image_shape: tuple[int, ...], out: str | Path) -> None:
+    """Writes a torch module that scores images as an ONNX file for :func:`scan`, after comparing both.
+
+    Args:
+        module: a ``torch.nn.Module``: float32 images [N, *image_shape] to scores [N, L].
+        image_shape: of one image, such as (1, 28, 28).
+        out: the file to write.
+
+    Raises:
+        SeedTuneError: it cannot be followed, ONNX Runtime gives other scores, or the extra ``export`` is missing.
+    """
+    with needs_extra("export", "exporting a classifier needs"):
+        from seedtune.exporter.torch_classifier import export_torch_classifier
+    export_torch_classifier(module, tuple(image_shape), Path(out))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+import seedtune
 from lab.vision.data import Pictures
 
 
@@ -104,19 +105,8 @@ def trained(training: Training, pictures: Pictures, folder: Path, name: str) -> 
         print(f"{name}: epoch {epoch + 1}, {right / batches / training.batch:.1%}, {seconds:.0f} s", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), path.with_suffix(".pt"))
-    saved(model, images[:1], path)
+    seedtune.export_classifier(model, image_shape=(1, *pictures.images.shape[1:]), out=path)
     return path
-
-
-def saved(model: nn.Module, example: torch.Tensor, path: Path) -> None:
-    """Writes ``model`` as ONNX with a free first dimension."""
-    model.eval()
-    dynamic = ({0: torch.export.Dim("images")},)
-    # Two at least, or torch takes the number for a constant.
-    torch.onnx.export(
-        model, (torch.cat([example, example]),), path, dynamo=True, external_data=False, verbose=False,
-        input_names=["pixels"], output_names=["scores"], dynamic_shapes=dynamic,
-    )  # fmt: skip
 
 
 def opened(training: Training, path: Path) -> nn.Module:
