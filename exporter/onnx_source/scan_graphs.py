@@ -8,7 +8,7 @@
     update  as of a bundle, with a state a row
 
 Images are float32 in 0..1 with channels first, whatever the classifier's own order. P values an image, n parameters
-(:class:`ToneMap`), B images, L classes.
+(`tone_map.py`), B images, L classes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import onnx_ir as ir
 
 from seedtune.exporter.graphs.update import build_update_of
 from seedtune.exporter.onnx_source.classifier import Classifier
-from seedtune.exporter.onnx_source.tone_map import ToneMap, changed, likeness
+from seedtune.exporter.onnx_source.pictures import Change, likeness
 from seedtune.exporter.passes.emitter import OPSET, Emitter, add_input, set_outputs
 from seedtune.exporter.passes.finish import finish
 from seedtune.exporter.passes.noise import noise_halves, sign_table, signs_of
@@ -57,12 +57,12 @@ class Goal:
     probabilities: bool
 
 
-def write_map_graphs(folder: Path, classifier: Classifier, tone_map: ToneMap, normalisation: Normalisation) -> None:
+def write_map_graphs(folder: Path, classifier: Classifier, change: Change, normalisation: Normalisation) -> None:
     """Writes probe.onnx, apply.onnx and update.onnx into ``folder``, which is there."""
     graphs = {
-        "probe": _probe(classifier, tone_map, normalisation),
-        "apply": _apply(classifier, tone_map, normalisation),
-        "update": build_update_of(tone_map.parameters, groups=True),
+        "probe": _probe(classifier, change, normalisation),
+        "apply": _apply(classifier, change, normalisation),
+        "update": build_update_of(change.parameters, groups=True),
     }
     for name, model in graphs.items():
         ir.save(finish(model), folder / f"{name}.onnx")
@@ -73,33 +73,33 @@ def write_loss_graph(folder: Path, goal: Goal) -> None:
     ir.save(finish(_loss(goal)), folder / "loss.onnx")
 
 
-def _probe(classifier: Classifier, tone_map: ToneMap, normalisation: Normalisation) -> ir.Model:
-    graph, image, state, pattern = _begun("probe", tone_map)
+def _probe(classifier: Classifier, change: Change, normalisation: Normalisation) -> ir.Model:
+    graph, image, state, pattern = _begun("probe", change)
     seed = add_input(graph, "seed", INT64, [1])
     epsilon = add_input(graph, "epsilon", FLOAT, [1])
     emit = Emitter(graph)
-    halves = noise_halves(emit, emit.op("Cast", seed, to=ir.DataType.UINT32), tone_map.parameters)
-    noise = signs_of(emit, emit.op("Squeeze", halves, emit.integers(0)), sign_table(emit), 0, (tone_map.parameters,))
+    halves = noise_halves(emit, emit.op("Cast", seed, to=ir.DataType.UINT32), change.parameters)
+    noise = signs_of(emit, emit.op("Squeeze", halves, emit.integers(0)), sign_table(emit), 0, (change.parameters,))
     away = emit.op("Mul", noise, epsilon)
     states = emit.op("Concat", emit.op("Add", state, away), emit.op("Sub", state, away), axis=0)
     images = emit.op("Concat", image, image, axis=0)
     patterns = None if pattern is None else emit.op("Concat", pattern, pattern, axis=0)
-    found = changed(emit, tone_map, images, states, patterns)
+    found = change.changed(emit, images, states, patterns)
     return _ended(graph, emit, classifier, normalisation, images, found, pictures=False)
 
 
-def _apply(classifier: Classifier, tone_map: ToneMap, normalisation: Normalisation) -> ir.Model:
-    graph, image, state, pattern = _begun("apply", tone_map)
+def _apply(classifier: Classifier, change: Change, normalisation: Normalisation) -> ir.Model:
+    graph, image, state, pattern = _begun("apply", change)
     emit = Emitter(graph)
-    found = changed(emit, tone_map, image, state, pattern)
+    found = change.changed(emit, image, state, pattern)
     return _ended(graph, emit, classifier, normalisation, image, found, pictures=True)
 
 
-def _begun(name: str, tone_map: ToneMap) -> tuple[ir.Graph, ir.Value, ir.Value, ir.Value | None]:
+def _begun(name: str, change: Change) -> tuple[ir.Graph, ir.Value, ir.Value, ir.Value | None]:
     graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET}, name=name)
-    image = add_input(graph, "image", FLOAT, ["images", tone_map.pixels])
-    state = add_input(graph, "state", FLOAT, ["images", tone_map.parameters])
-    pattern = add_input(graph, "pattern", INT64, ["images", tone_map.pixels]) if tone_map.patterns else None
+    image = add_input(graph, "image", FLOAT, ["images", change.pixels])
+    state = add_input(graph, "state", FLOAT, ["images", change.parameters])
+    pattern = add_input(graph, "pattern", INT64, ["images", change.pixels]) if change.patterns else None
     return graph, image, state, pattern
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from seedtune.exporter.onnx_source.pictures import in_bytes
 from seedtune.exporter.passes.emitter import Emitter
 from seedtune.runtime.noise import BITS_PER_WORD
 
@@ -62,49 +63,29 @@ class ToneMap:
         values[: self.maps * self.knots] = np.tile(steps, self.maps)
         return values
 
+    def changed(self, emit: Emitter, image: ir.Value, state: ir.Value, pattern: ir.Value | None) -> ir.Value:
+        """The image of each state, [R, P] float32 in 0..1.
 
-def changed(emit: Emitter, tone_map: ToneMap, image: ir.Value, state: ir.Value, pattern: ir.Value | None) -> ir.Value:
-    """The image of each state, [R, P] float32 in 0..1.
-
-    Args:
-        emit: takes the nodes.
-        tone_map: what the state is.
-        image: [R, P] float32 in 0..1.
-        state: [R, n].
-        pattern: [R, P] int64, the pattern of each value; None where there are none.
-    """
-    knots, of_channel = tone_map.knots, tone_map.pixels // tone_map.channels
-    values = emit.op("Add", state, emit.constant(tone_map.identity()))
-    position = emit.op("Mul", image, emit.constant(np.array(knots - 1, np.float32)))
-    below = emit.op("Min", emit.op("Floor", position), emit.constant(np.array(knots - 2, np.float32)))
-    part = emit.op("Sub", position, below)
-    channel = np.repeat(np.arange(tone_map.channels), of_channel)
-    place = emit.op("Cast", below, to=ir.DataType.INT64)
-    if tone_map.a_channel and tone_map.channels > 1:
-        place = emit.op("Add", place, emit.constant(channel * knots))
-    low = emit.op("GatherElements", values, place, axis=1)
-    high = emit.op("GatherElements", values, emit.op("Add", place, emit.integers(1)), axis=1)
-    found = emit.op("Add", low, emit.op("Mul", part, emit.op("Sub", high, low)))
-    if pattern is not None:
-        first = emit.constant(tone_map.maps * knots + channel)
-        place = emit.op("Add", emit.op("Mul", pattern, emit.integers(tone_map.channels)), first)
-        found = emit.op("Add", found, emit.op("GatherElements", values, place, axis=1))
-    bytes_ = emit.op("Round", emit.op("Mul", found, emit.constant(np.array(255, np.float32))))
-    whole = emit.op("Clip", bytes_, *(emit.constant(np.array(end, np.float32)) for end in (0, 255)))
-    return emit.op("Div", whole, emit.constant(np.array(255, np.float32)))
-
-
-def likeness(emit: Emitter, image: ir.Value, other: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """Pearson's correlation of each pair of images, [R], and the contrast that is left: std(other) / std(image), [R].
-
-    An image of one value has neither: its correlation is 0, and what it becomes has the contrast 0.
-    """
-    centred = [
-        emit.op("Sub", each, emit.op("ReduceMean", each, emit.integers(1), keepdims=1)) for each in (image, other)
-    ]
-    squares = [emit.op("ReduceSum", emit.op("Mul", each, each), emit.integers(1), keepdims=0) for each in centred]
-    products = emit.op("ReduceSum", emit.op("Mul", *centred), emit.integers(1), keepdims=0)
-    tiny = emit.constant(np.array(1e-12, np.float32))
-    size = emit.op("Sqrt", emit.op("Add", emit.op("Mul", *squares), tiny))
-    contrast = emit.op("Sqrt", emit.op("Div", squares[1], emit.op("Add", squares[0], tiny)))
-    return emit.op("Div", products, size), contrast
+        Args:
+            emit: takes the nodes.
+            image: [R, P] float32 in 0..1.
+            state: [R, n].
+            pattern: [R, P] int64, the pattern of each value; None where there are none.
+        """
+        knots, of_channel = self.knots, self.pixels // self.channels
+        values = emit.op("Add", state, emit.constant(self.identity()))
+        position = emit.op("Mul", image, emit.constant(np.array(knots - 1, np.float32)))
+        below = emit.op("Min", emit.op("Floor", position), emit.constant(np.array(knots - 2, np.float32)))
+        part = emit.op("Sub", position, below)
+        channel = np.repeat(np.arange(self.channels), of_channel)
+        place = emit.op("Cast", below, to=ir.DataType.INT64)
+        if self.a_channel and self.channels > 1:
+            place = emit.op("Add", place, emit.constant(channel * knots))
+        low = emit.op("GatherElements", values, place, axis=1)
+        high = emit.op("GatherElements", values, emit.op("Add", place, emit.integers(1)), axis=1)
+        found = emit.op("Add", low, emit.op("Mul", part, emit.op("Sub", high, low)))
+        if pattern is not None:
+            first = emit.constant(self.maps * knots + channel)
+            place = emit.op("Add", emit.op("Mul", pattern, emit.integers(self.channels)), first)
+            found = emit.op("Add", found, emit.op("GatherElements", values, place, axis=1))
+        return in_bytes(emit, found)

@@ -43,6 +43,9 @@ def scan_command(
         float, typer.Option(help="By which another class must lead; larger if others shall be fooled too.")
     ] = DEFAULTS.margin,
     patterns: Annotated[int, typer.Option(min=1, max=4096, help="Of a picture, that spa shifts.")] = DEFAULTS.patterns,
+    norm_bound: Annotated[
+        float, typer.Option(min=0, max=1, help="Of the control that changes each pixel by itself.")
+    ] = DEFAULTS.norm_bound,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Everything random follows from it.")] = DEFAULTS.seed,
     first: Annotated[int | None, typer.Option(min=1, help="At most so many pictures. Default: all.")] = None,
     mean: Annotated[
@@ -82,6 +85,7 @@ def scan_command(
         contrast=contrast,
         margin=margin,
         patterns=patterns,
+        norm_bound=norm_bound,
         seed=seed,
     )
     result = _followed(events, console)
@@ -121,7 +125,11 @@ def _tell(result: ScanResult, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    named = {"random": "random search with as many queries", "inversion": "plain inversion, whatever it looks like"}
+    named = {
+        "random": "random search with as many queries",
+        "inversion": "plain inversion, whatever it looks like",
+        "pixels": "each pixel by itself, within --norm-bound",
+    }
     for name, share in result.controls.items():
         console.print(f"  beside it: {named[name]} {share:.1%}", highlight=False)
     for other in result.transfer:

@@ -10,8 +10,9 @@ import msgspec
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.extras import needs_extra
+from seedtune.runtime.scan.asked import Asked, Writers
 from seedtune.runtime.scan.images import read_images
-from seedtune.runtime.scan.made import Asked, Writers, made
+from seedtune.runtime.scan.made import made
 from seedtune.runtime.scan.records import ScanEvent
 from seedtune.runtime.scan.settings import ScanSettings
 
@@ -40,13 +41,14 @@ def scan(
         transfer: other classifiers that are shown what was found.
         threads: of ONNX Runtime; None for all processors.
         settings: as on the command line: attack, queries, correlation, contrast, margin, knots, patterns, seed,
-            epsilon, learning_rate, momentum, images_per_call.
+            opening, reach, epsilon, learning_rate, momentum, norm_bound, images_per_call.
 
     Raises:
         SeedTuneError: anything that the user can put right; ``out`` is then not there.
     """
     with needs_extra("scan", "a scan needs"):
         from seedtune.exporter.onnx_source.classifier import Classifier, read_classifier
+        from seedtune.exporter.onnx_source.pixel_map import PixelMap
         from seedtune.exporter.onnx_source.scan_graphs import Goal, Normalisation, write_loss_graph, write_map_graphs
         from seedtune.exporter.onnx_source.tone_map import ToneMap
     try:
@@ -64,6 +66,9 @@ def scan(
     def maps(folder: Path, given: Classifier) -> None:
         write_map_graphs(folder, given, tone_map, normalisation)
 
+    def pixels(folder: Path, given: Classifier) -> None:
+        write_map_graphs(folder, given, PixelMap(tone_map.pixels, chosen.norm_bound), normalisation)
+
     def loss(folder: Path, probabilities: bool) -> None:
         write_loss_graph(folder, Goal(chosen.correlation, chosen.contrast, chosen.margin, probabilities))
 
@@ -77,7 +82,7 @@ def scan(
         [read_classifier(Path(other), size) for other in transfer],
         threads,
     )
-    return made(asked, Path(out), Writers(maps, loss))
+    return made(asked, Path(out), Writers(maps, pixels, loss))
 
 
 def export_classifier(module: Any, *, image_shape: tuple[int, ...], out: str | Path) -> None:

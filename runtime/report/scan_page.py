@@ -78,6 +78,7 @@ def render_scan(folder: Path) -> str:
         others=[Path(other.path).name for other in result.transfer],
         gallery=_gallery(folder, records, description),
         seconds=result.seconds,
+        norm_bound=description.settings.get("scan.norm_bound"),
     )
 
 

@@ -4,88 +4,35 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.batches.types import Integers
 from seedtune.runtime.files import new_folder, sha256_of, write_durably
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.journal.format import Header
 from seedtune.runtime.scan import records as scan
-from seedtune.runtime.scan.answers import Answers, open_classifier
-from seedtune.runtime.scan.applied import Applied, Losses
+from seedtune.runtime.scan.answers import Answers
+from seedtune.runtime.scan.applied import Applied
+from seedtune.runtime.scan.asked import Asked, Writers, opened
 from seedtune.runtime.scan.chosen import choose
-from seedtune.runtime.scan.controls import guessed, inverted
+from seedtune.runtime.scan.compared import compared
 from seedtune.runtime.scan.feeder import ImageFeeder
 from seedtune.runtime.scan.graph import ScanGraph
 from seedtune.runtime.scan.images import Images
 from seedtune.runtime.scan.patterns import patterns_of
 from seedtune.runtime.scan.search import Findings, Search
-from seedtune.runtime.scan.settings import ScanSettings
 from seedtune.runtime.scan.verified import verified, with_others
 from seedtune.runtime.telemetry.this_machine import this_machine
 
 Events = Generator[scan.ScanEvent, None, Any]
-
-
-class Given(Protocol):
-    """A classifier as its file describes it: `Classifier` of the exporter, which the runtime does not import."""
-
-    @property
-    def path(self) -> Path:
-        """Of the file."""
-        ...
-
-    @property
-    def image_input(self) -> str:
-        """The name of its input."""
-        ...
-
-    @property
-    def order(self) -> str:
-        """Where channels stand: first, last, or nowhere in a flat input."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """float32 or uint8."""
-        ...
-
-
-@dataclass(frozen=True)
-class Writers:
-    """What writes the graphs of a scan: the exporter's, which the runtime does not import.
-
-    Attributes:
-        maps: (folder, classifier) -> probe.onnx, apply.onnx and update.onnx there.
-        loss: (folder, whether scores are probabilities) -> loss.onnx there.
-    """
-
-    maps: Callable[[Path, Any], None]
-    loss: Callable[[Path, bool], None]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a scan is asked for: ``others`` are classifiers that are shown what was found."""
-
-    classifier: Given
-    images: Images
-    images_path: Path
-    settings: ScanSettings
-    mean: tuple[float, ...] = ()
-    deviation: tuple[float, ...] = ()
-    others: Sequence[Given] = field(default=())
-    threads: int | None = None
 
 
 def made(asked: Asked, out: Path, write: Writers) -> Events:
@@ -96,7 +43,7 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
     """
     settings = asked.settings
     with new_folder(out) as folder:
-        applied, answers = _opened(asked.classifier, folder / scan.GRAPHS_FOLDER, asked, write)
+        applied, answers = opened(asked.classifier, folder / scan.GRAPHS_FOLDER, asked, write)
         scores = applied.untouched(asked.images.values)
         probabilities = bool((scores >= 0).all() and np.allclose(scores.sum(1, dtype=np.float64), 1, atol=1e-3))
         write.loss(folder / scan.GRAPHS_FOLDER, probabilities)
@@ -130,7 +77,9 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
         records, pictures = verified(applied, feeder, findings, images, right, settings.steps)
         found = images.chosen(np.flatnonzero([record.found for record in records]))
         _save(folder / scan.PICTURES_FILE, found, pictures)
-        controls, transfer, said = yield from _compared(asked, folder, feeder, applied, found, pictures, write)
+        controls, transfer, said = yield from compared(
+            asked, folder, feeder, applied, answers, probabilities, found, pictures, write
+        )
         lines = b"".join(msgspec.json.encode(record) + b"\n" for record in with_others(records, said))
         write_durably(folder / scan.LINES_FILE, lines)
         of_found = [record.queries for record in records if record.found]
@@ -148,13 +97,6 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
         )
         _write(folder / scan.RESULT_FILE, result)
     yield scan.ScanFinished(result=result, path=str(out))
-
-
-def _opened(classifier: Given, folder: Path, asked: Asked, write: Writers) -> tuple[Applied, Answers]:
-    folder.mkdir()
-    write.maps(folder, classifier)
-    answers = Answers(open_classifier(classifier.path, asked.threads), classifier.image_input, classifier.path)
-    return Applied(folder, answers, asked.settings.images_per_call, asked.threads), answers
 
 
 def _searched(
@@ -186,39 +128,6 @@ def _searched(
                 loss=each.loss,
             )
     return search.findings, time.perf_counter() - started, answers.queries - before
-
-
-def _compared(
-    asked: Asked,
-    folder: Path,
-    feeder: ImageFeeder,
-    applied: Applied,
-    found: Images,
-    pictures: npt.NDArray[np.uint8],
-    write: Writers,
-) -> Generator[scan.ScanEvent, None, tuple[dict[str, float], tuple[scan.TransferRecord, ...], list[Integers]]]:
-    """Controls, and what other classifiers say to what was found: in sum, and to each picture."""
-    settings, graphs = asked.settings, folder / scan.GRAPHS_FOLDER
-    yield scan.ScanComparing(what="random search with as many queries")
-    losses = Losses(graphs, asked.threads)
-    controls = {"random": guessed(applied, losses, feeder, 2 * settings.steps, settings.seed)}
-    yield scan.ScanComparing(what="plain inversion")
-    controls["inversion"] = inverted(applied, feeder)
-    transfer, said = [], []
-    for number, other in enumerate(asked.others, 1):
-        yield scan.ScanComparing(what=f"what was found, shown to {other.path.name}")
-        shown, _ = _opened(other, graphs / f"other-{number}", asked, write)
-        right = shown.untouched(found.values).argmax(1) == found.labels
-        said.append(shown.untouched(pictures.astype(np.float32) / np.float32(255)).argmax(1))
-        transfer.append(
-            scan.TransferRecord(
-                path=str(other.path),
-                sha256=sha256_of(other.path),
-                right=int(right.sum()),
-                fooled=int((right & (said[-1] != found.labels)).sum()),
-            )
-        )
-    return controls, tuple(transfer), said
 
 
 def _write(path: Path, record: msgspec.Struct) -> None:

@@ -100,7 +100,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
         queries: in all.
         seconds: of the search alone.
         queries_a_second: of the search.
-        controls: name -> share of the same pictures: ``random`` and ``inversion``.
+        controls: name -> share of the same pictures: ``random``, ``inversion`` and ``pixels``.
         transfer: of each other classifier.
     """
 

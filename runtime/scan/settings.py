@@ -41,6 +41,9 @@ class ScanSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epsilon: Annotated[float, Meta(gt=0, description="How far a probe moves every knot.")] = 0.08
     learning_rate: Annotated[float, Meta(ge=0, description="How far a typical step moves every knot.")] = 0.15
     momentum: Annotated[float, Meta(ge=0, lt=1, description="What a step keeps of the one before.")] = 0.8
+    norm_bound: Annotated[
+        float, Meta(gt=0, le=1, description="Of the control that changes each pixel by itself: how far it may go.")
+    ] = 0.1
     images_per_call: Annotated[int, Meta(ge=1, description="Of the classifier, both sides; bounds memory.")] = 256
 
     @property
@@ -52,7 +55,7 @@ class ScanSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """As a journal's header has it: what estimator and optimizer are built of, and the rest by its own names."""
         own = {
             f"scan.{name}": getattr(self, name)
-            for name in ("attack", "correlation", "contrast", "margin", "knots", "patterns")
+            for name in ("attack", "correlation", "contrast", "margin", "knots", "patterns", "norm_bound")
         }
         return own | {
             "scan.opening": round(self.opening * self.steps),

@@ -103,12 +103,18 @@ def _measure(kind: Kind, options: argparse.Namespace, rows: list[tuple[str, str,
         images = Path(folder) / "test.npz"
         np.savez(images, images=test.images[: options.images], labels=test.labels[: options.images])
         results = {
-            correlation: _scanned(paths["robust"], images, Path(folder) / f"at-{correlation}", correlation=correlation)
+            correlation: _scanned(
+                paths["robust"],
+                images,
+                Path(folder) / f"at-{correlation}",
+                correlation=correlation,
+                norm_bound=kind.bound,
+            )
             for correlation in (0.8, 0.5)
         }
         shares = ", ".join(f"{result.success:.1%}" for result in results.values())
         rows.append((f"{kind.name}, found at 0.8 and 0.5", shares, _bar(f"{kind.name}, found")))
-        for control in ("random", "inversion"):
+        for control in ("random", "inversion", "pixels"):
             beside = ", ".join(f"{result.controls[control]:.1%}" for result in results.values())
             rows.append((f"{kind.name}, beside it: {control}", beside, ""))
         rows.append(

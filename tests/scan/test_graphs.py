@@ -10,6 +10,7 @@ import pytest
 from scan_lab import spt_by_hand
 
 from seedtune.exporter.onnx_source.classifier import read_classifier
+from seedtune.exporter.onnx_source.pixel_map import PixelMap
 from seedtune.exporter.onnx_source.scan_graphs import (
     WEIGHT_OF_LIKENESS,
     Goal,
@@ -87,6 +88,18 @@ def test_a_pattern_moves_by_an_amount_of_its_own_a_channel(lab: SimpleNamespace,
         ["pictures"], {"image": image, "state": state, "pattern": pattern}
     )
     np.testing.assert_allclose(pictures[0].reshape(3, 4), image.reshape(3, 4) + shifts.T, atol=1e-6)
+
+
+def test_single_pixels_stay_within_their_bound(lab: SimpleNamespace, tmp_path: Path) -> None:
+    change = PixelMap(64, 0.1)
+    write_map_graphs(tmp_path, read_classifier(lab.classifier, (8, 8, 1)), change, Normalisation())
+    states = np.random.default_rng(5).normal(0, 1, (9, change.parameters)).astype(np.float32)
+    values = lab.values[:9]
+    (pictures,) = open_session(tmp_path / "apply.onnx").run(["pictures"], {"image": values, "state": states})
+    expected = np.clip(np.round((values + 0.1 * np.clip(states[:, :64], -1, 1)) * 255) / 255, 0, 1)
+    assert np.abs(pictures - expected).max() < 1.01 / 255
+    assert (np.abs(pictures - expected) > 1e-5).mean() < 0.01
+    assert np.abs(pictures - values).max() <= 0.1 + 0.51 / 255
 
 
 @pytest.mark.parametrize("probabilities", [False, True])

@@ -104,10 +104,11 @@ def test_a_margin_takes_more_queries_and_fools_others_more(
     assert len(fooled) == 1
 
 
-def test_random_search_and_inversion_stand_beside_the_result(whole: SimpleNamespace) -> None:
+def test_random_search_inversion_and_single_pixels_stand_beside_the_result(whole: SimpleNamespace) -> None:
     controls = whole.result.controls
     assert whole.result.success > controls["random"] > 0
     assert controls["inversion"] > 0.5
+    assert 0 < controls["pixels"] < 1
 
 
 def test_patterns_find_pictures_that_differ_by_more_than_a_curve(lab: SimpleNamespace, scan_of: ScanOf) -> None:

@@ -1,0 +1,74 @@
+"""What a scan is asked for, and what writes and opens its graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from seedtune.runtime.scan.answers import Answers, open_classifier
+from seedtune.runtime.scan.applied import Applied
+from seedtune.runtime.scan.images import Images
+from seedtune.runtime.scan.settings import ScanSettings
+
+
+class Given(Protocol):
+    """A classifier as its file describes it: `Classifier` of the exporter, which the runtime does not import."""
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        ...
+
+    @property
+    def image_input(self) -> str:
+        """The name of its input."""
+        ...
+
+    @property
+    def order(self) -> str:
+        """Where channels stand: first, last, or nowhere in a flat input."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """float32 or uint8."""
+        ...
+
+
+@dataclass(frozen=True)
+class Writers:
+    """What writes the graphs of a scan: the exporter's, which the runtime does not import.
+
+    Attributes:
+        maps: (folder, classifier) -> probe.onnx, apply.onnx and update.onnx there.
+        pixels: likewise, for the control that changes each pixel by itself.
+        loss: (folder, whether scores are probabilities) -> loss.onnx there.
+    """
+
+    maps: Callable[[Path, Any], None]
+    pixels: Callable[[Path, Any], None]
+    loss: Callable[[Path, bool], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a scan is asked for: ``others`` are classifiers that are shown what was found."""
+
+    classifier: Given
+    images: Images
+    images_path: Path
+    settings: ScanSettings
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+    others: Sequence[Given] = field(default=())
+    threads: int | None = None
+
+
+def opened(classifier: Given, folder: Path, asked: Asked, write: Writers) -> tuple[Applied, Answers]:
+    """Writes the graphs for ``classifier`` into the new ``folder``, and opens both."""
+    folder.mkdir()
+    write.maps(folder, classifier)
+    answers = Answers(open_classifier(classifier.path, asked.threads), classifier.image_input, classifier.path)
+    return Applied(folder, answers, asked.settings.images_per_call, asked.threads), answers
