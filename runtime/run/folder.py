@@ -30,9 +30,9 @@ from seedtune.runtime.telemetry.trials import TRIALS_FILE, Trials
 
 LOCK_FILE = ".lock"
 CONTEXTS_FOLDER = "contexts"
-# How long a folder may seem held by a process that was killed a moment ago: a process that it was starting has copies of
-# its open files until it has loaded its program. One of 1,000 kills was followed by such a refusal while a run still
-# started one (telemetry/this_machine.py); the length is a guess, for whatever else may start one.
+# How long a folder may seem held by a process that was killed a moment ago: one that it was starting has copies of its
+# open files until it has loaded its program. One of 1,000 kills was followed by such a refusal, while a run still
+# started one (telemetry/this_machine.py). The length is a guess, for whatever else may start one.
 LINGERING_SECONDS = 2.0
 # How the name of a file ends that is being written; see `files.write_durably`.
 PARTIAL = ".partial"

@@ -36,7 +36,7 @@ class WritingApp:
         self.heard.append((action, extras))
         if action.endswith(".START") and not (self._worker and self._worker.is_alive()):
             run = self.files / "runs" / extras["--es run"]
-            if "--es bundle" not in extras:
+            if "--es bundle" not in extras and (run / "app.json").is_file():
                 extras = json.loads((run / "app.json").read_text())
             self._start(run, extras)
         elif action.endswith(".STOP"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from pathlib import Path
@@ -53,7 +54,10 @@ def test_what_arrives_is_what_was_sent_and_a_second_push_sends_nothing(
 def test_only_what_changed_is_sent(access: Access, standin: StandIn, files: list[Sent], tmp_path: Path) -> None:
     push(access, files)
     # Of the same size, so that only the hash tells; written on the phone, so that its note no longer holds.
-    (standin.files / "bundles" / "b" / "small.onnx").write_bytes(bytes(10_000))
+    changed = standin.files / "bundles" / "b" / "small.onnx"
+    changed.write_bytes(bytes(10_000))
+    # Not within the second of the push, which is all that the phone's `stat` tells.
+    os.utime(changed, (time.time() + 2, time.time() + 2))
     done = push(access, files)
     assert done.sent == ("bundles/b/small.onnx",)
     assert contents(standin)["small.onnx"] == files[0].source.read_bytes()
