@@ -71,7 +71,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (others if left_out & {mark.name for mark in item.iter_markers()} else chosen).append(item)
     if others:
         config.hook.pytest_deselected(items=others)
-        items[:] = chosen
+    # What uses a build comes behind what makes it.
+    later = [item for item in chosen if item.nodeid.startswith(TOGETHER[1:])]
+    items[:] = [item for item in chosen if item not in later] + later
 
 
 @pytest.fixture(scope="module", autouse=True)

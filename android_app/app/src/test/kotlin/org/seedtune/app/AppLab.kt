@@ -20,6 +20,7 @@ import org.seedtune.engine.run.Settings
 class AppLab : ExternalResource() {
     val application: Application = RuntimeEnvironment.getApplication()
     val places = Places(application).make()
+    private val services = ArrayList<TuningService>()
 
     /** Puts those of the first run there, or of that whose name ends so; the test that asks is skipped without golden files. */
     fun furnish(ending: String = "", into: File = places.own): AppLab {
@@ -59,7 +60,10 @@ class AppLab : ExternalResource() {
 
     /** A service that was started with [intent], or again by the system, with none. */
     fun started(intent: Intent?): TuningService =
-        Robolectric.buildService(TuningService::class.java, intent).create().get().also { it.onStartCommand(intent, 0, 1) }
+        Robolectric.buildService(TuningService::class.java, intent).create().get().also {
+            services += it
+            it.onStartCommand(intent, 0, 1)
+        }
 
     /** Waits until the service has ended what it does, and has said so. */
     fun ended(service: TuningService): Status {
@@ -82,6 +86,12 @@ class AppLab : ExternalResource() {
     fun done(steps: Int) = Status.Done("tiny-train", steps, complete = true)
 
     override fun after() {
+        // A run that is still made would end in the next test, whose application knows nothing of it.
+        for (service in services) {
+            service.onDestroy()
+            service.worker?.join(WAIT_MS)
+        }
+        shadowOf(application.mainLooper).idle()
         Board.show(Status.Idle)
         Asking.closeShared()
     }

@@ -62,7 +62,6 @@ class SeedTune private constructor(
 
     /**
      * Tunes the model on the rows of [train], or goes on with the run that [run] holds.
-     *
      * @param run the RUN folder, made if it is not there; its files are those of the Python runtime.
      * @param heldOut rows to evaluate on while tuning.
      * @param cacheContexts whether a bundle of scope "suffix" keeps the contexts of rows in [run].
@@ -152,11 +151,9 @@ class SeedTune private constructor(
     /**
      * A text that goes on with [prompt], by the state as it is now, which acts where its reach says.
      *
-     * @param maxTokens of what is generated, at most.
-     * @param stops texts in front of which it ends.
+     * @param maxTokens of what is generated, at most; [stops] texts in front of which it ends.
      * @param onPiece told after each token what of the text is certain since, which may be nothing; false ends it there.
-     * @throws SeedTuneException the bundle cannot generate, this model has a memory limit, the prompt is empty or longer than the model,
-     * or an option is out of range.
+     * @throws SeedTuneException the bundle cannot generate, there is a memory limit, the prompt does not fit, or an option is out of range.
      * @throws StoppedException by [stop].
      */
     fun generate(
