@@ -115,12 +115,18 @@ class Phases:
         Raises:
             SeedTuneError: they are of no scan.
         """
-        names = ("scan.opening", "steps", "scan.reach", "estimator.epsilon")
-        opening, steps, reach, epsilon = (settings.get(name) for name in names)
-        whole = isinstance(opening, int) and isinstance(steps, int) and 0 <= opening <= steps
-        if not whole or not all(isinstance(size, int | float) and size > 0 for size in (reach, epsilon)):
+        opening, steps = settings.get("scan.opening"), settings.get("steps")
+        reach, epsilon = settings.get("scan.reach"), settings.get("estimator.epsilon")
+        if (
+            not isinstance(opening, int)
+            or not isinstance(steps, int)
+            or not isinstance(reach, int | float)
+            or not isinstance(epsilon, int | float)
+            or not 0 <= opening <= steps
+            or min(reach, epsilon) <= 0
+        ):
             raise SeedTuneError("these are no settings of a scan", value=dict(settings), remedy="make the scan again")
-        return cls(int(str(opening)), int(str(steps)), float(str(reach)), float(str(epsilon)))
+        return cls(opening, steps, float(reach), float(epsilon))
 
     def epsilon_of(self, step: int) -> float:
         """How far a probe of ``step`` (from 1) moves every parameter."""
