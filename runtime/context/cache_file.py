@@ -46,6 +46,7 @@ from seedtune.runtime.context.cache_header import (
     require_start,
 )
 from seedtune.runtime.context.stored_block import checksum_of, stored_block
+from seedtune.runtime.decoding import require_plain_file
 from seedtune.runtime.errors import SeedTuneError
 
 ENTRY = struct.Struct("<32sQQI")
@@ -78,6 +79,8 @@ class CacheFile:
         self._verified: set[bytes] = set()
         self._map: mmap.mmap | None = None
         start = encode_start(header)
+        # Of a pipe the header would be waited for.
+        require_plain_file(path, "the context cache", "move it away, or give another --cache")
         try:
             if writable:
                 path.parent.mkdir(parents=True, exist_ok=True)
