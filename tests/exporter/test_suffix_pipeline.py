@@ -41,10 +41,10 @@ def llama_bundle(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPat
 @pytest.mark.parametrize(
     ("case", "storage", "context_storage"),
     [
-        ("llama", "fp32", "fp32"),
+        pytest.param("llama", "fp32", "fp32", marks=pytest.mark.slow),
         ("llama", "fp32", "int8"),
         ("llama", "fp16", "fp16"),
-        ("roberta", "fp32", "fp16"),
+        pytest.param("roberta", "fp32", "fp16", marks=pytest.mark.slow),
         ("roberta", "fp16", "int8"),
     ],
 )

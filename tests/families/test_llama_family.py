@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from export_lab import VOCABULARY, check_against_transformers, export_in_memory, random_model
+from tiers import some_slow
 from transformers import LlamaConfig
 
 from seedtune.runtime.errors import SeedTuneError
@@ -44,7 +45,10 @@ FLAGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", FLAGS)
+KEPT = ("grouped heads", "tied head", "attention bias", "wide heads", "yarn rope")
+
+
+@pytest.mark.parametrize("name", some_slow(FLAGS, KEPT))
 def test_every_flag_agrees_with_transformers(name: str) -> None:
     export = export_in_memory(random_model(LlamaConfig(**(BASE | FLAGS[name])), "causal"), "causal", targets="all")
     check_against_transformers(export, 1e-4)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import gc
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,11 @@ def tracing(request: pytest.FixtureRequest) -> None:
     """What fixtures ask for that have a model traced; fails a test of the fast tier that comes to them unannounced."""
     if request.config.getoption("--fast"):
         pytest.fail("a model is to be traced in the fast tier: mark this test traced, or name the fixture")
+
+
+def some_slow(names: Iterable[Any], kept: Container[Any]) -> list[Any]:
+    """Parameters of a test, of which those that are not ``kept`` are for ``--slow``: more cases of a property."""
+    return [
+        pytest.param(*(name if isinstance(name, tuple) else (name,)), marks=() if name in kept else pytest.mark.slow)
+        for name in names
+    ]
