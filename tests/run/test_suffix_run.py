@@ -153,7 +153,7 @@ def test_a_run_killed_while_its_cache_was_built_can_be_started_again(
         with pytest.raises(Killed):
             tune_suffix(tmp_path / "run")
     assert caches(tmp_path / "run" / "contexts") == ["train"]
-    with pytest.raises(SeedTuneError, match="leave out --resume"):
+    with pytest.raises(SeedTuneError, match="add --train"):
         tune_suffix(tmp_path / "run", resume=True)
     tune_suffix(tmp_path / "run")
     found, expected = (read_journal(path / "journal.bin").records for path in (tmp_path / "run", suffix_whole.path))
