@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import tempfile
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from seedtune.exporter.passes.emitter import OPSET
+from seedtune.exporter.trace.tracing import OPSET, quiet
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import require_writable, write_durably
 
@@ -35,7 +33,7 @@ def export_torch_classifier(module: torch.nn.Module, image_shape: tuple[int, ...
     require_writable(out)
     module.eval()
     images = torch.rand((IMAGES, *image_shape), generator=torch.Generator().manual_seed(0))
-    with tempfile.TemporaryDirectory() as folder, torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad(), quiet():
         path = Path(folder) / "classifier.onnx"
         try:
             expected = module(images).numpy()

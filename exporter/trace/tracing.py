@@ -48,7 +48,7 @@ def export_graph(
     """
     model = wrapper.model
     assert isinstance(model, torch.nn.Module)
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         try:
             program = torch.onnx.export(
                 wrapper,
@@ -133,7 +133,7 @@ def _in_one_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences the exporter's progress prints and warnings, none of which asks anything of the user."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx")]
     levels = [logger.level for logger in loggers]

@@ -20,18 +20,15 @@ Entries are only ever appended. A file that was cut short in the middle of one l
 
 from __future__ import annotations
 
-import contextlib
 import io
 import itertools
 import mmap
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-
-from filelock import FileLock
 
 from seedtune.runtime.bundle.objective import ContextLayout
 from seedtune.runtime.context.blocks import Block, LayeredBlock, Tokens, parse_block, raw_arrays, tokens_of
@@ -45,6 +42,7 @@ from seedtune.runtime.context.cache_header import (
     encode_start,
     require_start,
 )
+from seedtune.runtime.context.cache_lock import unusable
 from seedtune.runtime.context.stored_block import checksum_of, stored_block
 from seedtune.runtime.decoding import require_plain_file
 from seedtune.runtime.errors import SeedTuneError
@@ -88,7 +86,7 @@ class CacheFile:
             # Unbuffered: what a full disk did not take must not be written later, where another entry may stand.
             self._file = io.FileIO(descriptor, "r+b" if writable else "rb")
         except OSError as error:
-            raise _unusable(path, error) from error
+            raise unusable(path, error) from error
         try:
             begun = self._file.read(len(start))
             if writable and (not begun or (begun.startswith(MAGIC) and begun != start and start.startswith(begun))):
@@ -214,25 +212,7 @@ class CacheFile:
                     left = left[self._file.write(left) :]
                 del part, left
         except OSError as error:
-            raise _unusable(self.path, error) from error
-
-
-@contextlib.contextmanager
-def only_writer(path: Path) -> Iterator[None]:
-    """Waits until nobody else appends to the cache at ``path``, and keeps others waiting.
-
-    Raises:
-        SeedTuneError: the file of the lock cannot be made.
-    """
-    lock = FileLock(f"{path}.lock")
-    try:
-        lock.acquire()
-    except OSError as error:
-        raise _unusable(path, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
+            raise unusable(self.path, error) from error
 
 
 def entry_bytes(layout: ContextLayout, tokens: Tokens) -> int:
@@ -242,12 +222,3 @@ def entry_bytes(layout: ContextLayout, tokens: Tokens) -> int:
 
 def _padded(offset: int) -> int:
     return -(-offset // ALIGNMENT) * ALIGNMENT
-
-
-def _unusable(path: Path, error: OSError) -> SeedTuneError:
-    return SeedTuneError(
-        f"the context cache cannot be written ({error.strerror or error})",
-        file=path,
-        rule="a folder that can be written, with room for the cache",
-        remedy="free space, choose another folder with --cache, or keep less with --cache-limit",
-    )

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seedtune.runtime.context.blocks import Block, LayeredBlock, Tokens, block_bytes, parse_block
-from seedtune.runtime.context.cache_file import CacheFile, entry_bytes, only_writer
+from seedtune.runtime.context.cache_file import CacheFile, entry_bytes
 from seedtune.runtime.context.cache_header import CacheHeader
+from seedtune.runtime.context.cache_lock import only_writer
 from seedtune.runtime.context.maker import ContextMaker, context_key, kept_tokens, reads_context_alone
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import Graphs

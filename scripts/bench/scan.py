@@ -58,7 +58,7 @@ class Kind:
 
 
 KINDS = {
-    "digits": Kind("digits", 0.3, 0.02, Training(bound=0.3, epochs=60, wide=True), Training(epochs=12)),
+    "digits": Kind("digits", 0.3, 0.02, Training(bound=0.3, epochs=40), Training(epochs=12)),
     "clothes": Kind(
         "clothes",
         0.1,

@@ -56,9 +56,9 @@ EXPORTER: dict[str, set[str]] = {
     "trace": {"checkpoint", "passes", "targets"},
     "graphs": {"passes", "stages", "storage", "trace"},
     "onnx_source": {"graphs", "passes"},
-    "torch_classifier": {"passes"},
     "merging": {"checkpoint", "graphs", "passes", "storage", "trace"},
     "reference": {"checkpoint", "storage", "trace"},
+    "torch_classifier": {"trace"},
     "pipeline": {"chat_task", "checkpoint", "graphs", "passes", "reference", "storage", "trace"},
 }
 # The rooms of the runtime that the exporter reaches.
