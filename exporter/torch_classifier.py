@@ -9,7 +9,8 @@ import numpy as np
 import onnxruntime
 import torch
 
-from seedtune.exporter.trace.tracing import OPSET, quiet
+from seedtune.exporter.passes.emitter import OPSET
+from seedtune.exporter.trace.tracing import quiet
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import require_writable, write_durably
 

@@ -58,7 +58,7 @@ EXPORTER: dict[str, set[str]] = {
     "onnx_source": {"graphs", "passes"},
     "merging": {"checkpoint", "graphs", "passes", "storage", "trace"},
     "reference": {"checkpoint", "storage", "trace"},
-    "torch_classifier": {"trace"},
+    "torch_classifier": {"passes", "trace"},
     "pipeline": {"chat_task", "checkpoint", "graphs", "passes", "reference", "storage", "trace"},
 }
 # The rooms of the runtime that the exporter reaches.
