@@ -7,7 +7,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from seedtune.runtime.errors import SeedTuneError
@@ -39,6 +40,26 @@ def write_durably(path: Path, data: bytes) -> None:
             value=f"{len(data):,} bytes",
             remedy="free disk space or choose another folder",
         ) from error
+
+
+class BackgroundSync:
+    """Flushes an open file to the disk in a thread of its own, while whoever wrote goes on with other work.
+
+    Args:
+        descriptor: of the file, which stays open until :meth:`close` has returned.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._thread = ThreadPoolExecutor(1, "sync")
+
+    def begin(self) -> Callable[[], None]:
+        """Begins to flush what was written so far; what it returns waits, and raises the disk's OSError."""
+        return self._thread.submit(os.fsync, self._descriptor).result
+
+    def close(self) -> None:
+        """Ends the thread, once the disk has answered."""
+        self._thread.shutdown()
 
 
 def require_writable(path: Path) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.files import write_durably
+from seedtune.runtime.files import BackgroundSync, write_durably
 from seedtune.runtime.journal.format import RESTORE, Header, Journal, decode, encode_header
 from seedtune.runtime.journal.records import GradientRecord, Record, encode_record
 
@@ -33,6 +34,7 @@ class JournalWriter:
         self.path = path
         self.count = count
         self._descriptor = descriptor
+        self._sync = BackgroundSync(descriptor)
         self._checksum = checksum
         self._whole_bytes = whole_bytes
 
@@ -76,34 +78,48 @@ class JournalWriter:
         Raises:
             SeedTuneError: the disk is full; the journal then ends with the step before.
         """
+        self.begin(records)()
+
+    def begin(self, records: Sequence[Record] | Sequence[GradientRecord]) -> Callable[[], None]:
+        """Begins what :meth:`append` does, and returns what waits for its end: other work goes on beside the disk.
+
+        Nothing else is appended before that was called; both raise as :meth:`append` does.
+        """
         raw, checksum = b"", self._checksum
         for record in records:
             encoded, checksum = encode_record(record, checksum)
             raw += encoded
-        self._write(raw)
-        self._checksum = checksum
-        self.count += len(records)
-
-    def _write(self, raw: bytes) -> None:
         try:
             rest = memoryview(raw)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-            os.fsync(self._descriptor)
-            self._whole_bytes += len(raw)
         except OSError as error:
-            # A later record must not land behind a torn one. Where even this fails, resuming cuts it off.
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._whole_bytes)
-            raise SeedTuneError(
-                f"the journal cannot be written ({error.strerror})",
-                file=self.path,
-                value=f"{self.count} records are safe",
-                remedy=AGAIN,
-            ) from error
+            raise self._taken_back(error) from error
+        return functools.partial(self._settle, self._sync.begin(), len(raw), checksum, len(records))
+
+    def _settle(self, synced: Callable[[], None], size_bytes: int, checksum: int, count: int) -> None:
+        try:
+            synced()
+        except OSError as error:
+            raise self._taken_back(error) from error
+        self._whole_bytes += size_bytes
+        self._checksum = checksum
+        self.count += count
+
+    def _taken_back(self, error: OSError) -> SeedTuneError:
+        # A later record must not land behind a torn one. Where even this fails, resuming cuts it off.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, self._whole_bytes)
+        return SeedTuneError(
+            f"the journal cannot be written ({error.strerror})",
+            file=self.path,
+            value=f"{self.count} records are safe",
+            remedy=AGAIN,
+        )
 
     def close(self) -> None:
         """Closes the file."""
+        self._sync.close()
         os.close(self._descriptor)
 
     def __enter__(self) -> JournalWriter:

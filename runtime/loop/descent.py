@@ -41,7 +41,7 @@ def descend(
     rows_of: Callable[[int], Sequence[int] | npt.NDArray[np.int64]],
     feeder: Feeder,
     values: Floats,
-    record: Callable[[Sequence[GradientRecord]], None],
+    record: Callable[[Sequence[GradientRecord]], Callable[[], None] | None],
     first_step: int,
     steps: int,
     limit: int,
@@ -54,7 +54,8 @@ def descend(
         rows_of: step (0-based) -> the rows it sees, as a `Sampler` chooses them.
         feeder: makes batches of the rows.
         values: the state [n], changed in place.
-        record: puts the record of a step into the journal, durably, after the state has moved.
+        record: puts the record of a step into the journal, after the state has moved; what it returns, if anything, is
+            called before the step is told of, and returns when the record is durable.
         first_step: steps already in ``values``.
         steps: where to end.
         limit: units (``feeder.unit``) that a call of the graph may have; bounds memory.
@@ -78,7 +79,9 @@ def descend(
             )
         optimizer.move(step, values, found.gradient, norm)
         update_ms = clock.lap()
-        record([GradientRecord(found.loss, rate, sha256_of_vector(values))])
+        settle = record([GradientRecord(found.loss, rate, sha256_of_vector(values))])
+        if settle is not None:
+            settle()
         yield Descended(
             step=step + 1,
             loss=found.loss,

@@ -84,7 +84,7 @@ class Run:
         yield from self._evaluation()
         if ended_by := self._ended():
             return ended_by
-        for taken in self.method.steps(self.settings, self.feeder, self.journal.append, self.done):
+        for taken in self.method.steps(self.settings, self.feeder, self.journal.begin, self.done):
             self.done = taken.step
             event = Step(step_record(taken, self._seconds, self.peak.peak))
             for listener in listeners:

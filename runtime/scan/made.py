@@ -116,7 +116,7 @@ def _searched(
             settings=flat,
             seed=settings.seed,
             images_per_call=settings.images_per_call,
-            record=journal.append,
+            record=journal.begin,
         )
         for each in search.run():
             yield scan.ScanStep(

@@ -143,7 +143,7 @@ class Search:
         settings: flat, as in the journal's header.
         seed: of the run.
         images_per_call: both sides; bounds memory.
-        record: puts a step into the journal.
+        record: puts a step into the journal, as `tune` wants it.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Search:
         settings: Mapping[str, Any],
         seed: int,
         images_per_call: int,
-        record: Callable[[Sequence[Record]], None],
+        record: Callable[[Sequence[Record]], Callable[[], None] | None],
     ) -> None:
         self.findings = Findings(len(feeder), state.values.shape[1])
         self._graph, self._feeder, self._state = graph, feeder, state
@@ -198,9 +198,9 @@ class Search:
             # Zero of those that were found before.
             yield Searched(step.step, asked, found, step.estimate.loss * len(self._feeder) / asked)
 
-    def _noted(self, records: Sequence[Record]) -> None:
+    def _noted(self, records: Sequence[Record]) -> Callable[[], None] | None:
         (record,) = records
-        self._record(records)
+        settle = self._record(records)
         self._steps += 1
         see(
             self._steps,
@@ -211,6 +211,7 @@ class Search:
             self._opening,
             self._phases,
         )
+        return settle
 
 
 def see(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,42 @@ with JournalWriter.resume(path, read_journal(path)) as writer:
     assert done.returncode == 0, done.stderr
     assert journal.steps == 5
     assert path.read_bytes() == expected_bytes(HEADER, [*RECORDS, record_of((1.0, 2.0, 3.0))])
+
+
+def test_work_goes_on_beside_the_disk_and_nothing_counts_before_it_has_answered(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    sync = os.fsync
+
+    def slow(descriptor: int) -> None:
+        answered.wait(60)
+        sync(descriptor)
+
+    with JournalWriter.resume(path, read_journal(path)) as writer:
+        before = writer.count
+        monkeypatch.setattr(os, "fsync", slow)
+        settle = writer.begin([RECORDS[0]])
+        assert writer.count == before
+        answered.set()
+        settle()
+        assert writer.count == before + 1
+    assert path.read_bytes() == expected_bytes(HEADER, [*RECORDS, RECORDS[0]])
+
+
+def test_a_record_that_the_disk_refuses_after_it_was_written_is_cut_off(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    before = path.read_bytes()
+    with JournalWriter.resume(path, read_journal(path)) as writer:
+        with monkeypatch.context() as failing_disk:
+            failing_disk.setattr(os, "fsync", failing)
+            settle = writer.begin([RECORDS[0]])
+            with pytest.raises(SeedTuneError, match="5 records are safe"):
+                settle()
+        assert path.read_bytes() == before
+        writer.append([RECORDS[1]])
+    assert path.read_bytes() == expected_bytes(HEADER, [*RECORDS, RECORDS[1]])

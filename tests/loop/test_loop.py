@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,26 @@ def test_a_record_that_cannot_be_written_leaves_the_state_as_it_was() -> None:
     with pytest.raises(OSError, match="full"):
         next(loop)
     assert bits(state.values) == before
+
+
+def test_the_state_moves_while_the_disk_is_busy_and_the_step_is_told_of_when_it_has_answered() -> None:
+    state, seen = NumpyState(), []
+
+    def record(_records: Sequence[Record]) -> Callable[[], None]:
+        before = bits(state.values)
+        return lambda: seen.append(bits(state.values) != before)
+
+    for taken in begun(state, record):
+        assert seen == [True] * taken.step
+
+
+def test_a_disk_that_fails_ends_the_loop_before_the_step_is_told_of() -> None:
+    def failing() -> None:
+        raise OSError("gone")
+
+    loop = begun(NumpyState(), lambda _records: failing)
+    with pytest.raises(OSError, match="gone"):
+        next(loop)
 
 
 def test_what_is_recorded_alone_makes_the_state_again() -> None:

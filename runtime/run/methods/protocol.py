@@ -13,8 +13,8 @@ from seedtune.runtime.loop.taken import StepTaken
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.events import ChoosingBatchSize, Notice
 
-# Takes the records of one step, which are of the method's own kind.
-Recording = Callable[[Sequence[Any]], None]
+# Takes the records of one step, which are of the method's own kind; what it returns, if anything, waits for the disk.
+Recording = Callable[[Sequence[Any]], Callable[[], None] | None]
 
 
 class Method(Protocol):
@@ -50,7 +50,7 @@ class Method(Protocol):
         Args:
             settings: of the run.
             feeder: of the training rows.
-            record: puts the records of a step into a journal, durably.
+            record: puts the records of a step into a journal; a step is told of when they are durable.
             first_step: steps that the state has.
 
         Raises:

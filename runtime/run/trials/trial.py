@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import statistics
 import tempfile
 import time
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.estimators.gradient import Gradient
 from seedtune.runtime.estimators.protocol import Estimator
+from seedtune.runtime.files import BackgroundSync
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.loop.taken import DivergedError
@@ -91,11 +92,14 @@ class Laboratory:
 
     def _steps(self, method: Method, settings: Settings) -> Iterator[object]:
         # Recorded as durably as the steps of the run will be, on the same disk: small models wait for it.
-        with tempfile.TemporaryFile(dir=self.folder, buffering=0) as scratch:
+        with (
+            tempfile.TemporaryFile(dir=self.folder, buffering=0) as scratch,
+            contextlib.closing(BackgroundSync(scratch.fileno())) as sync,
+        ):
 
-            def record(_records: object) -> None:
+            def record(_records: object) -> Callable[[], None]:
                 scratch.write(bytes(RECORD_BYTES))
-                os.fsync(scratch.fileno())
+                return sync.begin()
 
             yield from method.steps(settings, self.feeder, record, 0)
 
