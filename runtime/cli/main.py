@@ -30,6 +30,7 @@ from seedtune.runtime.cli.merge import merge_command
 from seedtune.runtime.cli.options import EXIT_INTERRUPTED
 from seedtune.runtime.cli.predict import predict_command
 from seedtune.runtime.cli.push import push_command
+from seedtune.runtime.cli.recipe import recipe_app
 from seedtune.runtime.cli.replay import replay_command
 from seedtune.runtime.cli.report import report_command
 from seedtune.runtime.cli.run import run_command
@@ -76,6 +77,7 @@ app.command("merge")(merge_command)
 app.add_typer(journal_app)
 app.add_typer(bundle_app)
 app.command("scan")(scan_command)
+app.add_typer(recipe_app)
 app.command("card")(card_command)
 app.command("push")(push_command)
 app.command("report")(report_command)

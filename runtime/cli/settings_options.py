@@ -1,4 +1,4 @@
-"""The settings of a run as options of a command: made from what `run/options.py` knows of each."""
+"""Settings as options of a command: made from what `run/options.py` knows of each."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import typing
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+import msgspec
 import typer
 
 from seedtune.runtime.run.options import Option, options_of
 from seedtune.runtime.run.settings import Settings
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """``command``, whose ``**settings`` are one option for each setting; those left out are not passed on."""
+def with_settings(command: Callable[..., None], struct: type[msgspec.Struct] = Settings) -> Callable[..., None]:
+    """``command``, whose ``**settings`` are one option for each of ``struct``; those left out are not passed on."""
     signature = inspect.signature(command)
     own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
     hints = typing.get_type_hints(command, include_extras=True)
-    made = {option.name: _annotation(option) for option in options_of(Settings)}
+    made = {option.name: _annotation(option) for option in options_of(struct)}
 
     @functools.wraps(command)
     def call(**given: Any) -> None:

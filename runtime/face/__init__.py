@@ -7,8 +7,8 @@
             print(event)
         print(model.predict([{"text": "A film well worth seeing."}]))
 
-Everything else of the package may change between versions without a word. torch is imported by `export`, `merge` and
-`adapter` to GGUF only.
+Everything else of the package may change between versions without a word. torch is imported by `export`, `merge`,
+`recipe` and `adapter` to GGUF only.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from seedtune._export import export
     from seedtune._merge import merge
     from seedtune._model import Model, open
+    from seedtune._recipe import recipe
     from seedtune._scan import export_classifier, scan
     from seedtune.runtime.model.evaluation import Evaluation
     from seedtune.runtime.run.settings import Settings
@@ -43,6 +44,7 @@ __all__ = [
     "export_classifier",
     "merge",
     "open",
+    "recipe",
     "scan",
 ]
 
@@ -57,6 +59,7 @@ _PLACES = {
     "export_classifier": "seedtune._scan",
     "merge": "seedtune._merge",
     "open": "seedtune._model",
+    "recipe": "seedtune._recipe",
     "scan": "seedtune._scan",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seedtune.runtime.recipes.records import RecipeEvent, RecipeFinished, RecipePrepared, RecipeStep
 from seedtune.runtime.scan.records import (
     ScanComparing,
     ScanEvent,
@@ -40,6 +41,10 @@ __all__ = [
     "Notice",
     "Planned",
     "Prepared",
+    "RecipeEvent",
+    "RecipeFinished",
+    "RecipePrepared",
+    "RecipeStep",
     "RunResult",
     "ScanComparing",
     "ScanEvent",

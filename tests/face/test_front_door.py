@@ -27,7 +27,11 @@ def test_all_is_what_there_is() -> None:
     with pytest.raises(AttributeError, match="no attribute 'tune'"):
         _ = seedtune.tune
     for name in seedtune.events.__all__:
-        assert getattr(seedtune.events, name).__module__.startswith("seedtune.") or name in ("Event", "ScanEvent")
+        assert getattr(seedtune.events, name).__module__.startswith("seedtune.") or name in (
+            "Event",
+            "RecipeEvent",
+            "ScanEvent",
+        )
 
 
 def test_all_is_what_the_reference_documents() -> None:
