@@ -24,9 +24,10 @@ class GraphContrastiveSettings(msgspec.Struct, frozen=True, forbid_unknown_field
     masked_features: Annotated[float, Meta(ge=0, lt=1, description="Share of the input columns that a view lacks.")] = (
         0.3
     )
-    negatives: Annotated[int, Meta(ge=0, description="Drawn a step, for all nodes together; 0: every node is one.")] = (
-        1024
-    )
+    anchors: Annotated[int, Meta(ge=0, description="Nodes drawn a step whose loss is counted; 0: all.")] = 512
+    negatives: Annotated[
+        int, Meta(ge=0, description="Drawn a step, for all anchors together; 0: every node is one.")
+    ] = 512
     class_collision: Annotated[
         Literal["off", "cosine", "quantile"],
         Meta(

@@ -62,7 +62,7 @@ class Inputs:
 
 
 class Encoder(nn.Module):
-    """h = prelu(S prelu(S X V + b) W + c), of the adjacency S [N, N] and the features X [N, F] (Kipf and Welling 2017).
+    """h = relu(S relu(S X V + b) W + c), of the adjacency S [N, N] and the features X [N, F] (Kipf and Welling 2017).
 
     Args:
         columns: F.
@@ -79,7 +79,6 @@ class Encoder(nn.Module):
             nn.init.xavier_uniform_(weight, generator=generator)
         self.first_bias = nn.Parameter(torch.zeros(hidden))
         self.second_bias = nn.Parameter(torch.zeros(dimensions))
-        self.slopes = nn.Parameter(torch.full((2,), 0.25))
 
     def forward(self, inputs: Inputs, adjacency: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
         """[N, d].
@@ -92,9 +91,8 @@ class Encoder(nn.Module):
         weight = self.first if kept is None else self.first * kept[:, None]
         found = _Product.apply(inputs.rows, inputs.columns, weight)
         found = _Product.apply(adjacency, adjacency, found) + self.first_bias
-        found = functional.prelu(found, self.slopes[:1])
-        found = _Product.apply(adjacency, adjacency, found @ self.second) + self.second_bias
-        return functional.prelu(found, self.slopes[1:])
+        found = _Product.apply(adjacency, adjacency, functional.relu(found) @ self.second) + self.second_bias
+        return functional.relu(found)
 
 
 class Projection(nn.Module):

@@ -19,7 +19,7 @@ TINY = 1e-12
 
 
 def write_encoder(path: Path, encoder: Encoder) -> None:
-    """Writes ``encoder`` to ``path``: inputs ``features`` and ``edges``, output ``embeddings`` with rows of length 1."""
+    """Writes ``encoder`` to ``path``: inputs ``features`` and ``edges``, output ``embeddings``, rows of length 1."""
     ir.save(finish(encoder_graph(encoder)), path)
 
 
@@ -33,10 +33,10 @@ def encoder_graph(encoder: Encoder) -> ir.Model:
     passing = _Passing(emit, features, edges)
     size = emit.op("ReduceSum", emit.op("Abs", features), emit.integers(1), keepdims=1)
     found = emit.op("Div", features, emit.op("Max", size, emit.constant(np.array(TINY, np.float32))))
-    for number, name in enumerate(("first", "second")):
+    for name in ("first", "second"):
         found = passing(emit.op("MatMul", found, emit.constant(values[name])))
         found = emit.op("Add", found, emit.constant(values[f"{name}_bias"]))
-        found = emit.op("PRelu", found, emit.constant(values["slopes"][number : number + 1]))
+        found = emit.op("Relu", found)
     length = emit.op("ReduceL2", found, emit.integers(1), keepdims=1)
     found = emit.op("Div", found, emit.op("Max", length, emit.constant(np.array(TINY, np.float32))))
     emit.append()

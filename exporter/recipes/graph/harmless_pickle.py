@@ -115,7 +115,7 @@ def read_pickle(path: Path) -> npt.NDArray[np.generic] | scipy.sparse.csr_array 
             "this file is not read",
             file=path,
             value=f"{type(error).__name__}: {error}"[:200],
-            rule="a pickle of an array, a sparse table or lists of neighbours, as Planetoid's are; nothing in it is run",
+            rule="a pickle of an array, a sparse table or lists of neighbours, as Planetoid's; nothing in it is run",
             remedy="take the original file, or write the graph as an .npz; see docs/guides/recipes.md",
         ) from error
 

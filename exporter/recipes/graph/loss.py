@@ -1,10 +1,9 @@
-"""InfoNCE over two views of all nodes, with a weight a pair (GRACE: Zhu et al. 2020, equations 1 and 2, where all are 1).
+"""InfoNCE over two views, with a weight a pair (GRACE: Zhu et al. 2020, equations 1 and 2, where all weights are 1).
 
-    L_i = -log( e^(s_ii' / t) / ( e^(s_ii' / t) + (N - 1) / M sum_n w_in (e^(s_in' / t) + e^(s_in / t)) ) )
+    L_i = -log( e^(s_ii' / t) / ( e^(s_ii' / t) + sum_n w_in (e^(s_in' / t) + e^(s_in / t)) ) )
 
-s is the cosine, i' the same node in the other view, and negatives n are drawn from both views; the mean over nodes and
-over both directions is the loss. (N - 1) / M makes M draws stand for all other nodes; where every node is a negative
-it is 1.
+s is the cosine, i' the same node in the other view, and negatives n are looked at in both views; the mean over anchors
+i and over both directions is the loss.
 """
 
 from __future__ import annotations
@@ -12,43 +11,23 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+Parts = tuple[torch.Tensor, ...]
 
-def contrastive_loss(
-    first: torch.Tensor,
-    second: torch.Tensor,
-    negatives: torch.Tensor,
-    weights: torch.Tensor,
-    temperature: float,
-    scale: float,
-) -> torch.Tensor:
+
+def contrastive_loss(first: Parts, second: Parts, weights: torch.Tensor, temperature: float) -> torch.Tensor:
     """The loss, a scalar.
 
     Args:
-        first: [N, d], the nodes in one view.
-        second: [N, d], in the other.
-        negatives: [M] int64.
-        weights: w [N, M].
+        first: anchors [B, d] and negatives [M, d] in one view.
+        second: the same nodes in the other.
+        weights: w [B, M]; where M draws stand for all other nodes, times (N - 1) / M.
         temperature: t.
-        scale: what a drawn negative stands for, such as (N - 1) / M.
     """
-    one, other = functional.normalize(first), functional.normalize(second)
-    together = (one * other).sum(1) / temperature
-    losses = [
-        _direction(here, there, together, negatives, weights * scale, temperature)
-        for here, there in ((one, other), (other, one))
-    ]
+    one, other = (tuple(functional.normalize(part) for part in view) for view in (first, second))
+    # Cosines are at most 1: the exponential of their distance to it cannot overflow.
+    together = ((one[0] * other[0]).sum(1) - 1) / temperature
+    losses = []
+    for anchors in (one[0], other[0]):
+        apart = [((anchors @ view[1].T - 1) / temperature).exp() for view in (one, other)]
+        losses.append(torch.log(together.exp() + (weights * (apart[0] + apart[1])).sum(1)) - together)
     return (losses[0] + losses[1]).mean() / 2
-
-
-def _direction(
-    here: torch.Tensor,
-    there: torch.Tensor,
-    together: torch.Tensor,
-    negatives: torch.Tensor,
-    weights: torch.Tensor,
-    temperature: float,
-) -> torch.Tensor:
-    """[N]. Cosines are at most 1, so the exponential of their distance to it cannot overflow."""
-    apart = sum((weights * ((here @ view[negatives].T - 1) / temperature).exp()).sum(1) for view in (here, there))
-    own = (together - 1 / temperature).exp()
-    return torch.log(own + apart) - (together - 1 / temperature)

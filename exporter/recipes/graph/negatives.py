@@ -61,21 +61,19 @@ class Negatives:
             return torch.multinomial(self._probabilities, self._settings.negatives, True, generator=generator)
         return torch.arange(len(self._rows))
 
-    def weights(self, drawn: torch.Tensor) -> torch.Tensor:
-        """w [N, M]: 0 where a node is its own negative; else by what the settings say of class collision.
+    def weights(self, anchors: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """w [B, M] of ``anchors`` [B] and ``drawn`` [M]: by what the settings say of class collision; 0 for itself.
 
         Where every node is a negative, a repair of the imbalance is a weight instead: N times its probability.
         """
-        nodes = len(self._rows)
-        found = torch.ones(nodes, len(drawn))
+        found = torch.ones(len(anchors), len(drawn))
         if self._settings.class_collision != "off":
-            likeness = self._rows @ self._rows[drawn].T
+            likeness = self._rows[anchors] @ self._rows[drawn].T
             if self._settings.class_collision == "cosine":
                 found = 1 - likeness.clip(0, 1)
             else:
                 kept = max(1, round(self._settings.collision_quantile * len(drawn)))
                 found = (likeness <= likeness.kthvalue(kept, dim=1, keepdim=True).values).float()
         if not self._settings.negatives:
-            found = found * (nodes * self._probabilities).float()
-        found[torch.arange(nodes)[:, None] == drawn[None, :]] = 0
-        return found
+            found = found * (len(self._rows) * self._probabilities).float()
+        return found * (anchors[:, None] != drawn[None, :])

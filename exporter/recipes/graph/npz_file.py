@@ -19,7 +19,7 @@ MOST_BYTES = 2 << 30
 
 
 def read_npz(path: Path) -> Graph:
-    """Reads ``path``: ``edges`` [E, 2]; ``features`` [N, F], or `SPARSE_PARTS` (CSR); if there, ``labels`` [N] and splits.
+    """Reads ``path``: ``edges`` [E, 2]; ``features`` [N, F], or `SPARSE_PARTS`; ``labels`` [N] and splits if there.
 
     Raises:
         SeedTuneError: no .npz of plain arrays, too large, parts that are missing, or see `graph.checked`.

@@ -23,7 +23,7 @@ def is_planetoid(folder: Path) -> bool:
 
 
 def read_planetoid(folder: Path) -> Graph:
-    """Reads ``folder``; its public split is that of Yang et al. 2016: the labelled rows, the 500 behind, the test nodes.
+    """Reads ``folder``, with the split of Yang et al. 2016: the labelled rows, the 500 behind, the test nodes.
 
     Test nodes that the index leaves out (15 of Citeseer) have neither features nor a label.
 

@@ -1,4 +1,4 @@
-"""Where a graph comes from: an .npz, a folder of Planetoid, a graph of NetworkX, or the digits that are always there."""
+"""Where a graph comes from: an .npz, a folder of Planetoid, a graph of NetworkX, or digits that are always there."""
 
 from __future__ import annotations
 

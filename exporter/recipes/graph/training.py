@@ -38,13 +38,13 @@ class Learning:
     def __init__(
         self, graph: Graph, propagated: Floats, clusters: Integers, settings: GraphContrastiveSettings
     ) -> None:
-        pairs = graph.nodes * (settings.negatives or graph.nodes)
+        pairs = min(settings.anchors or graph.nodes, graph.nodes) * (settings.negatives or graph.nodes)
         if pairs > MOST_PAIRS:
             raise SeedTuneError(
                 "a step would take too much memory",
-                value=f"{pairs:,} pairs of {graph.nodes:,} nodes",
+                value=f"{pairs:,} pairs of an anchor and a negative",
                 rule=f"at most {MOST_PAIRS:,}",
-                remedy="give fewer --negatives, such as 1024",
+                remedy="give fewer --anchors or --negatives, such as 512",
             )
         self._settings = settings
         self._generator = torch.Generator().manual_seed(settings.seed)
@@ -54,7 +54,7 @@ class Learning:
         columns = graph.features.shape[1]
         self.encoder = Encoder(columns, settings.hidden, settings.dimensions, self._generator)
         self._projection = Projection(settings.dimensions, self._generator)
-        self._scale = (graph.nodes - 1) / settings.negatives if settings.negatives else 1.0
+        self._scale = graph.nodes / settings.negatives if settings.negatives else 1.0
 
     def steps(self) -> Iterator[float]:
         """The loss of each step, as it is made.
@@ -65,13 +65,7 @@ class Learning:
         parameters = [*self.encoder.parameters(), *self._projection.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=self._settings.learning_rate, weight_decay=WEIGHT_DECAY)
         for step in range(1, self._settings.epochs + 1):
-            views = [
-                self._projection(self.encoder(self._inputs, *self._views.draw(self._generator))) for _view in range(2)
-            ]
-            drawn = self._negatives.draw(self._generator)
-            loss = contrastive_loss(
-                views[0], views[1], drawn, self._negatives.weights(drawn), self._settings.temperature, self._scale
-            )
+            loss = self._loss()
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise SeedTuneError(
@@ -84,6 +78,21 @@ class Learning:
             loss.backward()
             optimizer.step()
             yield value
+
+    def _loss(self) -> torch.Tensor:
+        views = [self.encoder(self._inputs, *self._views.draw(self._generator)) for _view in range(2)]
+        anchors, negatives = self._anchors(), self._negatives.draw(self._generator)
+        weights = self._negatives.weights(anchors, negatives) * self._scale
+        # Both at once, so that what is not asked for is not projected.
+        rows = torch.cat([anchors, negatives])
+        first, second = (self._projection(view[rows]).split([len(anchors), len(negatives)]) for view in views)
+        return contrastive_loss(first, second, weights, self._settings.temperature)
+
+    def _anchors(self) -> torch.Tensor:
+        nodes = self._inputs.rows.shape[0]
+        if not self._settings.anchors or self._settings.anchors >= nodes:
+            return torch.arange(nodes)
+        return torch.randperm(nodes, generator=self._generator)[: self._settings.anchors]
 
     @torch.no_grad()
     def embeddings(self) -> Floats:
