@@ -59,7 +59,7 @@ def test_the_folder_holds_what_its_readers_are_promised(tmp_path: Path) -> None:
 def test_what_is_learned_tells_classes_that_features_alone_do_not(tmp_path: Path) -> None:
     arrays = blocks(nodes=240)
     graph = npz(tmp_path / "graph.npz", **arrays)
-    figures = made(graph, tmp_path / "features").figures
+    figures = made(graph, tmp_path / "features", dropped_edges=0.1, masked_features=0.0).figures
     plain = linear_evaluation(arrays["features"], arrays["labels"], random_splits(arrays["labels"], 0, (0.1, 0.1)))
     assert plain is not None
     assert figures["linear_trained"]["accuracy"] > plain["accuracy"] + 0.05

@@ -44,7 +44,7 @@ class _Product(torch.autograd.Function):
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What the encoder reads of a graph: its features by rows [N, F] and by columns [F, N], and its adjacency [N, N]."""
+    """What the encoder reads of a graph: features by rows [N, F] and by columns [F, N], and the adjacency [N, N]."""
 
     rows: torch.Tensor
     columns: torch.Tensor
