@@ -47,7 +47,7 @@ def write_features(
         # Whoever reads these files trusts no pickle.
         assert array.dtype in (np.float32, np.int64), (name, array.dtype)
     packed = io.BytesIO()
-    np.savez(packed, **dict(arrays))
+    np.savez(packed, allow_pickle=False, **arrays)
     write_durably(folder / FEATURES_FILE, packed.getvalue())
     described = {
         "format_version": FORMAT_VERSION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import networkx
 import numpy as np
 import onnxruntime
@@ -98,11 +99,8 @@ def slow_loss(first: np.ndarray, second: np.ndarray, weights: np.ndarray | None 
 
 @pytest.mark.parametrize(("collision", "imbalance"), [("off", "off"), ("cosine", "off"), ("cosine", "clusters")])
 def test_the_loss_over_all_nodes_is_graces_with_a_weight_a_pair(graph: Graph, collision: str, imbalance: str) -> None:
-    settings = GraphContrastiveSettings(
-        negatives=0,
-        class_collision=collision,
-        imbalance=imbalance,
-        temperature=TEMPERATURE,  # type: ignore[arg-type]
+    settings = msgspec.structs.replace(
+        GraphContrastiveSettings(negatives=0), class_collision=collision, imbalance=imbalance
     )
     base = propagated(graph, 8, 0)
     clusters = clusters_of(base, 4, 0)
@@ -110,7 +108,8 @@ def test_the_loss_over_all_nodes_is_graces_with_a_weight_a_pair(graph: Graph, co
     drawn = negatives.draw(torch.Generator())
     views = np.random.default_rng(0).standard_normal((2, graph.nodes, 6))
     parts = [(view, view[drawn]) for view in map(torch.from_numpy, views)]
-    found = contrastive_loss(*parts, negatives.weights(torch.arange(graph.nodes), drawn).double(), TEMPERATURE)
+    weighed = negatives.weights(torch.arange(graph.nodes), drawn).double()
+    found = contrastive_loss(parts[0], parts[1], weighed, TEMPERATURE)
     weights = np.ones((graph.nodes, graph.nodes))
     if collision == "cosine":
         unit = base / np.linalg.norm(base, axis=1, keepdims=True)
@@ -118,7 +117,7 @@ def test_the_loss_over_all_nodes_is_graces_with_a_weight_a_pair(graph: Graph, co
     if imbalance == "clusters":
         share = 1 / np.bincount(clusters)[clusters]
         weights = weights * (graph.nodes * share / share.sum())
-    assert float(found) == pytest.approx(slow_loss(*views, weights), rel=1e-5)
+    assert float(found) == pytest.approx(slow_loss(views[0], views[1], weights), rel=1e-5)
 
 
 def test_drawn_negatives_stand_for_all_of_them(graph: Graph) -> None:
@@ -130,8 +129,9 @@ def test_drawn_negatives_stand_for_all_of_them(graph: Graph) -> None:
     parts = [(view, view[drawn]) for view in map(torch.from_numpy, views)]
     # A draw in N is the anchor itself, and counts for nothing.
     scale = graph.nodes / len(drawn)
-    found = contrastive_loss(*parts, negatives.weights(torch.arange(graph.nodes), drawn) * scale, TEMPERATURE)
-    assert float(found) == pytest.approx(slow_loss(*views), rel=5e-3)
+    weighed = negatives.weights(torch.arange(graph.nodes), drawn) * scale
+    found = contrastive_loss(parts[0], parts[1], weighed, TEMPERATURE)
+    assert float(found) == pytest.approx(slow_loss(views[0], views[1]), rel=5e-3)
 
 
 def test_each_cluster_is_drawn_as_often_as_any_other() -> None:

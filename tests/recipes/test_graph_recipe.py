@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -20,11 +21,18 @@ from seedtune.exporter.recipes.graph.evaluation import linear_evaluation, random
 from seedtune.runtime.cli.main import app
 
 pytestmark = pytest.mark.traced
-FEW = {"epochs": 60, "hidden": 32, "dimensions": 16, "clusters": 6, "learning_rate": 5e-3, "negatives": 64}
+FEW: dict[str, Any] = {
+    "epochs": 60,
+    "hidden": 32,
+    "dimensions": 16,
+    "clusters": 6,
+    "learning_rate": 5e-3,
+    "negatives": 64,
+}
 
 
 def made(source: object, out: Path, **options: object) -> RecipeFinished:
-    *_, last = seedtune.recipe("graph-contrastive", source, out=out, **(FEW | options))  # type: ignore[arg-type]
+    *_, last = seedtune.recipe("graph-contrastive", source, out=out, **(FEW | options))
     assert isinstance(last, RecipeFinished)
     return last
 

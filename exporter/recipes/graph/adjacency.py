@@ -63,7 +63,8 @@ def neighbours(graph: Graph) -> tuple[Integers, Integers]:
 def unit_rows(values: Floats) -> Floats:
     """``values`` [N, d] with rows of length 1; a row of zeros stays one."""
     length = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+    found: Floats = np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+    return found
 
 
 def _signed(columns: npt.NDArray[np.float64]) -> Floats:

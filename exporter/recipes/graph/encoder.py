@@ -18,8 +18,8 @@ from seedtune.exporter.recipes.graph.graph import Graph
 
 def sparse_tensor(matrix: scipy.sparse.csr_array) -> torch.Tensor:
     """``matrix`` as torch has it, by rows."""
-    parts = (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.float32))
-    return by_rows(*map(torch.from_numpy, parts), matrix.shape)
+    offsets, columns = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
+    return by_rows(offsets, columns, torch.from_numpy(matrix.data.astype(np.float32)), matrix.shape)
 
 
 def by_rows(offsets: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:

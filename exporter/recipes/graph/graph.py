@@ -159,4 +159,6 @@ def _require_apart(name: str, parts: Mapping[str, Integers]) -> None:
 
 
 def _unusable(name: str, what: str, value: str, rule: str) -> SeedTuneError:
-    return SeedTuneError(what, file=name, value=value, rule=rule, remedy="put the graph right; see docs/guides/recipes")
+    return SeedTuneError(
+        what, file=name, value=value, rule=rule, remedy="put the graph right; see docs/guides/recipes.md"
+    )

@@ -28,7 +28,8 @@ def clusters_of(propagated: Floats, count: int, seed: int) -> Integers:
         # Fewer different rows than clusters: then there are fewer clusters.
         warnings.simplefilter("ignore", ConvergenceWarning)
         means = KMeans(min(count, len(rows)), n_init=4, random_state=seed).fit(rows)
-    return means.labels_.astype(np.int64)
+    found: Integers = means.labels_.astype(np.int64)
+    return found
 
 
 def draw_probabilities(clusters: Integers, imbalance: str) -> torch.Tensor:

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
+from seedtune.exporter.recipes.graph.adjacency import Floats
 from seedtune.exporter.recipes.graph.graph import Graph, checked
 from seedtune.exporter.recipes.graph.npz_file import read_npz
 from seedtune.exporter.recipes.graph.planetoid import is_planetoid, read_planetoid
@@ -67,7 +68,8 @@ def from_networkx(graph: Any) -> Graph:
         SeedTuneError: a node has no features, or of another length; labels of some kind but integers; or see `checked`.
     """
     numbers = {node: number for number, node in enumerate(graph.nodes)}
-    rows, labels = [], []
+    rows: list[Floats] = []
+    labels: list[int] = []
     for node, known in graph.nodes(data=True):
         row = np.asarray(known.get("features", ()), np.float32)
         if row.ndim != 1 or not row.size or (rows and row.shape != rows[0].shape):

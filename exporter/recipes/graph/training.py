@@ -75,7 +75,7 @@ class Learning:
                     remedy="give a lower --learning-rate or a higher --temperature",
                 )
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             yield value
 
