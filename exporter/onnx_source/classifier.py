@@ -1,4 +1,4 @@
-"""What an ONNX file wants of an image, read from the file: the one input, its order of axes, and the one output."""
+"""What an ONNX file wants of an image, read from the file: the one input, its order of axes, and where scores are."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ KINDS = {ir.DataType.FLOAT: "float32", ir.DataType.UINT8: "uint8"}
 # Metadata of ONNX itself (onnx/docs/MetadataProps.md, "Image Category Definition").
 RANGE_PROPERTY = "Image.NominalPixelRange"
 BYTES_RANGE = "NominalRange_0_255"
+# Which output has the scores of a file with several, where nobody says another.
+SCORES = "logits"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Classifier:
     Attributes:
         path: of the file.
         image_input: the name of its one input.
-        score_output: the name of its one output [B, L].
+        score_output: the name of the output [B, L] that is asked.
         order: where an image's channels stand.
         channels: C.
         height: H.
@@ -60,16 +62,17 @@ class Classifier:
         return (self.height, self.width, self.channels)
 
 
-def read_classifier(path: Path, image_shape: tuple[int, int, int]) -> Classifier:
+def read_classifier(path: Path, image_shape: tuple[int, int, int], scores_of: str | None = None) -> Classifier:
     """Reads the file ``path``.
 
     Args:
         path: an ONNX file.
         image_shape: (height, width, channels) of the images that it will be shown.
+        scores_of: the name of the output with the scores; None for the only one, or of several for `SCORES`.
 
     Raises:
-        SeedTuneError: no ONNX file, more than one input or output, another type, or an input that such images do not
-            fit into.
+        SeedTuneError: no ONNX file, more than one input, no such output, another type, or an input that such images do
+            not fit into.
     """
     try:
         model = ir.load(path)
@@ -79,7 +82,7 @@ def read_classifier(path: Path, image_shape: tuple[int, int, int]) -> Classifier
         ) from error
     graph = model.graph
     inputs = [value for value in graph.inputs if value.name not in graph.initializers]
-    image, scores = _only(path, inputs, "input"), _only(path, list(graph.outputs), "output")
+    image, scores = _image(path, inputs), _scores(path, list(graph.outputs), scores_of)
     kind = KINDS.get(image.dtype) if image.dtype is not None else None
     if kind is None:
         raise SeedTuneError(
@@ -105,16 +108,31 @@ def read_classifier(path: Path, image_shape: tuple[int, int, int]) -> Classifier
     return Classifier(path, image.name, scores.name, order, channels, height, width, kind, in_bytes)
 
 
-def _only(path: Path, values: list[ir.Value], what: str) -> ir.Value:
-    if len(values) != 1:
+def _image(path: Path, inputs: list[ir.Value]) -> ir.Value:
+    if len(inputs) != 1:
         raise SeedTuneError(
-            f"the classifier has {len(values)} {what}s",
+            f"the classifier has {len(inputs)} inputs",
             file=path,
-            value=", ".join(str(value.name) for value in values),
-            rule=f"one {what}: " + ("an image" if what == "input" else "a score a class"),
+            value=", ".join(str(value.name) for value in inputs),
+            rule="one input: an image",
             remedy="export it with that one alone",
         )
-    return values[0]
+    return inputs[0]
+
+
+def _scores(path: Path, outputs: list[ir.Value], name: str | None) -> ir.Value:
+    if name is None and len(outputs) == 1:
+        return outputs[0]
+    for value in outputs:
+        if value.name == (name or SCORES):
+            return value
+    raise SeedTuneError(
+        f"the classifier has no output {name}" if name else f"the classifier has {len(outputs)} outputs",
+        file=path,
+        value=", ".join(str(value.name) for value in outputs),
+        rule=f"one output, or one called {SCORES}: a score a class",
+        remedy="say with --scores which one has them",
+    )
 
 
 def _order(path: Path, image: ir.Value, image_shape: tuple[int, int, int]) -> Order:

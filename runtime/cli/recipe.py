@@ -15,6 +15,7 @@ import seedtune
 from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.cli.settings_options import with_settings
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.recipes.asymmetric_settings import AsymmetricSettings
 from seedtune.runtime.recipes.graph_settings import GraphContrastiveSettings
 from seedtune.runtime.recipes.records import RecipeEvent, RecipeFinished, RecipePrepared, RecipeStep
 
@@ -57,6 +58,36 @@ def graph_contrastive_command(
     """
     events = seedtune.recipe("graph-contrastive", source, out=out, propagate_only=propagate_only, **settings)
     _end(_followed(events), json)
+
+
+@recipe_app.command("asymmetric")
+@functools.partial(with_settings, struct=AsymmetricSettings)
+def asymmetric_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="An .npz with `images` and `labels`, a folder of image files, one folder a class number, or `digits`.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The CLASSIFIER folder to make, which is a FEATURES folder too.")],
+    json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Train an image classifier with robust and non-robust features in separate heads, by attacks on itself.
+
+    `classifier.onnx` has scores of both heads together and of each: `seedtune scan CLASSIFIER/classifier.onnx --scores
+    logits_robust`. The folder is read by `seedtune export CLASSIFIER --objective heads`.
+
+    Examples:
+
+        seedtune recipe asymmetric digits --out classifier
+
+        seedtune recipe asymmetric mnist.npz --out classifier --epochs 40 --shift 2
+
+        seedtune recipe asymmetric photos/ --out classifier --bound 0.03 --attack-steps 10
+    """
+    _end(_followed(seedtune.recipe("asymmetric", source, out=out, **settings)), json)
 
 
 def _followed(events: Iterator[RecipeEvent]) -> RecipeFinished:

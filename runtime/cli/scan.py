@@ -55,6 +55,10 @@ def scan_command(
     transfer: Annotated[
         list[Path] | None, typer.Option(help="Another classifier that is shown what was found; may be given again.")
     ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(help="Of a classifier with several outputs: the one with its scores. Default: `logits`."),
+    ] = None,
     threads: ThreadsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -68,6 +72,8 @@ def scan_command(
         seedtune scan digits.onnx --images test.npz --out scan
 
         seedtune scan digits.onnx --images photos/ --out scan --attack spa --correlation 0.5 --transfer other.onnx
+
+        seedtune scan classifier.onnx --images test.npz --out robust --scores logits_robust
     """
     console = Console(stderr=True)
     events = seedtune.scan(
@@ -79,6 +85,7 @@ def scan_command(
         deviation=deviation or (),
         transfer=transfer or (),
         threads=threads,
+        scores=scores,
         attack=attack,
         queries=queries,
         correlation=correlation,

@@ -27,6 +27,7 @@ def scan(
     deviation: Sequence[float] = (),
     transfer: Sequence[str | Path] = (),
     threads: int | None = None,
+    scores: str | None = None,
     **settings: Any,
 ) -> Iterator[ScanEvent]:
     """Looks for pictures that people read the same and ``classifier`` does not; yields events, the last has the result.
@@ -40,6 +41,7 @@ def scan(
         deviation: of each channel, by which they are divided then.
         transfer: other classifiers that are shown what was found.
         threads: of ONNX Runtime; None for all processors.
+        scores: of a classifier with several outputs: the one with its scores; None for ``logits``.
         settings: as on the command line: attack, queries, correlation, contrast, margin, knots, patterns, seed,
             opening, reach, epsilon, learning_rate, momentum, norm_bound, images_per_call.
 
@@ -73,7 +75,7 @@ def scan(
         write_loss_graph(folder, Goal(chosen.correlation, chosen.contrast, chosen.margin, probabilities))
 
     asked = Asked(
-        read_classifier(Path(classifier), size),
+        read_classifier(Path(classifier), size, scores),
         pictures,
         Path(images),
         chosen,

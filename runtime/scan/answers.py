@@ -42,11 +42,13 @@ class Answers:
     Args:
         session: over it.
         image_input: the name of its input.
+        score_output: the name of the output with its scores.
         path: its file, for errors.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, image_input: str, path: Path) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, image_input: str, score_output: str, path: Path) -> None:
         self._session, self._image_input, self._path = session, image_input, path
+        self._outputs = [score_output]
         self.queries = 0
 
     def __call__(self, pictures: Array) -> Floats:
@@ -56,7 +58,7 @@ class Answers:
             SeedTuneError: it cannot compute them, as where its number of images is fixed.
         """
         try:
-            (scores,) = self._session.run(None, {self._image_input: pictures})
+            (scores,) = self._session.run(self._outputs, {self._image_input: pictures})
         except Exception as error:
             raise SeedTuneError(
                 "the classifier cannot compute these images",

@@ -27,6 +27,11 @@ class Given(Protocol):
         ...
 
     @property
+    def score_output(self) -> str:
+        """The name of the output with its scores."""
+        ...
+
+    @property
     def order(self) -> str:
         """Where channels stand: first, last, or nowhere in a flat input."""
         ...
@@ -70,5 +75,6 @@ def opened(classifier: Given, folder: Path, asked: Asked, write: Writers) -> tup
     """Writes the graphs for ``classifier`` into the new ``folder``, and opens both."""
     folder.mkdir()
     write.maps(folder, classifier)
-    answers = Answers(open_classifier(classifier.path, asked.threads), classifier.image_input, classifier.path)
+    session = open_classifier(classifier.path, asked.threads)
+    answers = Answers(session, classifier.image_input, classifier.score_output, classifier.path)
     return Applied(folder, answers, asked.settings.images_per_call, asked.threads), answers

@@ -55,6 +55,7 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
             kind=asked.classifier.kind,
             classes=scores.shape[1],
             probabilities=probabilities,
+            score_output=asked.classifier.score_output,
             mean=asked.mean,
             deviation=asked.deviation,
         )

@@ -26,6 +26,7 @@ class ClassifierInfo(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     classes: int
     probabilities: bool
+    score_output: str = ""
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
 

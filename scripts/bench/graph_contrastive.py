@@ -8,7 +8,7 @@ is kept in bench-output as it comes, so a bench that was stopped goes on.
 
 Examples:
     python scripts/bench graph_contrastive --graphs digits --seeds 3 --no-record
-    python scripts/bench graph_contrastive --graphs cora
+    python scripts/bench graph_contrastive --graphs cora --picture embeddings.png
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from lab.recipes.embedding_plot import draw_embeddings
 from lab.report import command_line, report
-from seedtune.exporter.recipes.graph.adjacency import propagated
+from seedtune.exporter.recipes.graph.adjacency import Floats, propagated
 from seedtune.exporter.recipes.graph.evaluation import linear_evaluation, random_splits
 from seedtune.exporter.recipes.graph.graph import Graph
 from seedtune.exporter.recipes.graph.negatives import clusters_of
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--graphs", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER", help="of cora.npz and citeseer.npz")
+    parser.add_argument("--picture", type=Path, metavar="PNG", help="also draw the first graph's embeddings, seed 0")
     options = parser.parse_args()
     rows: list[tuple[str, str, str]] = []
     found: dict[str, object] = {}
@@ -72,6 +74,9 @@ def main() -> None:
         for name in options.graphs:
             graph = read_graph(name if name == "digits" else options.data / "graphs" / f"{name}.npz")
             found[name] = _measured(name, graph, options, rows)
+            if options.picture and name == options.graphs[0]:
+                embeddings = {way: _embedded(name, graph, 0, way) for way in ("propagated", "none", "both")}
+                draw_embeddings(options.picture, embeddings, graph.labels, f"{name}: repairs of contrastive learning")
     except SeedTuneError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_CODE)
@@ -119,7 +124,14 @@ def _kept(name: str, graph: Graph, seed: int, way: str, figure: str) -> float:
 
 
 def _score(name: str, graph: Graph, seed: int, way: str, figure: str) -> float:
-    """The figure of the propagated features, or of an encoder with a repair."""
+    splits = random_splits(graph.labels, seed, (TRAIN_SHARE, 0.0))
+    scores = linear_evaluation(_embedded(name, graph, seed, way), graph.labels, splits)
+    assert scores is not None
+    return scores[figure]
+
+
+def _embedded(name: str, graph: Graph, seed: int, way: str) -> Floats:
+    """The propagated features, or the embeddings of an encoder with a repair, [N, d]."""
     settings = msgspec.structs.replace(SETTINGS[name], seed=seed, **REPAIRS.get(way, {}))
     features = propagated(graph, settings.propagated_dimensions, seed)
     if way in REPAIRS:
@@ -127,9 +139,7 @@ def _score(name: str, graph: Graph, seed: int, way: str, figure: str) -> float:
         for _loss in learning.steps():
             pass
         features = learning.embeddings()
-    scores = linear_evaluation(features, graph.labels, random_splits(graph.labels, seed, (TRAIN_SHARE, 0.0)))
-    assert scores is not None
-    return scores[figure]
+    return features
 
 
 def _cut(graph: Graph, seed: int) -> Graph:

@@ -60,11 +60,11 @@ EXPORTER: dict[str, set[str]] = {
     "merging": {"checkpoint", "graphs", "passes", "storage", "trace"},
     "reference": {"checkpoint", "storage", "trace"},
     "torch_classifier": {"passes", "trace"},
-    "recipes": {"passes"},
+    "recipes": {"passes", "torch_classifier"},
     "pipeline": {"chat_task", "checkpoint", "graphs", "passes", "reference", "storage", "trace"},
 }
 # The rooms of the runtime that the exporter reaches.
-FROM_EXPORTER = {"bundle", "generation", "model", "recipes", "task"}
+FROM_EXPORTER = {"bundle", "generation", "model", "recipes", "scan", "task"}
 HEAVY = {"torch", "onnx", "onnx_ir", "onnxscript", "transformers", "safetensors", "accelerate"}
 # Files that are no room: small things that everybody may use.
 PLAIN = {path.stem for path in (ROOT / "runtime").glob("*.py")}

@@ -1,0 +1,1 @@
+"""What the benches of recipes share: pictures for the guide, and other ways to train beside a recipe's own."""
