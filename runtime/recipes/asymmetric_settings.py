@@ -20,8 +20,11 @@ class AsymmetricSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     attack_steps: Annotated[int, Meta(ge=1, le=1000, description="Of the attack within a step of learning.")] = 7
     attack_step: Annotated[float, Meta(gt=0, le=1, description="Of the bound, that a step of the attack goes.")] = 0.33
     attack: Annotated[
-        Literal["both", "joint", "robust"],
-        Meta(description="Whose scores the attack within learning follows: the joint classifier's, the robust one's."),
+        Literal["both", "joint"],
+        Meta(
+            description="Within learning. joint: toward another class, on the joint classifier; both: on the robust "
+            "one away from the picture's own class, too."
+        ),
     ] = "both"
     robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the robust head's features.")] = 64
     non_robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the non-robust head's features.")] = 64

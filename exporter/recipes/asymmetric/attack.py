@@ -1,33 +1,28 @@
-"""Projected gradient descent toward a class, for the inner loop of learning (Madry et al. 2018).
+"""Projected gradient descent for the inner loop of learning (Madry et al. 2018).
 
 The plain loop, as it runs a million times; whoever measures takes a library's (`evaluation.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-from torch.nn import functional
-
-Scores = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 
 
-def targeted(
-    scores: Scores,
+def descended(
+    loss: Callable[[torch.Tensor], torch.Tensor],
     pictures: torch.Tensor,
-    targets: torch.Tensor,
     bound: float,
     steps: int,
     step_size: float,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Pictures [B, ...] within ``bound`` of ``pictures``, and in 0..1, that all of ``scores`` take for ``targets`` [B].
+    """Pictures [B, ...] within ``bound`` of ``pictures``, and in 0..1, of which ``loss`` is small.
 
     Args:
-        scores: pictures to scores [B, C] of one classifier or of several.
+        loss: pictures to a scalar, the sum over them.
         pictures: in 0..1.
-        targets: int64.
         bound: in the greatest change of a value.
         steps: of the descent, from a random start.
         step_size: by which each value moves in a step.
@@ -38,9 +33,7 @@ def targeted(
     moved = torch.minimum(torch.maximum(pictures + start, low), high)
     for _step in range(steps):
         moved.requires_grad_(True)
-        losses = [functional.cross_entropy(found, targets, reduction="sum") for found in scores(moved)]
-        loss = torch.stack(losses).sum()
-        (gradient,) = torch.autograd.grad(loss, moved)
+        (gradient,) = torch.autograd.grad(loss(moved), moved)
         moved = torch.minimum(torch.maximum(moved.detach() - step_size * gradient.sign(), low), high)
     return moved.detach()
 

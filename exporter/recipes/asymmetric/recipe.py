@@ -89,7 +89,7 @@ def _features(
     for first in range(0, len(values), BATCH):
         shown, said = values[first : first + BATCH], labels[first : first + BATCH]
         targets = other_classes(said, learning.classes, generator)
-        moved = learning.attacked(shown, targets, learning.settings.bound, generator)
+        moved = learning.attacked(shown, said, targets, learning.settings.bound, generator)
         with torch.no_grad():
             plain, after = learning.net.answers(shown), learning.net.answers(moved)
         yield {

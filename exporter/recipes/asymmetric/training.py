@@ -1,6 +1,6 @@
 """Learning: pictures attacked toward a random class t, then one step on five losses.
 
-    x_a: PGD toward t != y on the scores that the settings name: CE(joint(x_a), t) + CE(r(x_a), t), or one of the two
+    x_a: PGD on CE(joint(x_a), t) - CE(r(x_a), y), or on the first of the two alone; t != y
     CE(joint(x), y) + CE(r(x), y) + CE(n(x), y) + a CE(r(x_a), y) + b CE(n(x_a), t)
 
 The asymmetry: of the same picture the robust head is to say what it shows, the non-robust one what it was turned into.
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import torch
 from torch.nn import functional
 
-from seedtune.exporter.recipes.asymmetric.attack import other_classes, targeted
+from seedtune.exporter.recipes.asymmetric.attack import descended, other_classes
 from seedtune.exporter.recipes.asymmetric.nets import AsymmetricNet
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.recipes.asymmetric_settings import AsymmetricSettings
@@ -85,7 +85,7 @@ class Learning:
         """See the module docstring: of ``pictures`` [B, ...], which are those of ``rows`` as they are shown."""
         settings, labels = self.settings, self._labels[rows]
         targets = other_classes(labels, self.classes, self._generator)
-        attacked = self.attacked(pictures, targets, bound, self._generator)
+        attacked = self.attacked(pictures, labels, targets, bound, self._generator)
         plain, moved = self.net.answers(pictures), self.net.answers(attacked)
         return (
             functional.cross_entropy(plain.logits, labels)
@@ -96,16 +96,19 @@ class Learning:
         )
 
     def attacked(
-        self, pictures: torch.Tensor, targets: torch.Tensor, bound: float, generator: torch.Generator
+        self, pictures: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor, bound: float, chance: torch.Generator
     ) -> torch.Tensor:
-        """``pictures`` [B, ...] attacked toward ``targets`` [B], as while learning."""
-        steps, step_size = self.settings.attack_steps, self.settings.attack_step * bound
-        return targeted(self._attackable, pictures, targets, bound, steps, step_size, generator)
+        """``pictures`` [B, ...] attacked toward ``targets`` [B] and, if settings say so, away from ``labels`` [B]."""
 
-    def _attackable(self, pictures: torch.Tensor) -> list[torch.Tensor]:
-        found = self.net.answers(pictures)
-        scores = {"joint": [found.logits], "robust": [found.robust], "both": [found.logits, found.robust]}
-        return scores[self.settings.attack]
+        def loss(moved: torch.Tensor) -> torch.Tensor:
+            found = self.net.answers(moved)
+            toward = functional.cross_entropy(found.logits, targets, reduction="sum")
+            if self.settings.attack == "joint":
+                return toward
+            return toward - functional.cross_entropy(found.robust, labels, reduction="sum")
+
+        steps, step_size = self.settings.attack_steps, self.settings.attack_step * bound
+        return descended(loss, pictures, bound, steps, step_size, chance)
 
 
 def shifted(pictures: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
