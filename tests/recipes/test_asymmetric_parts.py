@@ -120,7 +120,7 @@ def test_pictures_are_moved_whole_with_black_coming_in() -> None:
 
 def test_the_librarys_attack_keeps_to_the_bound_and_leaves_chance_as_it_was() -> None:
     pictures, _labels = some()
-    net = AsymmetricNet((1, 8, 8), 3, 6, 5, seeded(2)).eval()
+    net = AsymmetricNet((1, 8, 8), 3, 40, 40, seeded(2)).eval()
     numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
     for head in HEADS:
         model = Head(net, head)
