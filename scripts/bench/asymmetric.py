@@ -27,6 +27,7 @@ from lab.recipes.rivals import epochs_of, rival
 from lab.report import command_line, report
 from lab.vision.data import Pictures, test_digits, training_digits
 from seedtune.exporter.recipes.asymmetric.evaluation import HEADS, Head, accuracy, attacked
+from seedtune.exporter.recipes.asymmetric.nets import AsymmetricNet
 from seedtune.exporter.recipes.asymmetric.training import Learning
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError
 from seedtune.runtime.recipes.asymmetric_settings import AsymmetricSettings
@@ -144,8 +145,9 @@ def _trained(kind: str, way: str, learn: Pictures) -> Net:
         OUTPUT.mkdir(parents=True, exist_ok=True)
         torch.save({"net": net.state_dict(), "seconds": seconds}, path)
     net.eval()
-    heads = {head: Head(net, head) for head in HEADS} if isinstance(net, type(net)) and hasattr(net, "joint") else {}
-    return Net(heads or {"only": net}, seconds)  # type: ignore[arg-type]
+    if isinstance(net, AsymmetricNet):
+        return Net({head: Head(net, head) for head in HEADS}, seconds)
+    return Net({"only": net}, seconds)
 
 
 def _values(pictures: Pictures) -> np.ndarray:
