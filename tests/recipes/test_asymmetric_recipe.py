@@ -130,7 +130,7 @@ BAD: dict[str, Callable[[], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_pictures_that_cannot_be_learned_from(what: str, tmp_path: Path) -> None:
-    arrays = {"images": np.zeros((40, 8, 8), np.uint8), "labels": np.arange(40) % 2} | BAD[what]()
+    arrays: dict[str, Any] = {"images": np.zeros((40, 8, 8), np.uint8), "labels": np.arange(40) % 2} | BAD[what]()
     np.savez(tmp_path / "bad.npz", **{name: array for name, array in arrays.items() if array is not None})
     with pytest.raises(SeedTuneError, match=what):
         list(seedtune.recipe("asymmetric", tmp_path / "bad.npz", out=tmp_path / "made", **FEW))
