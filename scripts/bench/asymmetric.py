@@ -43,6 +43,9 @@ BAR = {
 OUTPUT = Path("bench-output") / "asymmetric"
 DATA = Path(__file__).parents[3] / "shared" / "data"
 WAYS = ("natural", "adversarial", "trades", "two heads", "asymmetric")
+RIVALS = WAYS[:3]
+# Settings that only asymmetric training has.
+OWN = ("attack", "pull", "robust_weight", "target_weight")
 CLASSES = 10
 SETTINGS = {
     "digits": AsymmetricSettings(epochs=12, shift=2),
@@ -122,9 +125,10 @@ def _trained(kind: str, way: str, learn: Pictures) -> Net:
     """The net, trained unless it is kept."""
     settings, values = SETTINGS[kind], torch.from_numpy(_values(learn))
     labels, shape = torch.from_numpy(learn.labels), (int(values.shape[1]), int(values.shape[2]), int(values.shape[3]))
-    told = "-".join(f"{value}" for value in msgspec.structs.astuple(settings))
+    others = OWN if way in RIVALS else ()
+    told = "-".join(str(value) for name, value in msgspec.structs.asdict(settings).items() if name not in others)
     path = OUTPUT / f"{kind}-{way.replace(' ', '_')}-{told}.pt"
-    if way in ("natural", "adversarial", "trades"):
+    if way in RIVALS:
         net: nn.Module = rival(shape, CLASSES, settings)
         epochs = epochs_of(net, values, labels, settings, way)  # type: ignore[arg-type]
     else:
