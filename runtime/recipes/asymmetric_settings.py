@@ -32,7 +32,7 @@ class AsymmetricSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     ] = 0.3
     robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the robust head's features.")] = 64
     non_robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the non-robust head's features.")] = 64
-    robust_weight: Annotated[float, Meta(ge=0, description="Of the robust head's loss on attacked pictures.")] = 1.0
+    robust_weight: Annotated[float, Meta(ge=0, description="Of the robust head's loss on attacked pictures.")] = 4.0
     target_weight: Annotated[
         float,
         Meta(ge=0, description="Of the non-robust head's, which is to say the attack's target; 0: no such loss."),
