@@ -49,7 +49,7 @@ OWN = ("attack", "pull", "robust_weight", "target_weight")
 CLASSES = 10
 SETTINGS = {
     "digits": AsymmetricSettings(epochs=12, shift=2),
-    "cifar": AsymmetricSettings(epochs=12, shift=2, bound=8 / 255),
+    "cifar": AsymmetricSettings(epochs=8, shift=2, bound=8 / 255),
 }
 
 
