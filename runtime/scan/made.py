@@ -19,7 +19,7 @@ from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.journal.format import Header
 from seedtune.runtime.scan import records as scan
-from seedtune.runtime.scan.answers import Answers
+from seedtune.runtime.scan.answers import Answers, Floats
 from seedtune.runtime.scan.applied import Applied
 from seedtune.runtime.scan.asked import Asked, Writers, opened
 from seedtune.runtime.scan.chosen import choose
@@ -27,10 +27,15 @@ from seedtune.runtime.scan.compared import compared
 from seedtune.runtime.scan.feeder import ImageFeeder
 from seedtune.runtime.scan.graph import ScanGraph
 from seedtune.runtime.scan.images import Images
+from seedtune.runtime.scan.others import open_others
 from seedtune.runtime.scan.patterns import patterns_of
 from seedtune.runtime.scan.search import Findings, Search
-from seedtune.runtime.scan.verified import verified, with_others
+from seedtune.runtime.scan.verified import reached_pictures, verified, with_others
+from seedtune.runtime.scan.white_box import white_boxed
 from seedtune.runtime.telemetry.this_machine import this_machine
+
+# Pictures on which a classifier with gradients is held against the file.
+FEW = 8
 
 Events = Generator[scan.ScanEvent, None, Any]
 
@@ -73,14 +78,26 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
         yield scan.ScanPrepared(images=info, classifier=classifier)
         patterns = patterns_of(images, settings.patterns) if settings.attack == "spa" else None
         feeder = ImageFeeder(images.values, images.labels, patterns)
-        findings, seconds, queries = yield from _searched(asked, folder, feeder, applied, answers, classifier.sha256)
+        findings, final, seconds, queries = yield from _searched(
+            asked, folder, feeder, applied, answers, classifier.sha256
+        )
         records, pictures = verified(applied, feeder, findings, images, right, settings.steps)
         found = images.chosen(np.flatnonzero([record.found for record in records]))
         _save(folder / scan.PICTURES_FILE, found, pictures)
-        controls, transfer, said = yield from compared(
-            asked, folder, feeder, applied, answers, probabilities, found, pictures, write
-        )
-        lines = b"".join(msgspec.json.encode(record) + b"\n" for record in with_others(records, said))
+        controls = yield from compared(asked, folder, feeder, applied, answers, probabilities, write)
+        if asked.others:
+            yield scan.ScanComparing(what="what was found, shown to the others")
+        others = open_others(asked, folder / scan.GRAPHS_FOLDER, write)
+        shown = [other.shown(found, pictures) for other in others]
+        white_box = None
+        if settings.also is not None:
+            yield scan.ScanComparing(what=f"{settings.also} within {settings.norm_bound:g}")
+            attack = write.attack(asked.classifier, images.values[:FEW], scores[right][:FEW], probabilities)
+            reached = reached_pictures(applied, feeder, findings, final, settings)
+            white_box, attacked = white_boxed(attack, applied, images, reached, settings, others)
+            attacked.save(folder / scan.WHITE_BOX_FILE, images)
+        records = with_others(records, [said for _, said in shown])
+        lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
         write_durably(folder / scan.LINES_FILE, lines)
         of_found = [record.queries for record in records if record.found]
         result = scan.ScanResult(
@@ -93,7 +110,8 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
             seconds=seconds,
             queries_a_second=queries / seconds,
             controls=controls,
-            transfer=transfer,
+            transfer=tuple(record for record, _ in shown),
+            white_box=white_box,
         )
         _write(folder / scan.RESULT_FILE, result)
     yield scan.ScanFinished(result=result, path=str(out))
@@ -101,8 +119,8 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
 
 def _searched(
     asked: Asked, folder: Path, feeder: ImageFeeder, applied: Applied, answers: Answers, sha256: str
-) -> Generator[scan.ScanEvent, None, tuple[Findings, float, int]]:
-    """The findings, and the seconds and queries that they took."""
+) -> Generator[scan.ScanEvent, None, tuple[Findings, Floats, float, int]]:
+    """The findings, the states at the end, and the seconds and queries that they took."""
     settings, graphs = asked.settings, folder / scan.GRAPHS_FOLDER
     flat, groups = settings.flat(), len(feeder)
     state = State(open_session(graphs / "update.onnx", asked.threads), applied.parameters, groups)
@@ -127,7 +145,7 @@ def _searched(
                 images=groups,
                 loss=each.loss,
             )
-    return search.findings, time.perf_counter() - started, answers.queries - before
+    return search.findings, state.values, time.perf_counter() - started, answers.queries - before
 
 
 def _write(path: Path, record: msgspec.Struct) -> None:

@@ -56,6 +56,7 @@ EXPORTER: dict[str, set[str]] = {
     "trace": {"checkpoint", "passes", "targets"},
     "graphs": {"passes", "stages", "storage", "trace"},
     "onnx_source": {"graphs", "passes"},
+    "white_box": {"onnx_source"},
     "merging": {"checkpoint", "graphs", "passes", "storage", "trace"},
     "reference": {"checkpoint", "storage", "trace"},
     "torch_classifier": {"passes", "trace"},
