@@ -86,6 +86,19 @@ def test_digits(folder: Path) -> Pictures:
         return Pictures(arrays["images"], arrays["labels"].astype(np.int64))
 
 
+def colour_pictures(folder: Path, kind: str) -> Pictures:
+    """The sample of CIFAR-10 in ``folder`` (--data): ``kind`` is "train" (5,000) or "test" (1,000).
+
+    Raises:
+        SeedTuneError: it is not there.
+    """
+    path = folder / "vision" / "cifar10-jpeg-sample.npz"
+    if not path.is_file():
+        raise SeedTuneError("the colour pictures are not there", file=path, rule="an .npz", remedy="give --data FOLDER")
+    with np.load(path, allow_pickle=False) as arrays:
+        return Pictures(arrays[f"{kind}_images"], arrays[f"{kind}_labels"].astype(np.int64))
+
+
 def _shuffled(images: Bytes, labels: Labels) -> Pictures:
     order = np.random.default_rng(0).permutation(len(images))
     return Pictures(images[order], labels[order])
