@@ -13,7 +13,7 @@ MARGIN = 3.0
 CALL = 256
 # Of a value, on top of what a scan made.
 ON_TOP = 0.1
-ON_TOP_BAR = ">= 15 points over both"
+ON_TOP_BAR = ">= 15 points more"
 FOOLED_BAR = ">= 70 %"
 Rows = list[tuple[str, str, str]]
 
