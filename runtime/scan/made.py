@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from seedtune.runtime.batches.types import Integers
 from seedtune.runtime.files import new_folder, sha256_of, write_durably
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.state import State
@@ -33,6 +34,7 @@ from seedtune.runtime.scan.search import Findings, Search
 from seedtune.runtime.scan.verified import reached_pictures, verified, with_others
 from seedtune.runtime.scan.white_box import white_boxed
 from seedtune.runtime.telemetry.this_machine import this_machine
+from seedtune.runtime.vectors import encode_tensors
 
 # Pictures on which a classifier with gradients is held against the file.
 FEW = 8
@@ -78,6 +80,7 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
         yield scan.ScanPrepared(images=info, classifier=classifier)
         patterns = patterns_of(images, settings.patterns) if settings.attack == "spa" else None
         feeder = ImageFeeder(images.values, images.labels, patterns)
+        _save_searched(folder / scan.SEARCHED_FILE, images, patterns)
         findings, final, seconds, queries = yield from _searched(
             asked, folder, feeder, applied, answers, classifier.sha256
         )
@@ -150,6 +153,17 @@ def _searched(
 
 def _write(path: Path, record: msgspec.Struct) -> None:
     write_durably(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+
+
+def _save_searched(path: Path, images: Images, patterns: Integers | None) -> None:
+    """What the journal is about: with it and the graphs the search can be made again, here or on a phone."""
+    tensors: dict[str, npt.NDArray[Any]] = {
+        "pictures": np.round(images.values * 255).astype(np.uint8),
+        "labels": images.labels.astype(np.int64),
+    }
+    if patterns is not None:
+        tensors["patterns"] = patterns
+    write_durably(path, encode_tensors(tensors))
 
 
 def _save(path: Path, found: Images, pictures: npt.NDArray[np.uint8]) -> None:

@@ -13,6 +13,7 @@ LINES_FILE = "scan.jsonl"
 RESULT_FILE = "result.json"
 JOURNAL_FILE = "journal.bin"
 PICTURES_FILE = "pictures.npz"
+SEARCHED_FILE = "searched.safetensors"
 WHITE_BOX_FILE = "white_box.npz"
 GRAPHS_FOLDER = "graphs"
 FORMAT_VERSION = 1

@@ -106,6 +106,7 @@ def golden(
     write_probes(folder / "probes.json")
     files.write_grouped(folder / "grouped")
     write_mutated(folder)
+    files.write_scans(folder / "scans")
     files.write_memory(folder / "memory.json", [bundle_of(*case) for case in CASES])
     return folder
 
