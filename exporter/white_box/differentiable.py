@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnx2torch
 import torch
+from onnx import version_converter
 from torch import nn
 
 from seedtune.exporter.onnx_source.classifier import Classifier
@@ -17,6 +18,8 @@ from seedtune.runtime.scan.answers import Floats
 
 # What rounding may leave between two ways to compute the same scores, of their largest value.
 ALLOWED = 1e-3
+# The newest version of ONNX's operators that onnx2torch knows most of.
+NEWEST_OPSET = 18
 REMEDY = "leave --also out, or export the classifier with other operators"
 
 
@@ -48,7 +51,7 @@ class Differentiable(nn.Module):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._net = onnx2torch.convert(onnx.load(classifier.path)).eval()
+                self._net = onnx2torch.convert(_of_known_version(onnx.load(classifier.path))).eval()
         except Exception as error:
             raise SeedTuneError(
                 "this classifier cannot be made into one with gradients",
@@ -90,3 +93,18 @@ class Differentiable(nn.Module):
                 rule=f"at most {allowed:.3g}",
                 remedy=REMEDY,
             )
+
+
+def _of_known_version(model: onnx.ModelProto) -> onnx.ModelProto:
+    """``model`` in operators of `NEWEST_OPSET`, where they are newer.
+
+    Most have only learned further types since. Where ONNX's own converter has no way back, the number alone is changed:
+    a model to which that is not the same gives other scores, and is refused for them.
+    """
+    newer = [each for each in model.opset_import if each.domain == "" and each.version > NEWEST_OPSET]
+    if newer:
+        try:
+            return version_converter.convert_version(model, NEWEST_OPSET)
+        except RuntimeError:
+            newer[0].version = NEWEST_OPSET
+    return model
