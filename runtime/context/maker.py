@@ -29,11 +29,11 @@ class ContextMaker:
     """See the module docstring."""
 
     def __init__(self, graph: Graph, manifest: Manifest, tokens_per_call: int | None = None) -> None:
-        assert manifest.objective.context is not None
+        assert manifest.language_model.context is not None
         self._graph = graph
-        self._context_alone = reads_context_alone(manifest.objective)
-        self._padding_id = manifest.objective.model.padding_id
-        layout = manifest.objective.context
+        self._context_alone = reads_context_alone(manifest.language_model)
+        self._padding_id = manifest.language_model.model.padding_id
+        layout = manifest.language_model.context
         returned = RETURNED_BYTES // (layout.bytes_per_token + layout.bytes_per_suffix_token)
         self._limit = tokens_per_call or max(1, min(TOKENS_PER_CALL, returned))
 

@@ -12,7 +12,7 @@ from seedtune.runtime.estimators.gauss_newton import GaussNewtonSettings
 from seedtune.runtime.estimators.protocol import Estimator
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.format import Journal
-from seedtune.runtime.loop.sampler import Sampler
+from seedtune.runtime.loop.sampler import rows_of
 from seedtune.runtime.loop.steps import Taken, tune
 from seedtune.runtime.optimizers.protocol import Optimizer, OtherStepError
 from seedtune.runtime.run.choose_batch import batch_size_of
@@ -72,7 +72,7 @@ class ByProbes:
         return tune(
             estimator=self._estimator,
             optimizer=self._optimizer,
-            rows_of=Sampler(settings.seed, len(feeder), settings.batch_size).indices,
+            rows_of=rows_of(feeder, settings.seed, settings.batch_size),
             feeder=feeder,
             state=self._state,
             record=record,
