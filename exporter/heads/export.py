@@ -191,7 +191,7 @@ def _robust(
         if weights.shape[1] != size:
             raise features.refusal(f"the head {name} reads other features", weights.shape[1], f"{size} columns")
         starts.append(Start(name, size + 1, np.concatenate([weights, bias[:, None]], axis=1)))
-    loss = RobustHeads(*widths, options.adversarial_weight, options.target_weight)
+    loss = RobustHeads(widths[0], widths[1], options.adversarial_weight, options.target_weight)
     heads = FeatureHeads(loss, features.path.name, count, sum(widths), known.classes, options.form, features.provenance)
     layout, layers = laid_out(starts, options.form, options.rank, options.adapter_seed)
     graphs = {

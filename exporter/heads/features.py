@@ -54,7 +54,8 @@ class Features:
                 f"{found.dtype} {list(found.shape)}",
                 f"numbers [{'N' if rows is None else rows}, width]",
             )
-        values = np.ascontiguousarray(found, np.float32)
+        with np.errstate(over="ignore"):
+            values = np.ascontiguousarray(found, np.float32)
         if unused is not None:
             values = np.where(unused[:, None], np.float32(0), values)
         # A number may be finite where it is read, and too large for float32.

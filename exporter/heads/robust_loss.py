@@ -3,8 +3,8 @@
     loss = CE(joint(r(x), n(x)), y) + CE(robust(r(x)), y) + CE(non_robust(n(x)), y)
            + a CE(robust(r(x_a)), y) + b CE(non_robust(n(x_a)), t)
 
-y is the label of x; x_a is its adversarial twin, and t the class that it was made to look like. The robust head shall read an adversarial picture
-as people do, the non-robust one as the attack has it. A row without a partner has neither of the last two terms.
+y is the label of x, and t the class that x_a was made to look like. The robust head shall read an adversarial picture
+as people do, the non-robust one as the attack has it. A row without a twin has neither of the last two terms.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Read:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """``label`` and ``target`` [B] int64, and ``partner`` [B] float32: 1 where a row has an adversarial twin, else 0."""
+    """``label`` and ``target`` [B] int64, and ``partner`` [B] float32: 1 where a row has a twin, else 0."""
 
     label: ir.Value
     target: ir.Value

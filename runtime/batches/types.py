@@ -92,10 +92,8 @@ class Feeder(Protocol):
 class CoupledFeeder(Feeder, Protocol):
     """A feeder whose loss couples the rows of a step, so that no limit may split them: it says which they are."""
 
-    @property
-    def coupled(self) -> Literal[True]:
-        """Tells it from other feeders."""
-        ...
+    # Tells it from other feeders.
+    coupled: Literal[True]
 
     def group(self, seed: int, step: int, batch_size: int) -> Integers:
         """The rows of step ``step`` (0-based) of a run, which follow from the run's ``seed`` and the step alone."""

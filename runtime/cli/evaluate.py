@@ -25,7 +25,6 @@ from seedtune.runtime.cli.options import (
     ThreadsOption,
     print_json,
 )
-from seedtune.runtime.data.rows import Rows
 from seedtune.runtime.files import require_writable, write_durably
 from seedtune.runtime.model.evaluation import Evaluation
 from seedtune.runtime.model.model import ROWS_PER_CALL
@@ -75,13 +74,17 @@ def evaluate_command(
         model, bundle=bundle, step=step, state=state, memory_limit=memory_limit, threads=threads
     ) as opened:
         of_heads = opened.bundle.manifest.objective.brings_rows
-        rows = data if of_heads or data is None else opened.rows(data, data_format=data_format)
+        rows = None if of_heads or data is None else opened.rows(data, data_format=data_format)
         with RunProgress(console) as progress:
             result = opened.evaluate(
-                rows, rows_per_call=rows_per_call, cache=cache, cache_limit=cache_limit, on=progress.on
+                data if rows is None else rows,
+                rows_per_call=rows_per_call,
+                cache=cache,
+                cache_limit=cache_limit,
+                on=progress.on,
             )
         if predictions is not None:
-            named = [{"fields": row.fields} for row in rows] if isinstance(rows, Rows) else [{}] * len(result.losses)
+            named = [{} for _ in result.losses] if rows is None else [{"fields": row.fields} for row in rows]
             pairs = zip(named, _each(result), strict=True)
             lines = [msgspec.json.encode(fields | about) for fields, about in pairs]
             write_durably(predictions, b"\n".join(lines) + b"\n")

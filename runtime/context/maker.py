@@ -15,7 +15,7 @@ import numpy as np
 from seedtune.runtime.batches.token_rows import grouped, padded
 from seedtune.runtime.batches.types import Batch, Integers, Work
 from seedtune.runtime.bundle.manifest import Manifest
-from seedtune.runtime.bundle.objective import ContextLayout, Objective
+from seedtune.runtime.bundle.objective import ContextLayout, LanguageModel
 from seedtune.runtime.context.blocks import ENTERING, Block, Tokens
 from seedtune.runtime.graphs.types import Graph
 from seedtune.runtime.task.example import Example
@@ -79,7 +79,7 @@ def kept_tokens(example: Example, layout: ContextLayout) -> Tokens:
     return Tokens(len(context_places(example)), len(example.suffix) if layout.entering else 0)
 
 
-def reads_context_alone(objective: Objective) -> bool:
+def reads_context_alone(objective: LanguageModel) -> bool:
     """Whether what is kept of a row follows from its context alone, so that rows that begin alike share it."""
     return objective.model.family == "causal" and not (objective.context and objective.context.entering)
 

@@ -16,10 +16,12 @@ A cluster is as likely as any other, so a row is drawn with a probability invers
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from seedtune.runtime.arrays import Array
 from seedtune.runtime.batches.types import Batch, Integers, Work
 from seedtune.runtime.bundle.heads import Contrastive
 from seedtune.runtime.heads.rows import HeadRows
@@ -36,7 +38,7 @@ class CoupledRows:
     """
 
     unit = "rows"
-    coupled = True
+    coupled: Literal[True] = True
 
     def __init__(self, rows: HeadRows, loss: Contrastive) -> None:
         self._loss = loss
@@ -83,7 +85,7 @@ class CoupledRows:
         anchors = (len(rows) - self._loss.negatives) // 2
         used, places = np.unique(rows, return_inverse=True)
         anchor, positive, negative = np.split(places.astype(np.int64), [anchors, 2 * anchors])
-        arrays = {
+        arrays: dict[str, Array] = {
             "features": np.ascontiguousarray(self._features[used]),
             "anchor": anchor,
             "positive": positive,
@@ -93,8 +95,6 @@ class CoupledRows:
 
     def alone(self, places: Integers) -> Batch:
         """Rows whose embeddings are wanted, one after the other; the loss of such a batch means nothing."""
-        first = np.zeros(1, np.int64)
-        arrays = {"features": np.ascontiguousarray(self._features[places])}
-        return Batch(
-            arrays | dict.fromkeys(("anchor", "positive", "negative"), first), np.arange(len(places)), Work(len(places))
-        )
+        arrays: dict[str, Array] = dict.fromkeys(("anchor", "positive", "negative"), np.zeros(1, np.int64))
+        arrays["features"] = np.ascontiguousarray(self._features[places])
+        return Batch(arrays, np.arange(len(places)), Work(len(places)))

@@ -42,12 +42,14 @@ class HeadRows:
     @property
     def labels(self) -> Integers:
         """Of each row, [N]; -1 for none."""
-        return self.arrays["labels"]
+        found: Integers = self.arrays["labels"]
+        return found
 
     def split(self, name: str) -> Integers:
         """The rows of ``train``, ``validation`` or ``test`` that have a label, rising."""
-        places = np.asarray(self.arrays[name])
-        return places[self.labels[places] != NONE]
+        places: Integers = self.arrays[name]
+        labelled: Integers = places[self.labels[places] != NONE]
+        return labelled
 
 
 def open_rows(bundle: Bundle) -> HeadRows:

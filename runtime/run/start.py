@@ -21,7 +21,7 @@ from seedtune.runtime.run.driver import Run
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.listeners.outcome import Outcome
 from seedtune.runtime.run.materials.choice import material_of
-from seedtune.runtime.run.materials.protocol import Material
+from seedtune.runtime.run.materials.protocol import Material, Opening
 from seedtune.runtime.run.methods.choice import method_of
 from seedtune.runtime.run.request import Request, begun
 from seedtune.runtime.run.resume import require_same_run, resume_journal
@@ -161,5 +161,5 @@ def _new_start(
     return probe.values, sha256_of_start(raw)
 
 
-def _unwatched(opening: Generator[Event, None, Feeder]) -> Generator[Event, None, Feeder]:
+def _unwatched(opening: Opening) -> Opening:
     return opening

@@ -181,7 +181,7 @@ class PlanInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """``run.json``: all that was fixed before the first step; ``created`` is ISO 8601, ``start_sha256`` START_FILE's."""
+    """``run.json``: what was fixed before the first step; ``created`` is ISO 8601, ``start_sha256`` that of a start."""
 
     format_version: int
     seedtune_version: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.graphs.types import Graphs
@@ -11,12 +11,12 @@ from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.start.linear_probe import Probe
-from seedtune.runtime.telemetry.events import Event
+from seedtune.runtime.telemetry.events import CachingContexts, Event, Notice
 from seedtune.runtime.telemetry.records import DataInfo, ModelInfo, TaskInfo
 
-Result = TypeVar("Result")
-# Passes on the events of an opening, within the time that a budget leaves for it.
-Watching = Callable[[Generator[Event, None, Feeder]], Generator[Event, None, Feeder]]
+# What opening a feeder tells, and what passes it on within the time that a budget leaves for it.
+Opening = Generator[CachingContexts | Notice, None, Feeder]
+Watching = Callable[[Opening], Opening]
 
 
 class Material(Protocol):

@@ -19,7 +19,7 @@ from seedtune.runtime.run.closed_form import closed_form, solver_bytes
 from seedtune.runtime.run.data import load_data
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.held_out import HeldOut
-from seedtune.runtime.run.materials.protocol import Watching
+from seedtune.runtime.run.materials.protocol import Opening, Watching
 from seedtune.runtime.run.methods.gradient import BATCH_SIZE as BATCH_SIZE_OF_GRADIENTS
 from seedtune.runtime.run.request import Request
 from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
@@ -126,7 +126,7 @@ class TextMaterial:
     ) -> Generator[Event, None, tuple[Feeder, HeldOut | None]]:
         """See `Material`."""
 
-        def feeding(split: Split, name: str) -> Generator[Event, None, Feeder]:
+        def feeding(split: Split, name: str) -> Opening:
             return watching(opening_feeder(graphs, split.examples, name=name, cache=self._cache, rows=split.rows))
 
         feeder = yield from feeding(self._rows.train, "train")
