@@ -16,6 +16,14 @@ from seedtune.runtime.telemetry.features import Quality
 
 
 @dataclass(frozen=True)
+class Embedded:
+    """The embeddings of P rows, [P, d] float32, and their ``labels`` [P] int64."""
+
+    values: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Results in the order of the examples, E of them.
 
@@ -28,6 +36,7 @@ class Evaluation:
         hidden: [E, H] float32 what the language-model head reads, or None if it was not asked for.
         log_probabilities: [E, L] float32, or None if they were not asked for.
         quality: of heads over features; None for a language model.
+        embeddings: of some rows, for a picture; of contrastive embeddings only.
     """
 
     losses: npt.NDArray[np.float32]
@@ -37,6 +46,7 @@ class Evaluation:
     hidden: npt.NDArray[np.float32] | None
     log_probabilities: npt.NDArray[np.float32] | None = None
     quality: Quality | None = None
+    embeddings: Embedded | None = None
 
     @property
     def predictions(self) -> npt.NDArray[np.int64] | None:

@@ -17,7 +17,7 @@ from seedtune.runtime.heads.array_rows import ArrayRows
 from seedtune.runtime.heads.coupled import CoupledRows
 from seedtune.runtime.heads.linear_evaluation import can_be_learnt, linear_evaluation
 from seedtune.runtime.heads.rows import NONE, HeadRows, open_rows
-from seedtune.runtime.model.evaluation import Evaluation
+from seedtune.runtime.model.evaluation import Embedded, Evaluation
 from seedtune.runtime.telemetry.events import Evaluating
 from seedtune.runtime.telemetry.features import HeadScore, Quality, Score
 
@@ -107,7 +107,14 @@ class ContrastiveExam(HeadExam):
             probabilities=probabilities,
             hidden=None,
             quality=quality,
+            embeddings=self._shown(found, labels),
         )
+
+    def _shown(self, embeddings: Floats, labels: Integers) -> Embedded:
+        """Of all rows, or of as many as a picture can have, evenly spread."""
+        count = min(len(embeddings), ROWS_OF_PICTURE)
+        places = np.arange(count, dtype=np.int64) * len(embeddings) // count
+        return Embedded(embeddings[places], labels[places])
 
     def _losses(self, graph: Graph, state: Floats, chosen: Integers) -> Floats:
         positives = self._coupled.positives_of(self.held_out, SEED, STEP)[chosen]

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from seedtune.runtime.arrays import encode_arrays, read_arrays
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.objectives import Objective, without_gradient
 from seedtune.runtime.files import write_durably
@@ -151,11 +152,26 @@ class HeldOut:
             return
         if not record.step:
             self.features = FeatureResult(before=evaluation.quality, after=evaluation.quality, step=0)
+            self._keep_embeddings("start", evaluation)
         elif record.best and self.features is not None:
             self.features = msgspec.structs.replace(self.features, after=evaluation.quality, step=record.step)
         else:
             return
+        self._keep_embeddings("best", evaluation)
         write_durably(self._folder.features, msgspec.json.encode(self.features) + b"\n")
+
+    def _keep_embeddings(self, name: str, evaluation: Evaluation) -> None:
+        """Puts those of ``evaluation`` into the file of a picture before and after."""
+        if evaluation.embeddings is None:
+            return
+        path = self._folder.embeddings
+        kept = (
+            {each: np.array(values) for each, values in read_arrays(path, "the embeddings of the run").items()}
+            if path.exists()
+            else {}
+        )
+        kept |= {name: evaluation.embeddings.values, "labels": evaluation.embeddings.labels}
+        write_durably(path, b"".join(encode_arrays(kept)))
 
     def _record(self, step: int, evaluation: Evaluation, started: float, *, best: bool) -> EvaluationRecord:
         seconds = time.monotonic() - started
