@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.arrays import Array
+from seedtune.runtime.batches.sampler import Sampler
 from seedtune.runtime.batches.types import Batch, Integers, Work
 from seedtune.runtime.bundle.heads import Contrastive
 from seedtune.runtime.heads.rows import HeadRows
-from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.noise import derive_seed, noise_words
 
 Floats = npt.NDArray[np.float32]

@@ -19,7 +19,7 @@ def graph_features(path: Path) -> dict[str, np.ndarray]:
         H = S S X,   S = D^(-1/2) (A + I) D^(-1/2)        (Wu et al. 2019, arXiv 1902.07153, eq. 7)
 
     Args:
-        path: an .npz with the CSR parts ``data``, ``indices``, ``indptr``, ``shape``, with ``edges`` [E, 2], ``labels``,
+        path: an .npz with the CSR parts ``data``, ``indices``, ``indptr``, ``shape``, ``edges`` [E, 2], ``labels``,
             and the public split ``train``, ``validation``, ``test``.
     """
     with np.load(path) as file:

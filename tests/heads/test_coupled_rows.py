@@ -10,12 +10,12 @@ import pytest
 from heads_lab import digits, saved
 
 import seedtune
+from seedtune.runtime.batches.sampler import Sampler, rows_of
 from seedtune.runtime.batches.types import CoupledFeeder
 from seedtune.runtime.bundle.heads import Contrastive
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.heads.coupled import CoupledRows
 from seedtune.runtime.heads.rows import HeadRows, open_rows
-from seedtune.runtime.loop.sampler import Sampler, rows_of
 from seedtune.runtime.noise import derive_seed, noise_words
 
 

@@ -28,7 +28,7 @@ RUNTIME: dict[str, set[str]] = {
     "estimators": {"batches", "bundle", "graphs", "start"},
     "optimizers": {"estimators", "graphs"},
     "loop": {"batches", "estimators", "graphs", "journal", "optimizers"},
-    "heads": {"batches", "bundle", "loop", "start"},
+    "heads": {"batches", "bundle", "start"},
     "model": {
         "batches", "bundle", "data", "estimators", "generation", "graphs", "heads", "journal", "optimizers", "context",
         "stages", "start", "task", "telemetry",
