@@ -58,8 +58,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     form: Form = "full"
     rank: int = 8
     adapter_seed: int = 0
-    temperature: float = 0.5
-    negatives: int = 512
+    temperature: float = 1.0
+    negatives: int = 256
     collision_fix: bool = True
     imbalance_fix: bool = True
     neighbours: int = 10

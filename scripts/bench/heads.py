@@ -1,4 +1,4 @@
-"""python scripts/bench heads [--graphs NAME ...] [--seeds N] [--steps N]: the seed loop, Adam and the closed form.
+"""python scripts/bench heads [--graphs NAME ...] [--seeds N]: embeddings of graphs: the seed loop beside Adam.
 
 Cora and Citeseer with the public split: features are bags of words, propagated twice along the edges and reduced to 64
 numbers; positives are neighbours. W (64 x 64) is tuned by the seed loop with the objective's own settings, and by Adam

@@ -129,4 +129,4 @@ def test_a_model_that_shares_its_layers_is_refused_where_layers_were_asked_for(
     with pytest.raises(SeedTuneError, match="do not stand in one list") as caught:
         export(folder(case), tmp_path / "out", scope="last", layers=1)
     assert caught.value.remedy == "leave --layers out"
-    assert export(folder(case), tmp_path / "out", scope="last").objective.scope == "last"
+    assert export(folder(case), tmp_path / "out", scope="last").language_model.scope == "last"

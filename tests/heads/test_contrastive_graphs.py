@@ -120,7 +120,7 @@ def test_without_fixes_it_is_cross_entropy_over_cosines(heads_bundle: Callable[.
     near = (unit[anchor] * unit[positive]).sum(1, keepdim=True)
     same = (anchor[:, None] == negative[None]) | (positive[:, None] == negative[None])
     far = (unit[anchor] @ unit[negative].T).masked_fill(torch.from_numpy(same), -torch.inf)
-    scores = torch.cat([near, far], dim=1) / 0.5
+    scores = torch.cat([near, far], dim=1)
     expected = torch.nn.functional.cross_entropy(scores, torch.zeros(len(anchor), dtype=torch.long), reduction="none")
     ((_, (found,)),) = MappedGraph(bundle.graph_path("eval"), 1).run(["loss"], [batch], {"state": state})
     np.testing.assert_allclose(found, expected, atol=2e-5)

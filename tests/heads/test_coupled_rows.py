@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def rows_and_feeder(path: Path) -> tuple[HeadRows, CoupledRows]:
     return rows, CoupledRows(rows, rows.objective.loss)
 
 
-def lopsided(folder: Path, **options: object) -> tuple[HeadRows, CoupledRows]:
+def lopsided(folder: Path, **options: Any) -> tuple[HeadRows, CoupledRows]:
     """100 rows: clusters of 90, 8 and 2; the positives of row i are i + 1 and i + 2, and the last ten have none."""
     positives = np.concatenate([[row + 1, row + 2] for row in range(90)])
     source = saved(

@@ -164,7 +164,7 @@ def test_a_parquet_file_is_the_same_bundle_and_its_provenance_goes_along(tmp_pat
     parquet.write_table(pyarrow.table(table), tmp_path / "features.parquet")
     told = {"recipe": "digits", "settings": {"divisor": 16}, "sha256": "ab"}
     (tmp_path / "features.json").write_text(json.dumps(told))
-    hashes = []
+    hashes: list[dict[str, str]] = []
     for source in (tmp_path, tmp_path / "features.parquet"):
         out = tmp_path / f"bundle-{len(hashes)}"
         manifest = seedtune.export(source, objective="contrastive", out=out, negatives=20)

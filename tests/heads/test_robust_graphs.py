@@ -70,7 +70,11 @@ def test_losses_are_those_of_the_formula_and_their_slope_is_that_of_autograd(
     assert 0 < batch.arrays["partner"].sum() < 40
     state = np.random.default_rng(4).normal(0, 0.1, bundle.manifest.state.parameters).astype(np.float32)
     z = rademacher(9, len(state))
-    shared = {"state": state, "seed": np.array([9], np.int64), "epsilon": np.array([EPSILON], np.float32)}
+    shared: dict[str, np.ndarray] = {
+        "state": state,
+        "seed": np.array([9], np.int64),
+        "epsilon": np.array([EPSILON], np.float32),
+    }
     probe = MappedGraph(bundle.graph_path("probe"), 1)
     ((_, (plus, minus)),) = probe.run(["loss_plus", "loss_minus"], [batch], shared)
     wide = torch.from_numpy(state.astype(np.float64))
