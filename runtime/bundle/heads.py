@@ -42,7 +42,7 @@ class Contrastive(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     @property
     def settings(self) -> dict[str, Any]:
         """What a run has where nothing else is asked for; measured: docs/log/2026-11-27.md, "Heads"."""
-        return {"steps": 10000, "batch_size": 128, "eval_every": 1000, "learning_rate": 2e-3, "start": "zero"}
+        return {"steps": 20000, "batch_size": 128, "eval_every": 4000, "learning_rate": 2e-3, "start": "zero"}
 
 
 class RobustHeads(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="heads"):
