@@ -96,15 +96,19 @@ class Differentiable(nn.Module):
 
 
 def _of_known_version(model: onnx.ModelProto) -> onnx.ModelProto:
-    """``model`` in operators of `NEWEST_OPSET`, where they are newer.
+    """``model`` in operators of `NEWEST_OPSET`, where they are newer, and without what torch's exporter adds to them.
 
-    Most have only learned further types since. Where ONNX's own converter has no way back, the number alone is changed:
-    a model to which that is not the same gives other scores, and is refused for them.
+    Most have only learned further types since. Where ONNX's own converter has no way back, the number alone is changed.
+    A model to which either makes a difference gives other scores, and is refused for them.
     """
     newer = [each for each in model.opset_import if each.domain == "" and each.version > NEWEST_OPSET]
     if newer:
         try:
-            return version_converter.convert_version(model, NEWEST_OPSET)
+            model = version_converter.convert_version(model, NEWEST_OPSET)
         except RuntimeError:
             newer[0].version = NEWEST_OPSET
+    for node in model.graph.node:
+        # Whether a 0 in a shape is a size: shapes of pictures have none.
+        for attribute in [each for each in node.attribute if (node.op_type, each.name) == ("Reshape", "allowzero")]:
+            node.attribute.remove(attribute)
     return model

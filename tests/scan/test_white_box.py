@@ -160,6 +160,19 @@ def test_other_orders_of_axes_scores_and_normalisation_are_followed(
     assert 0 <= scan.result.white_box.alone <= scan.result.white_box.on_top
 
 
+def test_what_torch_exports_gets_its_gradients_back(
+    lab: SimpleNamespace, scan_of: Callable[..., SimpleNamespace], tmp_path: Path
+) -> None:
+    """Its reshapes have an attribute that onnx2torch refuses."""
+    weights, bias = lab.layers[0]
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(*weights.shape), torch.nn.Unflatten(1, (12, 4)))
+    module = torch.nn.Sequential(module, torch.nn.Flatten(), torch.nn.Linear(48, 10))
+    torch.nn.init.eye_(module[-1].weight)
+    seedtune.export_classifier(module, image_shape=(1, 8, 8), out=tmp_path / "net.onnx")
+    assert any(node.op_type == "Reshape" and node.attributes for node in ir.load(tmp_path / "net.onnx").graph)
+    assert scan_of(tmp_path / "net.onnx", also="cw", also_steps=3, first=40, queries=4).result.white_box is not None
+
+
 @pytest.mark.parametrize(
     ("kind", "operator", "refusal"), [("uint8", None, "whole bytes"), ("float32", "Shrink", "cannot be made")]
 )
