@@ -7,7 +7,10 @@ An .npz file, a folder that holds ``features.npz``, or a Parquet file with a row
 from __future__ import annotations
 
 import json
+import math
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,20 @@ from seedtune.runtime.extras import import_extra
 FEATURES, PROVENANCE = "features.npz", "features.json"
 MAX_PROVENANCE_BYTES = 1 << 20
 SPLITS = ("train", "validation", "test")
+# Of numpy's own files, by version.
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+# What zipfile and numpy end with where a file is none of theirs.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 SEE = "the arrays that docs/reference/features.md lists"
 
 
@@ -161,18 +178,30 @@ def read_features(source: Path) -> Features:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
+        _require_whole(path)
         # Without pickle: a file may come from anyone, and a pickle is a program.
         with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("one array without a name")
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise SeedTuneError(
             f"the features cannot be read ({error})",
             file=path,
             rule="an .npz file of plain arrays, as numpy.savez writes it",
             remedy="make the features again",
         ) from error
+
+
+def _require_whole(path: Path) -> None:
+    """Raises ValueError where an array of the archive says that it is larger than it is: numpy would take its word."""
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            with archive.open(info) as member:
+                version = np.lib.format.read_magic(member)
+                if version not in HEADERS:
+                    raise ValueError(f"{info.filename} is of the version {version}")
+                shape, _, kind = HEADERS[version](member)
+                if member.tell() + math.prod(shape) * kind.itemsize != info.file_size:
+                    raise ValueError(f"{info.filename} has {info.file_size} bytes for {kind} {list(shape)}")
 
 
 def _read_parquet(path: Path) -> dict[str, np.ndarray]:

@@ -31,7 +31,8 @@ def write_heads(folder: Path) -> None:
     folder.mkdir()
     for name, (objective, options) in CASES.items():
         source, bundle, run = folder / f"{name}.npz", folder / "bundles" / name, folder / "runs" / name
-        np.savez(source, **(_digits() if objective == "contrastive" else _halves()))  # type: ignore[arg-type]
+        arrays: dict[str, Any] = {**(_digits() if objective == "contrastive" else _halves())}
+        np.savez(source, **arrays)
         seedtune.export(source, objective=objective, out=bundle, **options)
         with seedtune.open(bundle, threads=1) as model:
             *_, last = model.tune(out=run, **SETTINGS, optimizer="momentum" if objective == "heads" else "normalised")

@@ -141,6 +141,12 @@ def test_what_is_no_file_of_features_is_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(seedtune.SeedTuneError, match="cannot be read"):
             seedtune.export(tmp_path / name, objective="contrastive", out=tmp_path / "bundle")
+    whole = saved(tmp_path / "whole.npz", digits(ROWS)).read_bytes()
+    for name, old, new in (("larger", b"(60, 64)", b"(90, 64)"), ("huge", b"(60, 64), }  ", b"(60000000064)")):
+        assert old in whole
+        (tmp_path / f"{name}.npz").write_bytes(whole.replace(old, new))
+        with pytest.raises(seedtune.SeedTuneError, match="cannot be read"):
+            seedtune.export(tmp_path / f"{name}.npz", objective="contrastive", out=tmp_path / "bundle")
     np.savez(tmp_path / "pickled.npz", features=np.array([{"a": 1}], object))
     with pytest.raises(seedtune.SeedTuneError, match="cannot be read"):
         seedtune.export(tmp_path / "pickled.npz", objective="contrastive", out=tmp_path / "bundle")

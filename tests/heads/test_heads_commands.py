@@ -45,6 +45,10 @@ def test_features_become_a_run_that_is_evaluated_reported_replayed_and_verified(
     assert json.loads(beside.stdout.splitlines()[-1])["state_sha256"] == found["state_sha256"]
     for command in (("journal", "show", run), ("journal", "verify", run), ("bundle", "verify", bundle)):
         assert seedtune(*command).returncode == 0, command
+    assert seedtune("card", run).returncode == 0
+    card = (run / "README.md").read_text("utf-8")
+    assert 'pipeline_tag: "feature-extraction"' in card
+    assert "prompt" not in card
     reported = seedtune("report", run)
     assert reported.returncode == 0, reported.stderr
     page = (run / "report.html").read_text("utf-8")

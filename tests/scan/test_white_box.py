@@ -164,7 +164,7 @@ def test_what_torch_exports_gets_its_gradients_back(
     lab: SimpleNamespace, scan_of: Callable[..., SimpleNamespace], tmp_path: Path
 ) -> None:
     """Its reshapes have an attribute that onnx2torch refuses."""
-    weights, bias = lab.layers[0]
+    weights, _bias = lab.layers[0]
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(*weights.shape), torch.nn.Unflatten(1, (12, 4)))
     module = torch.nn.Sequential(module, torch.nn.Flatten(), torch.nn.Linear(48, 10))
     torch.nn.init.eye_(module[-1].weight)
