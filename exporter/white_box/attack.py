@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import eagerpy
 import numpy as np
+import numpy.typing as npt
 import torch
 from foolbox.attacks.projected_gradient_descent import LinfProjectedGradientDescentAttack
 from foolbox.models.pytorch import PyTorchModel
 
 from seedtune.exporter.white_box.differentiable import Differentiable
-from seedtune.runtime.scan.answers import Floats
-from seedtune.runtime.scan.settings import WhiteBox
 
+Floats = npt.NDArray[np.float32]
 NO_SCORE = -1e9
 
 
@@ -33,7 +33,13 @@ class MarginAttack(LinfProjectedGradientDescentAttack):
 
 
 def attacked(
-    module: Differentiable, kind: WhiteBox, starts: Floats, labels: np.ndarray, bound: float, steps: int, seed: int
+    module: Differentiable,
+    kind: Literal["pgd", "cw"],
+    starts: Floats,
+    labels: np.ndarray,
+    bound: float,
+    steps: int,
+    seed: int,
 ) -> np.ndarray:
     """Pictures [R, C, H, W] in 0..1 within ``bound`` of ``starts`` [R, C, H, W], which shall not be ``labels`` [R]."""
     of_kind = {"pgd": LinfProjectedGradientDescentAttack, "cw": MarginAttack}[kind]

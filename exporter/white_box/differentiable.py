@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx2torch
 import torch
@@ -14,8 +15,8 @@ from torch import nn
 from seedtune.exporter.onnx_source.classifier import Classifier
 from seedtune.exporter.onnx_source.scan_graphs import Normalisation
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.scan.answers import Floats
 
+Floats = npt.NDArray[np.float32]
 # What rounding may leave between two ways to compute the same scores, of their largest value.
 ALLOWED = 1e-3
 # The newest version of ONNX's operators that onnx2torch knows most of.
