@@ -67,6 +67,8 @@ EXPORTER: dict[str, set[str]] = {
 }
 # The rooms of the runtime that the exporter reaches.
 FROM_EXPORTER = {"bundle", "generation", "model", "task"}
+# The rooms of the exporter that the face reaches.
+FROM_FACE = {"heads", "merging", "onnx_source", "pipeline", "reference", "torch_classifier", "white_box"}
 HEAVY = {"torch", "onnx", "onnx_ir", "onnxscript", "transformers", "safetensors", "accelerate"}
 # Files that are no room: small things that everybody may use.
 PLAIN = {path.stem for path in (ROOT / "runtime").glob("*.py")}
