@@ -32,7 +32,6 @@ from seedtune.runtime.bundle.low_rank import lora_a_values
 from seedtune.runtime.bundle.manifest import (
     FORMAT_VERSION,
     MANIFEST,
-    TOKENIZER,
     Manifest,
     StateLayout,
     Storage,
@@ -45,6 +44,7 @@ from seedtune.runtime.bundle.objective import (
     DECODE_GRAPH,
     GRADIENT_GRAPH,
     GRAPHS,
+    TOKENIZER,
     ContextStorage,
     LanguageModel,
 )

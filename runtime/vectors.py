@@ -1,4 +1,4 @@
-"""Named float32 arrays in a safetensors file (github.com/huggingface/safetensors, "Format"), for states of a run.
+"""Named arrays in a safetensors file (github.com/huggingface/safetensors, "Format"): states of a run, rows of a scan.
 
 Written and read here rather than by the library of that name, which the runtime does without; any reader of the format
 opens them.
@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,6 +22,7 @@ from seedtune.runtime.files import write_durably
 
 Floats = npt.NDArray[np.float32]
 ALIGNMENT = 8
+TYPES = {"float32": "F32", "int64": "I64", "uint8": "U8"}
 RESTORE = "restore the file from a copy"
 WHAT = "the vectors of a state"
 # The format's own name for texts about a file.
@@ -33,16 +35,21 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     data_offsets: list[int]
 
 
-def encode_tensors(tensors: Mapping[str, Floats], metadata: Mapping[str, str] | None = None) -> bytes:
-    """A safetensors file of ``tensors``, float32 of any shape, in order and without gaps; and texts about them."""
+def encode_tensors(tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str] | None = None) -> bytes:
+    """A safetensors file of ``tensors``, of any shape, in order and without gaps; and texts about them.
+
+    Args:
+        tensors: name -> float32, int64 or uint8.
+        metadata: the texts.
+    """
     header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
     end = 0
     for name, values in tensors.items():
-        begin, end = end, end + 4 * values.size
-        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [begin, end]}
+        begin, end = end, end + values.nbytes
+        header[name] = {"dtype": TYPES[values.dtype.name], "shape": list(values.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    data = (values.astype("<f4", copy=False).tobytes() for values in tensors.values())
+    data = (values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes() for values in tensors.values())
     return b"".join((len(text).to_bytes(8, "little"), text, *data))
 
 

@@ -55,11 +55,11 @@ def write_gguf_adapter(out: Path, manifest: Manifest, state: npt.NDArray[np.floa
         SeedTuneError: llama.cpp keeps this architecture in a way that is not known here, the base model is not there or
             is another one, or the file cannot be written.
     """
-    form = FORMS.get(manifest.objective.model.architecture)
+    form = FORMS.get(manifest.language_model.model.architecture)
     if form is None:
         raise SeedTuneError(
             "how llama.cpp keeps the matrices of this architecture is not known here",
-            value=manifest.objective.model.architecture,
+            value=manifest.language_model.model.architecture,
             rule=", ".join(FORMS),
             remedy="use --format peft, and llama.cpp's convert_lora_to_gguf.py, or seedtune merge",
         )

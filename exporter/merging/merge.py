@@ -126,8 +126,8 @@ def open_base(manifest: Manifest, source: str | None) -> tuple[Checkpoint, dict[
     Raises:
         SeedTuneError: it is not there, or another model is.
     """
-    checkpoint = open_checkpoint(source or manifest.objective.model.source)
-    skeleton, model = checkpoint.skeleton(), manifest.objective.model
+    checkpoint = open_checkpoint(source or manifest.language_model.model.source)
+    skeleton, model = checkpoint.skeleton(), manifest.language_model.model
     shapes = {name: tuple(value.shape) for name, value in skeleton.named_parameters()}
     parameters = sum(value.numel() for value in skeleton.parameters())
     if type(skeleton).__name__ != model.architecture or parameters != model.parameters:

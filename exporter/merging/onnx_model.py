@@ -71,7 +71,7 @@ def write_onnx(
     phase("opening the base model")
     checkpoint, _ = open_base(manifest, source)
     phase("tracing the model")
-    objective = manifest.objective
+    objective = manifest.language_model
     model = trace(checkpoint.skeleton(), objective.model.family, objective.task.max_tokens)
     graph = model.graph
     mask_id = None
@@ -99,7 +99,7 @@ def reach_of(manifest: Manifest, task: CompiledTask) -> int | None:
     Raises:
         SeedTuneError: a row does not tell.
     """
-    objective = manifest.objective
+    objective = manifest.language_model
     if objective.task.kind == "completion":
         raise SeedTuneError(
             "a model that takes a text and gives scores does not know where a prompt ends and its response begins",
@@ -135,7 +135,7 @@ def reach_of(manifest: Manifest, task: CompiledTask) -> int | None:
 
 def _build(graph: ir.Graph, manifest: Manifest, reach: int | None, mask_id: int | None) -> None:
     """Rewrites a traced trunk into the classifier; ``mask_id`` is the token that a masked model predicts under."""
-    layout, objective = manifest.state, manifest.objective
+    layout, objective = manifest.state, manifest.language_model
     words = tuple(objective.label_word_ids)
     ids, mask, position = (input_named(graph, name) for name in ("ids", "mask", "position"))
     state = add_input(graph, STATE, ir.DataType.FLOAT, [layout.parameters])

@@ -66,7 +66,7 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
     generator = np.random.default_rng(SEED)
     zero = np.zeros(layout.parameters, np.float32)
     state = (STATE_SCALE * generator.standard_normal(layout.parameters)).astype(np.float32)
-    output = "log_probabilities" if manifest.objective.label_word_ids else "loss"
+    output = "log_probabilities" if manifest.language_model.label_word_ids else "loss"
     with _refusing("the exported graphs do not run"):
         batch = single_batch(bundle, rows, ROWS * MAX_TOKENS)
         rows = [rows[index] for index in batch.index]
@@ -86,7 +86,7 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
             _, expected = _reference(reference, manifest, rows, state + np.float32(sign * EPSILON) * noise)
         perturbed_error = max(perturbed_error, _difference(losses, expected))
 
-    context_storage = manifest.objective.context.storage if manifest.objective.context else None
+    context_storage = manifest.language_model.context.storage if manifest.language_model.context else None
     allowed = ALLOWED[manifest.storage] + ALLOWED_OF_CONTEXT[context_storage]
     result = CheckResult(ROWS, plain_error, perturbed_error, allowed)
     worst = max(plain_error, perturbed_error)
@@ -110,7 +110,7 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
 def _error_of_a_long_row(bundle: Bundle, reference: StreamedModel, output: str, zero: np.ndarray) -> float:
     """The same for one row as long as the task allows: what a model does by chunks or windows shows in no short row."""
     manifest = bundle.manifest
-    longest = min(manifest.objective.task.max_tokens, manifest.objective.model.max_positions, LONG_TOKENS)
+    longest = min(manifest.language_model.task.max_tokens, manifest.language_model.model.max_positions, LONG_TOKENS)
     if longest <= MAX_TOKENS:
         return 0.0
     rows = random_rows(manifest, [longest])
@@ -140,28 +140,28 @@ def random_rows(manifest: Manifest, lengths: Sequence[int] | None = None) -> lis
     """Rows of ``lengths``, or of different short ones, with random token ids, split where the bundle splits rows."""
     generator = np.random.default_rng(SEED)
     if lengths is None:
-        longest = min(MAX_TOKENS, manifest.objective.model.max_positions)
+        longest = min(MAX_TOKENS, manifest.language_model.model.max_positions)
         lengths = generator.integers(max(2, longest // 3), longest + 1, ROWS).tolist()
-    causal = manifest.objective.model.family == "causal"
+    causal = manifest.language_model.model.family == "causal"
     rows = []
     for length in lengths:
-        drawn = generator.integers(0, manifest.objective.model.vocabulary_size, 4 * length)
-        ids = generator.choice(np.setdiff1d(drawn, [manifest.objective.model.padding_id]), length)
+        drawn = generator.integers(0, manifest.language_model.model.vocabulary_size, 4 * length)
+        ids = generator.choice(np.setdiff1d(drawn, [manifest.language_model.model.padding_id]), length)
         position = length - 1 if causal else generator.integers(0, length)
         suffix = None
-        if manifest.objective.scope == "last":
+        if manifest.language_model.scope == "last":
             suffix = np.array([position], np.int64)
-        elif manifest.objective.scope == "suffix":
+        elif manifest.language_model.scope == "suffix":
             count = generator.integers(1, max(2, length // 2))
             # Of a masked row any place may be in the suffix.
             places = np.arange(length - count, length) if causal else generator.choice(length, count, replace=False)
             suffix = np.union1d(places, [position]).astype(np.int64)
-        if not manifest.objective.label_word_ids:
+        if not manifest.language_model.label_word_ids:
             assert suffix is not None
-            targets = generator.integers(0, manifest.objective.model.vocabulary_size, len(suffix))
+            targets = generator.integers(0, manifest.language_model.model.vocabulary_size, len(suffix))
             rows.append(Example(ids.astype(np.int64), int(position), 0, suffix, targets))
             continue
-        label = generator.integers(0, len(manifest.objective.label_word_ids))
+        label = generator.integers(0, len(manifest.language_model.label_word_ids))
         rows.append(Example(ids.astype(np.int64), int(position), int(label), suffix))
     return rows
 
@@ -169,7 +169,7 @@ def random_rows(manifest: Manifest, lengths: Sequence[int] | None = None) -> lis
 def _plain(reference: StreamedModel, manifest: Manifest, rows: Sequence[Example]) -> np.ndarray:
     """What the eval graph gives for ``rows`` without a state, by transformers."""
     scores, losses = _reference(reference, manifest, rows, None)
-    return scores if manifest.objective.label_word_ids else losses
+    return scores if manifest.language_model.label_word_ids else losses
 
 
 def _reference(
@@ -180,19 +180,19 @@ def _reference(
     Log-softmax over the label words at the label position [B, L] and its losses [B]; of a completion task an empty
     array, and the mean loss of each response [B].
     """
-    ids = pad_sequence([torch.from_numpy(row.ids) for row in rows], True, manifest.objective.model.padding_id)
+    ids = pad_sequence([torch.from_numpy(row.ids) for row in rows], True, manifest.language_model.model.padding_id)
     mask = pad_sequence([torch.ones(len(row.ids), dtype=torch.int64) for row in rows], True)
-    words = list(manifest.objective.label_word_ids)
+    words = list(manifest.language_model.label_word_ids)
     with torch.no_grad(), seeing_hidden(reference.model) as hidden:
-        if state is not None and manifest.objective.scope != "all":
+        if state is not None and manifest.language_model.scope != "all":
             suffix = torch.zeros(ids.shape, dtype=torch.bool)
             for place, row in enumerate(rows):
                 suffix[place, row.suffix] = True
-            tuned = SuffixTunedModel(reference.model, manifest.objective.model.family, manifest.state, state)
+            tuned = SuffixTunedModel(reference.model, manifest.language_model.model.family, manifest.state, state)
             logits = tuned(ids, mask, suffix)
         else:
             reference.set_state(manifest.state, state)
-            options = {"use_cache": False} if manifest.objective.model.family == "causal" else {}
+            options = {"use_cache": False} if manifest.language_model.model.family == "causal" else {}
             logits = reference(input_ids=ids, attention_mask=mask, **options).logits
     if not words:
         every = torch.log_softmax(logits.float(), dim=-1).numpy()

@@ -46,7 +46,7 @@ def refuse_dependent_rows(
     if worst > allowed:
         raise SeedTuneError(
             "what this model says of a row depends on the rows beside it; no bundle was written",
-            file=bundle.manifest.objective.model.architecture,
+            file=bundle.manifest.language_model.model.architecture,
             value=f"a row alone and the same row among longer ones differ by {worst:.3g} nats",
             rule=f"at most {allowed:.3g}: filling behind a row must not reach it",
             remedy="choose another model",
@@ -55,5 +55,5 @@ def refuse_dependent_rows(
 
 def allowed_for(manifest: Manifest) -> float:
     """The largest difference, in nats, that is put down to rounding."""
-    context = manifest.objective.context
+    context = manifest.language_model.context
     return ALLOWED[manifest.storage] + ALLOWED_OF_CONTEXT[context.storage if context else None]

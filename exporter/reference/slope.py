@@ -58,7 +58,7 @@ def refuse_wrong_gradient(bundle: Bundle, rows: Sequence[Example], state: np.nda
     if error > ALLOWED:
         raise SeedTuneError(
             "the gradient graph does not tell the slope of the loss; no bundle was written",
-            file=bundle.manifest.objective.model.architecture,
+            file=bundle.manifest.language_model.model.architecture,
             value=f"finite differences of the probe are {error:.3g} of its length over the targets away",
             rule=f"at most {ALLOWED}",
             remedy="report the model's name and this message",

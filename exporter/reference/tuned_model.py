@@ -46,7 +46,7 @@ class TunedModel(SuffixTunedModel):
     """
 
     def __init__(self, bundle: Bundle, state: npt.NDArray[np.float32], source: str | None = None) -> None:
-        objective = bundle.manifest.objective
+        objective = bundle.manifest.language_model
         base = open_checkpoint(source or objective.model.source).reference()
         super().__init__(base, objective.model.family, bundle.manifest.state, state, objective.label_word_ids)
         self.manifest = bundle.manifest
@@ -60,7 +60,7 @@ class TunedModel(SuffixTunedModel):
         """
         examples = [self.task.encode(row) for row in rows]
         ids = [torch.from_numpy(example.ids) for example in examples]
-        padding = self.manifest.objective.model.padding_id
+        padding = self.manifest.language_model.model.padding_id
         input_ids = pad_sequence(ids, batch_first=True, padding_value=float(padding))
         mask = pad_sequence([torch.ones_like(row) for row in ids], batch_first=True)
         reach = torch.zeros_like(input_ids, dtype=torch.bool)
@@ -75,16 +75,16 @@ class TunedModel(SuffixTunedModel):
         Raises:
             SeedTuneError: the task is completion, which has no labels.
         """
-        labels = self.manifest.objective.task.labels
+        labels = self.manifest.language_model.task.labels
         if not labels:
             raise SeedTuneError(
                 "a completion task has no labels",
-                value=self.manifest.objective.task.name,
+                value=self.manifest.language_model.task.name,
                 rule="a classification task",
                 remedy="use the logits",
             )
         with torch.no_grad():
             logits = self(rows.input_ids, rows.attention_mask, rows.reach)
-        scores = logits[torch.arange(len(logits)), rows.position][:, list(self.manifest.objective.label_word_ids)]
+        scores = logits[torch.arange(len(logits)), rows.position][:, list(self.manifest.language_model.label_word_ids)]
         names = [label.name for label in labels]
         return [dict(zip(names, row.tolist(), strict=True)) for row in torch.softmax(scores.float(), -1)]

@@ -55,7 +55,7 @@ def write_peft_adapter(
 
 
 def _config(manifest: Manifest) -> dict[str, Any]:
-    model, layout = manifest.objective.model, manifest.state
+    model, layout = manifest.language_model.model, manifest.state
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM" if model.family == "causal" else None,

@@ -11,7 +11,7 @@ from seedtune.runtime.errors import SeedTuneError
 
 def require_whole_reach(manifest: Manifest, form: str) -> None:
     """Raises SeedTuneError unless the state acts at every token; ``form`` is what was asked for, for the message."""
-    scope = manifest.objective.scope
+    scope = manifest.language_model.scope
     if scope != "all":
         raise SeedTuneError(
             f"{form} acts at every token, and this state does not: it would be another model, without saying so",

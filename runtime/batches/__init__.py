@@ -1,1 +1,1 @@
-"""Batches: what one call of a graph is fed, and how rows are put together for it."""
+"""Batches: what one call of a graph is fed, how rows are put together for it, and which rows a step sees."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -85,4 +85,16 @@ class Feeder(Protocol):
 
     def batches(self, indices: Sequence[int] | Integers, limit: int) -> Iterator[Batch]:
         """Every row of ``indices`` exactly once, in batches of at most ``limit`` computed units a side."""
+        ...
+
+
+@runtime_checkable
+class CoupledFeeder(Feeder, Protocol):
+    """A feeder whose loss couples the rows of a step, so that no limit may split them: it says which they are."""
+
+    # Tells it from other feeders.
+    coupled: Literal[True]
+
+    def group(self, seed: int, step: int, batch_size: int) -> Integers:
+        """The rows of step ``step`` (0-based) of a run, which follow from the run's ``seed`` and the step alone."""
         ...

@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seedtune.runtime.bundle.host_files import CONTEXT_WEIGHTS
-from seedtune.runtime.bundle.manifest import WEIGHTS
+from seedtune.runtime.bundle.objective import WEIGHTS
 from seedtune.runtime.bundle.protobuf import WireError, fields
 from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from seedtune.runtime.bundle.manifest import WEIGHTS, Manifest
-from seedtune.runtime.bundle.objective import CONTEXT_GRAPH, DECODE_GRAPH
+from seedtune.runtime.bundle.manifest import Manifest
+from seedtune.runtime.bundle.objective import CONTEXT_GRAPH, DECODE_GRAPH, WEIGHTS
 from seedtune.runtime.bundle.stage_plan import StagePlan
 from seedtune.runtime.errors import SeedTuneError
 
@@ -64,8 +64,7 @@ def absent_host_files(manifest: Manifest, manifest_path: Path) -> frozenset[str]
 
 def require_host_files(manifest: Manifest, plan: StagePlan, manifest_path: Path) -> None:
     """Raises SeedTuneError unless the host files of ``manifest`` are those that only contexts read, or none."""
-    decodes = manifest.objective.decode is not None
-    expected = host_files(plan, decodes) if CONTEXT in plan.graphs else ()
+    expected = host_files(plan, manifest.language_model.decode is not None) if CONTEXT in plan.graphs else ()
     if manifest.host_files and tuple(sorted(manifest.host_files)) != expected:
         raise SeedTuneError(
             "the manifest's host files are not those that only the computing of contexts reads",

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from seedtune.runtime.bundle.objective import GRADIENT_GRAPH, Objective, check_objective, require_known_objective
+from seedtune.runtime.bundle.objective import LanguageModel, Objective, require_known_objective
 from seedtune.runtime.decoding import decoded
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import sha256_of
@@ -20,8 +20,6 @@ from seedtune.runtime.task.structure import MAX_SIZE
 
 FORMAT_VERSION = 6
 MANIFEST = "manifest.json"
-WEIGHTS = "weights.safetensors"
-TOKENIZER = "tokenizer.json"
 REMEDY = "export the bundle again"
 MAX_SEED = 2**32 - 1
 # How matrices are stored; int8 also multiplies in 8 bits, the others in float32.
@@ -116,11 +114,25 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def graphs(self) -> dict[str, str]:
-        """Graph -> its file; "gradient" only where the manifest lists its file, which it may with a context."""
-        graphs = self.objective.graphs
-        if self.objective.context is not None and self.files.keys() >= set(GRADIENT_GRAPH.values()):
-            return graphs | GRADIENT_GRAPH
-        return graphs
+        """Graph -> its file; one that a bundle may have only where the manifest lists its file."""
+        optional = self.objective.optional_graphs
+        return self.objective.graphs | {name: file for name, file in optional.items() if file in self.files}
+
+    @property
+    def language_model(self) -> LanguageModel:
+        """The objective of a bundle that is about text, for whatever is.
+
+        Raises:
+            SeedTuneError: it is another one.
+        """
+        if isinstance(self.objective, LanguageModel):
+            return self.objective
+        raise SeedTuneError(
+            "this bundle has heads over features, and no text",
+            value=f"objective {self.objective.name}",
+            rule="a bundle of a language model",
+            remedy="a bundle of heads takes: seedtune run, eval, report, replay and journal",
+        )
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -154,8 +166,9 @@ def decode_manifest(raw: bytes, path: Path) -> Manifest:
             raise
         what = f"the task in the manifest cannot be used: {error.what}"
         raise error.at(path, what, REMEDY) from error
-    _check_layout(manifest.state, len(manifest.objective.label_word_ids), path)
-    check_objective(manifest.objective, path)
+    labels = manifest.objective.label_word_ids if isinstance(manifest.objective, LanguageModel) else ()
+    _check_layout(manifest.state, len(labels), path)
+    manifest.objective.check(path)
     return manifest
 
 

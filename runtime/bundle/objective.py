@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
+from seedtune.runtime.bundle.heads import FeatureHeads
+from seedtune.runtime.bundle.stage_plan import STAGES
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.task.structure import MAX_SIZE, Scope, Task
 
@@ -21,6 +23,9 @@ CONTEXT_GRAPH = {"context": "context.onnx"}
 GRADIENT_GRAPH = {"gradient": "gradient.onnx"}
 # Where the model can go on with a text, token by token.
 DECODE, DECODE_GRAPH = "decode", {"decode": "decode.onnx"}
+# Of every bundle of a language model, beside its graphs.
+WEIGHTS, TOKENIZER = "weights.safetensors", "tokenizer.json"
+FILES = frozenset({WEIGHTS, TOKENIZER, STAGES})
 # -> their dtype in numpy.
 CONTEXT_TYPES: dict[ContextStorage, str] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 
@@ -119,15 +124,44 @@ class LanguageModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
         return "token_accuracy" if self.task.kind == "completion" else "log_probabilities"
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Options of a run where nothing else is asked for: those of every run."""
+        return {}
+
+    @property
+    def brings_rows(self) -> bool:
+        """Whether the bundle has the rows of its runs; texts are given to each of them."""
+        return False
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a few words."""
+        return f"scope {self.scope}, {self.model.architecture}, task {self.task.name}"
+
+    @property
     def graphs(self) -> dict[str, str]:
         """Graph -> its file, of those that every bundle of this kind has."""
         graphs = GRAPHS if self.context is None else GRAPHS | CONTEXT_GRAPH
         return graphs if self.decode is None else graphs | DECODE_GRAPH
 
+    @property
+    def files(self) -> frozenset[str]:
+        """The files beside the graphs that every bundle of this kind has."""
+        return FILES
 
-# What a bundle's graphs compute a loss of, by ``kind``: a closed union, one member so far.
-Objective = LanguageModel
-OBJECTIVES: tuple[type[Objective], ...] = (LanguageModel,)
+    @property
+    def optional_graphs(self) -> dict[str, str]:
+        """Graph -> its file, of those that a bundle may have: one with contexts, gradients."""
+        return {} if self.context is None else GRADIENT_GRAPH
+
+    def check(self, path: Path) -> None:
+        """Raises SeedTuneError where this cannot be; ``path`` is the manifest's."""
+        _check(self, path)
+
+
+# What a bundle's graphs compute a loss of, by ``kind``: a closed union.
+Objective = LanguageModel | FeatureHeads
+OBJECTIVES: tuple[type[Objective], ...] = (LanguageModel, FeatureHeads)
 
 
 class _OfKind(msgspec.Struct):
@@ -155,8 +189,7 @@ def require_known_objective(raw: bytes, path: Path) -> None:
         )
 
 
-def check_objective(objective: Objective, path: Path) -> None:
-    """Raises SeedTuneError where ``objective`` cannot be; ``path`` is the manifest's."""
+def _check(objective: LanguageModel, path: Path) -> None:
     model = objective.model
     for name, size, least, most in (
         ("parameters", model.parameters, 0, MAX_PARAMETERS),

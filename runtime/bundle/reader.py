@@ -13,8 +13,8 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from seedtune.runtime.bundle.host_files import CONTEXT, CONTEXT_WEIGHTS, absent_host_files, require_host_files
-from seedtune.runtime.bundle.manifest import MANIFEST, TOKENIZER, WEIGHTS, Manifest, decode_manifest
-from seedtune.runtime.bundle.objective import DECODE
+from seedtune.runtime.bundle.manifest import MANIFEST, Manifest, decode_manifest
+from seedtune.runtime.bundle.objective import DECODE, TOKENIZER, WEIGHTS
 from seedtune.runtime.bundle.stage_plan import STAGES, StagePlan, decode_plan, require_fitting
 from seedtune.runtime.decoding import read_plain_file
 from seedtune.runtime.errors import SeedTuneError
@@ -77,7 +77,7 @@ class Bundle:
             )
         raw = read_plain_file(manifest_path, "the manifest", REMEDY)
         manifest = decode_manifest(raw, manifest_path)
-        required = {*manifest.graphs.values(), WEIGHTS, TOKENIZER, STAGES}
+        required = {*manifest.graphs.values(), *manifest.objective.files}
         required |= {CONTEXT_WEIGHTS} if manifest.host_files else set()
         _require_files(manifest, required, manifest_path, allowed=STAGE_GRAPH)
         absent = absent_host_files(manifest, manifest_path)
@@ -85,9 +85,7 @@ class Bundle:
             if name not in absent:
                 hashed = verify_weights or name not in (WEIGHTS, CONTEXT_WEIGHTS)
                 _verify(path / name, entry.size_bytes, entry.sha256 if hashed else None)
-        plan = decode_plan(read_plain_file(path / STAGES, "the stages", REMEDY), path / STAGES)
-        context = manifest.objective.context
-        require_fitting(plan, manifest.graphs.keys(), context.layers if context else 0, path / STAGES)
+        plan = _read_plan(manifest, path / STAGES)
         _require_files(manifest, required | set(plan.files), manifest_path)
         require_host_files(manifest, plan, manifest_path)
         here = plan.without(CONTEXT) if absent else plan
@@ -127,7 +125,7 @@ class Bundle:
             )
 
     def _require_decoding(self) -> None:
-        objective = self.manifest.objective
+        objective = self.manifest.language_model
         if objective.model.family != "causal":
             raise SeedTuneError(
                 "a masked language model generates no text",
@@ -171,33 +169,43 @@ class Bundle:
         Raises:
             SeedTuneError: the tokenizer gives the label words other ids than the graphs were built for.
         """
-        model = self.manifest.objective.model
+        model = self.manifest.language_model.model
         # The tokenizer itself is gone before its copy is there; together they would be the most that a run ever holds.
         described = Described.of(self.tokenizer())
         trim()
         try:
             compiled = CompiledTask(
-                self.manifest.objective.task,
+                self.manifest.language_model.task,
                 described.made(),
                 model.family,
                 model.mask_token,
                 model.unknown_token,
                 model.max_positions,
-                self.manifest.objective.scope,
+                self.manifest.language_model.scope,
                 model.end_token,
                 vocabulary_size=model.vocabulary_size,
             )
         except SeedTuneError as error:
             raise error.at(self.path) from error
-        if tuple(compiled.label_word_ids) != self.manifest.objective.label_word_ids:
+        if tuple(compiled.label_word_ids) != self.manifest.language_model.label_word_ids:
             raise SeedTuneError(
                 "the tokenizer gives the label words other ids than the graphs were built for",
                 file=self.path / TOKENIZER,
                 value=list(compiled.label_word_ids),
-                rule=f"{list(self.manifest.objective.label_word_ids)}",
+                rule=f"{list(self.manifest.language_model.label_word_ids)}",
                 remedy=REMEDY,
             )
         return compiled
+
+
+def _read_plan(manifest: Manifest, path: Path) -> StagePlan:
+    """The stages in the file ``path``; none of a bundle that has no weights to stream."""
+    if path.name not in manifest.objective.files:
+        return StagePlan({}, {}, {})
+    plan = decode_plan(read_plain_file(path, "the stages", REMEDY), path)
+    context = manifest.language_model.context
+    require_fitting(plan, manifest.graphs.keys(), context.layers if context else 0, path)
+    return plan
 
 
 def _require_files(

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 import seedtune
+from seedtune.runtime.cli.evaluate_heads import tell_quality
 from seedtune.runtime.cli.options import (
     BundleOption,
     CacheLimitOption,
@@ -32,7 +33,13 @@ from seedtune.runtime.telemetry.progress import RunProgress
 
 def evaluate_command(
     model: ModelArgument,
-    data: Annotated[Path, typer.Option(help="Labelled rows (JSONL, CSV, TSV, Parquet), or - for standard input.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled rows (JSONL, CSV, TSV, Parquet), or - for standard input; a bundle of heads brings its own.",
+            show_default=False,
+        ),
+    ] = None,
     bundle: BundleOption = None,
     step: StepOption = None,
     state: StateOption = None,
@@ -56,6 +63,8 @@ def evaluate_command(
         seedtune eval run --data test.jsonl --json
 
         zcat test.tsv.gz | seedtune eval run --data - --data-format tsv
+
+        seedtune eval run-of-heads
     """
     started = time.monotonic()
     console = Console(stderr=True)
@@ -64,15 +73,22 @@ def evaluate_command(
     with seedtune.open(
         model, bundle=bundle, step=step, state=state, memory_limit=memory_limit, threads=threads
     ) as opened:
-        rows = opened.rows(data, data_format=data_format)
+        of_heads = opened.bundle.manifest.objective.brings_rows
+        rows = None if of_heads or data is None else opened.rows(data, data_format=data_format)
         with RunProgress(console) as progress:
             result = opened.evaluate(
-                rows, rows_per_call=rows_per_call, cache=cache, cache_limit=cache_limit, on=progress.on
+                data if rows is None else rows,
+                rows_per_call=rows_per_call,
+                cache=cache,
+                cache_limit=cache_limit,
+                on=progress.on,
             )
         if predictions is not None:
-            pairs = zip(rows, _each(result), strict=True)
-            lines = [msgspec.json.encode({"fields": row.fields} | about) for row, about in pairs]
+            named = [{} for _ in result.losses] if rows is None else [{"fields": row.fields} for row in rows]
+            pairs = zip(named, _each(result), strict=True)
+            lines = [msgspec.json.encode(fields | about) for fields, about in pairs]
             write_durably(predictions, b"\n".join(lines) + b"\n")
+        more = tell_quality(console, model, opened, result) if of_heads else {}
         measure = "accuracy" if result.probabilities is not None else "token accuracy"
         of = f" (state after {opened.step} steps)" if opened.is_run else ""
         console.print(
@@ -90,6 +106,7 @@ def evaluate_command(
                     "state_sha256": opened.state.sha256(),
                     "seconds": time.monotonic() - started,
                 }
+                | more
             )
 
 

@@ -13,16 +13,39 @@ import seedtune
 from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.bundle.objective import ContextStorage
 from seedtune.runtime.bundle.zipped import write_zip
+from seedtune.runtime.cli.export_heads import (
+    AdversarialWeightOption,
+    ClustersOption,
+    CollisionOption,
+    FormOption,
+    ImbalanceOption,
+    NegativesOption,
+    NeighboursOption,
+    ObjectiveOption,
+    TargetWeightOption,
+    TemperatureOption,
+    export_features,
+    given_options,
+)
 from seedtune.runtime.cli.options import JsonOption, print_json
 from seedtune.runtime.task.structure import Scope
 
 
 def export_command(
-    source: Annotated[str, typer.Argument(help="Embedded name, folder, GGUF file or hub id.", show_default=False)],
-    task: Annotated[
-        str, typer.Option(help="A built-in task (such as `sentiment`; `chat` for answers to messages) or a TOML file.")
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(help="Embedded name, folder, GGUF file or hub id; or a file of features.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(help="The bundle folder to make.")],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="A built-in task (such as `sentiment`; `chat` for answers to messages) or a TOML file.",
+            show_default=False,
+        ),
+    ] = None,
+    objective: ObjectiveOption = None,
     storage: Annotated[Storage, typer.Option(help="How matrices are stored.")] = "fp32",
     targets: Annotated[
         str,
@@ -73,12 +96,22 @@ def export_command(
         bool,
         typer.Option("--zip", help="Also write OUT.zip: what a phone needs of the bundle, as one file for the app."),
     ] = False,
+    form: FormOption = "full",
+    temperature: TemperatureOption = 1.0,
+    negatives: NegativesOption = 256,
+    collision_fix: CollisionOption = True,
+    imbalance_fix: ImbalanceOption = True,
+    neighbours: NeighboursOption = 10,
+    clusters: ClustersOption = None,
+    adversarial_weight: AdversarialWeightOption = 1.0,
+    target_weight: TargetWeightOption = 1.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Turn a checkpoint into a bundle: graphs, one weights file, tokenizer, manifest.
 
     SOURCE is the embedded model `smollm2-135m-instruct`, a checkpoint folder, a GGUF file, or a Hugging Face hub id.
+    With --objective it is a file of features (.npz, .parquet), or a folder that holds features.npz.
 
     Examples:
 
@@ -91,16 +124,24 @@ def export_command(
         seedtune export smollm2-135m-instruct --task sentiment --out bundle --scope last --layers 10 --context-on-host
 
         seedtune export smollm2-135m-instruct --task sentiment --out sentiment --storage int8 --zip
+
+        seedtune export features.npz --objective contrastive --out bundle
     """
+    given = given_options(context)
     started = time.monotonic()
     console = Console(stderr=True)
-    with console.status("loading torch and transformers", spinner="dots") as status:
+    with console.status("loading libraries", spinner="dots") as status:
 
         def phase(name: str) -> None:
             status.update(name)
             if not console.is_terminal:
                 console.print(f"{time.monotonic() - started:5.1f} s  {name}", highlight=False)
 
+        if objective is not None:
+            made = export_features(given, source, out.expanduser(), phase, console)
+            if json:
+                print_json(made)
+            return
         manifest = seedtune.export(
             source,
             task=task,
@@ -120,13 +161,13 @@ def export_command(
             notice=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
         )
     out = out.expanduser()
-    seconds, objective = time.monotonic() - started, manifest.objective
+    seconds, model = time.monotonic() - started, manifest.language_model
     total_bytes = sum(entry.size_bytes for entry in manifest.files.values())
-    in_layers = f" in {objective.context.layers} layers" if objective.context else ""
+    in_layers = f" in {model.context.layers} layers" if model.context else ""
     console.print(
-        f"{out}: {objective.model.architecture}, {objective.model.parameters:,} parameters, "
+        f"{out}: {model.model.architecture}, {model.model.parameters:,} parameters, "
         f"{len(manifest.state.targets)} targets, {manifest.state.parameters:,} trainable, "
-        f"scope {objective.scope}{in_layers}, {total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
+        f"scope {model.scope}{in_layers}, {total_bytes / 1e6:,.0f} MB, {seconds:.1f} s",
         highlight=False,
         soft_wrap=True,
     )
@@ -153,14 +194,14 @@ def export_command(
         print_json(
             {
                 "bundle": str(out),
-                "architecture": objective.model.architecture,
-                "parameters": objective.model.parameters,
+                "architecture": model.model.architecture,
+                "parameters": model.model.parameters,
                 "state_parameters": manifest.state.parameters,
                 "targets": len(manifest.state.targets),
-                "scope": objective.scope,
-                "generates": objective.decode is not None,
-                "layers": objective.context.layers if objective.context else None,
-                "context_bytes_per_token": objective.context.bytes_per_token if objective.context else None,
+                "scope": model.scope,
+                "generates": model.decode is not None,
+                "layers": model.context.layers if model.context else None,
+                "context_bytes_per_token": model.context.bytes_per_token if model.context else None,
                 "size_bytes": total_bytes,
                 "phone_bytes": manifest.phone_bytes,
                 "host_bytes": manifest.host_bytes,

@@ -78,7 +78,7 @@ def predict_command(
                 print(msgspec.json.encode(each).decode(), flush=True)
                 count += 1
         else:
-            rows = [{only_field(opened.bundle.manifest.objective.task, "give rows with --data"): text}]
+            rows = [{only_field(opened.bundle.manifest.language_model.task, "give rows with --data"): text}]
             (prediction,) = opened.predictions(rows, cache=cache)
             one = {"label": prediction.label, "probabilities": prediction.probabilities}
             if not json:

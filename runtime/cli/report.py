@@ -18,6 +18,10 @@ def report_command(
     out: Annotated[
         Path | None, typer.Option(help="The page to write. [default: RUN/report.html; comparison.html for several]")
     ] = None,
+    tsne: Annotated[
+        bool,
+        typer.Option("--tsne", help="Also draw contrastive embeddings by t-SNE; needs scikit-learn, and a minute."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write one self-contained HTML page about a run or a scan, or about several runs side by side; it opens offline.
@@ -43,7 +47,7 @@ def report_command(
         from seedtune.runtime.report.page import write_report
         from seedtune.runtime.report.scan_page import is_scan, write_scan_report
 
-        page = write_scan_report(runs[0], out) if is_scan(runs[0]) else write_report(runs[0], out)
+        page = write_scan_report(runs[0], out) if is_scan(runs[0]) else write_report(runs[0], out, tsne=tsne)
         written = [page]
     for path in written:
         console.print(str(path), highlight=False, soft_wrap=True)

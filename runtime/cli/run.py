@@ -104,11 +104,14 @@ def run_command(
         seedtune run bundle --train train.jsonl --out run --memory-limit 256Mi
 
         seedtune run bundle --train train.jsonl --out run --config run.toml --optimizer momentum
+
+        seedtune run bundle-of-heads --out run
     """
-    folder = RunFolder(out, resume=resume, may_start=train is not None)
-    folder.check()
-    given = (read_settings(config, settings, folder.resumes) if config else {}) | settings
     with seedtune.open(bundle, memory_limit=memory_limit, threads=threads) as model:
+        brings_rows = model.bundle.manifest.objective.brings_rows
+        folder = RunFolder(out, resume=resume, may_start=train is not None or brings_rows)
+        folder.check()
+        given = (read_settings(config, settings, folder.resumes) if config else {}) | settings
         tuning = model.tune(
             train,
             held_out,

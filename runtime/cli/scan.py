@@ -13,8 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 import seedtune
 from seedtune.runtime.cli.options import JsonOption, ThreadsOption, print_json
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.scan.records import ScanComparing, ScanEvent, ScanPrepared, ScanResult, ScanStep
-from seedtune.runtime.scan.settings import Attack, ScanSettings
+from seedtune.runtime.scan.records import ScanComparing, ScanEvent, ScanPrepared, ScanResult, ScanStep, WhiteBoxRecord
+from seedtune.runtime.scan.settings import Attack, ScanSettings, WhiteBox
 
 DEFAULTS = ScanSettings()
 
@@ -44,8 +44,13 @@ def scan_command(
     ] = DEFAULTS.margin,
     patterns: Annotated[int, typer.Option(min=1, max=4096, help="Of a picture, that spa shifts.")] = DEFAULTS.patterns,
     norm_bound: Annotated[
-        float, typer.Option(min=0, max=1, help="Of the control that changes each pixel by itself.")
+        float, typer.Option(min=0, max=1, help="Of the control that changes each pixel by itself, and of --also.")
     ] = DEFAULTS.norm_bound,
+    also: Annotated[
+        WhiteBox | None,
+        typer.Option(help="Gradients on top, within --norm-bound: pgd of the cross-entropy, or cw of the margin."),
+    ] = None,
+    also_steps: Annotated[int, typer.Option(min=1, help="Of that descent.")] = DEFAULTS.also_steps,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Everything random follows from it.")] = DEFAULTS.seed,
     first: Annotated[int | None, typer.Option(min=1, help="At most so many pictures. Default: all.")] = None,
     mean: Annotated[
@@ -74,6 +79,8 @@ def scan_command(
         seedtune scan digits.onnx --images photos/ --out scan --attack spa --correlation 0.5 --transfer other.onnx
 
         seedtune scan classifier.onnx --images test.npz --out robust --scores logits_robust
+
+        seedtune scan digits.onnx --images test.npz --out scan --also pgd --norm-bound 0.1
     """
     console = Console(stderr=True)
     events = seedtune.scan(
@@ -93,6 +100,8 @@ def scan_command(
         margin=margin,
         patterns=patterns,
         norm_bound=norm_bound,
+        also=also,
+        also_steps=also_steps,
         seed=seed,
     )
     result = _followed(events, console)
@@ -141,3 +150,21 @@ def _tell(result: ScanResult, console: Console) -> None:
         console.print(f"  beside it: {named[name]} {share:.1%}", highlight=False)
     for other in result.transfer:
         console.print(f"  {Path(other.path).name}: {other.fooled} of {other.right} fool it too", highlight=False)
+    if result.white_box is not None:
+        _tell_white_box(result.white_box, console)
+
+
+def _tell_white_box(found: WhiteBoxRecord, console: Console) -> None:
+    console.print(
+        f"with gradients, {found.kind} within {found.bound:g}: {found.alone:.1%} alone, "
+        f"{found.on_top:.1%} on top of the scan",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for alone, other in zip(found.transfer_alone, found.transfer, strict=True):
+        console.print(
+            f"  {Path(other.path).name}: {alone.fooled} of {alone.right} alone, {other.fooled} of {other.right} on top "
+            "fool it too",
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -48,7 +48,7 @@ def serve_command(
 
     console = Console(stderr=True)
     with seedtune.open(model, bundle=bundle, step=step, state=state, threads=threads) as opened:
-        objective = opened.bundle.manifest.objective
+        objective = opened.bundle.manifest.language_model
         if objective.decode is None and not objective.task.labels:
             opened.bundle.require_graph(DECODE)
         if host not in LOOPBACK:

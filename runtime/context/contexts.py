@@ -72,7 +72,7 @@ class Contexts:
         read: Sequence[Path] = (),
     ) -> None:
         bundle = graphs.bundle
-        layout = bundle.manifest.objective.context
+        layout = bundle.manifest.language_model.context
         if layout is None:
             raise ValueError('a bundle of scope "all" has no contexts')
         self.layout = layout
@@ -82,7 +82,7 @@ class Contexts:
         self._mapped = graphs.choice is None
         self._file = CacheFile(cache, self._header, self._mapped) if cache is not None else None
         self._read = [CacheFile(path, self._header, self._mapped, writable=False) for path in read]
-        alone = reads_context_alone(bundle.manifest.objective)
+        alone = reads_context_alone(bundle.manifest.language_model)
         self._keys = [context_key(example, alone) for example in examples]
         self.tokens = [kept_tokens(example, layout) for example in examples]
         self._first = {key: place for place, key in reversed(list(enumerate(self._keys))) if self.tokens[place] != NONE}

@@ -15,7 +15,7 @@ import numpy as np
 from seedtune.runtime.batches.token_rows import grouped, padded
 from seedtune.runtime.batches.types import Batch, Integers, Work
 from seedtune.runtime.bundle.manifest import Manifest
-from seedtune.runtime.bundle.objective import ContextLayout, Objective
+from seedtune.runtime.bundle.objective import ContextLayout, LanguageModel
 from seedtune.runtime.context.blocks import ENTERING, Block, Tokens
 from seedtune.runtime.graphs.types import Graph
 from seedtune.runtime.task.example import Example
@@ -29,11 +29,11 @@ class ContextMaker:
     """See the module docstring."""
 
     def __init__(self, graph: Graph, manifest: Manifest, tokens_per_call: int | None = None) -> None:
-        assert manifest.objective.context is not None
+        assert manifest.language_model.context is not None
         self._graph = graph
-        self._context_alone = reads_context_alone(manifest.objective)
-        self._padding_id = manifest.objective.model.padding_id
-        layout = manifest.objective.context
+        self._context_alone = reads_context_alone(manifest.language_model)
+        self._padding_id = manifest.language_model.model.padding_id
+        layout = manifest.language_model.context
         returned = RETURNED_BYTES // (layout.bytes_per_token + layout.bytes_per_suffix_token)
         self._limit = tokens_per_call or max(1, min(TOKENS_PER_CALL, returned))
 
@@ -79,7 +79,7 @@ def kept_tokens(example: Example, layout: ContextLayout) -> Tokens:
     return Tokens(len(context_places(example)), len(example.suffix) if layout.entering else 0)
 
 
-def reads_context_alone(objective: Objective) -> bool:
+def reads_context_alone(objective: LanguageModel) -> bool:
     """Whether what is kept of a row follows from its context alone, so that rows that begin alike share it."""
     return objective.model.family == "causal" and not (objective.context and objective.context.entering)
 

@@ -1,12 +1,11 @@
 """Blocks that stay in their file: a layer is read when it is asked for.
 
-Plain reads, not a mapping: what a cached page of a file costs under a memory limit can be taken back at once as long as
-it is mapped nowhere.
+Past the page cache: what a page of a file costs under a memory limit has to be taken back from others first, and a
+layer is a piece in the middle of the file, of which the system would read far more than is wanted.
 """
 
 from __future__ import annotations
 
-import os
 import zlib
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from seedtune.runtime.bundle.objective import ContextLayout
 from seedtune.runtime.context.blocks import LayeredArray, LayeredBlock, Tokens, block_shapes
+from seedtune.runtime.direct_file import DirectFile, pages_of, span_of
 
 READ_BYTES = 1 << 20
 
@@ -22,44 +22,51 @@ READ_BYTES = 1 << 20
 class StoredArray:
     """An array [layers, ...] in a file; see :class:`~seedtune.runtime.context.blocks.LayeredArray`."""
 
-    def __init__(self, descriptor: int, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    def __init__(self, file: DirectFile, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         self.dtype = dtype
         self.shape = shape
-        self._descriptor = descriptor
+        self._file = file
         self._offset = offset
 
     def __getitem__(self, layer: int) -> npt.NDArray[Any]:
         """Reads one layer.
 
         Raises:
-            OSError: the file cannot be read, or has become shorter.
+            SeedTuneError: the file cannot be read, or has become shorter.
         """
-        array = np.empty(self.shape[1:], self.dtype)
-        left = array.reshape(-1).view(np.uint8).data
-        offset = self._offset + layer * array.nbytes
-        while left:
-            count = os.preadv(self._descriptor, [left], offset)
-            if not count:
-                raise OSError("the context cache ends before one of its blocks does")
-            left, offset = left[count:], offset + count
-        return array
+        of_layer = self.shape[1:]
+        count = int(np.prod(of_layer))
+        size = count * self.dtype.itemsize
+        pages, offset = _read(self._file, self._offset + layer * size, size)
+        return np.frombuffer(pages, self.dtype, count, offset).reshape(of_layer)
 
 
-def stored_block(descriptor: int, offset: int, layout: ContextLayout, tokens: Tokens) -> LayeredBlock:
-    """The arrays of the block of ``tokens`` at ``offset`` of an open file."""
+def stored_block(file: DirectFile, offset: int, layout: ContextLayout, tokens: Tokens) -> LayeredBlock:
+    """The arrays of the block of ``tokens`` at ``offset`` of a file."""
     block: dict[str, LayeredArray] = {}
     for name, (dtype, shape) in block_shapes(layout, tokens).items():
-        block[name] = StoredArray(descriptor, offset, dtype, shape)
+        block[name] = StoredArray(file, offset, dtype, shape)
         offset += int(np.prod(shape)) * dtype.itemsize
     return block
 
 
-def checksum_of(descriptor: int, offset: int, size_bytes: int) -> int:
-    """CRC-32 of a part of an open file."""
-    checksum, end = 0, offset + size_bytes
-    while offset < end:
-        piece = os.pread(descriptor, min(READ_BYTES, end - offset), offset)
-        if not piece:
-            break
-        checksum, offset = zlib.crc32(piece, checksum), offset + len(piece)
+def checksum_of(file: DirectFile, offset: int, size_bytes: int) -> int:
+    """CRC-32 of a part of a file.
+
+    Raises:
+        SeedTuneError: the file cannot be read, or has become shorter.
+    """
+    checksum = 0
+    for place in range(offset, offset + size_bytes, READ_BYTES):
+        size = min(READ_BYTES, offset + size_bytes - place)
+        pages, before = _read(file, place, size)
+        checksum = zlib.crc32(pages[before : before + size], checksum)
     return checksum
+
+
+def _read(file: DirectFile, offset: int, size_bytes: int) -> tuple[memoryview, int]:
+    """Whole pages with the bytes wanted, and where these begin."""
+    start, whole = span_of(offset, size_bytes)
+    pages = pages_of(whole)
+    file.read(start, pages)
+    return pages, offset - start

@@ -63,7 +63,7 @@ class GradientSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             raise SeedTuneError(
                 "the bundle has no gradient graph",
                 file=bundle.path,
-                value=f"scope {manifest.objective.scope}, {manifest.objective.model.architecture}",
+                value=manifest.objective.summary,
                 rule="--estimator gradient needs a bundle of scope suffix or last, whose operators all have a gradient",
                 remedy="export with --scope last, or use --estimator two-sided",
             )

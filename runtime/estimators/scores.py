@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seedtune.runtime.bundle.objective import LanguageModel
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import Graph
@@ -23,11 +24,14 @@ def require_scores(graph: Graph, bundle: Bundle, needed_by: str) -> None:
     """
     if set(SCORES) <= set(graph.outputs):
         return
-    task = bundle.manifest.objective.task
+    objective = bundle.manifest.objective
+    labelled = isinstance(objective, LanguageModel) and objective.task.labels
     raise SeedTuneError(
         "the probe graph gives no scores of labels",
         file=bundle.path,
-        value=f"{needed_by}, task {task.name}",
+        value=f"{needed_by}, {objective.summary}",
         rule=f"{needed_by} with a classification task, exported by this version",
-        remedy="export the bundle again" if task.labels else "leave the option out: a completion task has no labels",
+        remedy="export the bundle again"
+        if labelled
+        else "leave the option out: a completion task has no labels, and heads over features have losses of their own",
     )

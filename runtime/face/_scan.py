@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import msgspec
 
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.extras import needs_extra
-from seedtune.runtime.scan.asked import Asked, Writers
+from seedtune.runtime.scan.answers import Floats
+from seedtune.runtime.scan.asked import Asked, Attacked, Writers
 from seedtune.runtime.scan.images import read_images
 from seedtune.runtime.scan.made import made
 from seedtune.runtime.scan.records import ScanEvent
@@ -43,7 +45,7 @@ def scan(
         threads: of ONNX Runtime; None for all processors.
         scores: of a classifier with several outputs: the one with its scores; None for ``logits``.
         settings: as on the command line: attack, queries, correlation, contrast, margin, knots, patterns, seed,
-            opening, reach, epsilon, learning_rate, momentum, norm_bound, images_per_call.
+            opening, reach, epsilon, learning_rate, momentum, norm_bound, also, also_steps, images_per_call.
 
     Raises:
         SeedTuneError: anything that the user can put right; ``out`` is then not there.
@@ -74,6 +76,15 @@ def scan(
     def loss(folder: Path, probabilities: bool) -> None:
         write_loss_graph(folder, Goal(chosen.correlation, chosen.contrast, chosen.margin, probabilities))
 
+    def attack(given: Classifier, values: Floats, scores: Floats, probabilities: bool) -> Attacked:
+        with needs_extra("white-box", "an attack with gradients needs"):
+            from seedtune.exporter.white_box.attack import attacked
+            from seedtune.exporter.white_box.differentiable import Differentiable
+        assert chosen.also is not None
+        module = Differentiable(given, normalisation, probabilities)
+        module.require_same(values, scores)
+        return functools.partial(attacked, module, chosen.also)
+
     asked = Asked(
         read_classifier(Path(classifier), size, scores),
         pictures,
@@ -84,7 +95,7 @@ def scan(
         [read_classifier(Path(other), size) for other in transfer],
         threads,
     )
-    return made(asked, Path(out), Writers(maps, pixels, loss))
+    return made(asked, Path(out), Writers(maps, pixels, loss, attack))
 
 
 def export_classifier(module: Any, *, image_shape: tuple[int, ...], out: str | Path) -> None:

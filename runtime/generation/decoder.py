@@ -82,7 +82,7 @@ class Decoder:
             SeedTuneError: the bundle has no decode graph, or it is not here.
         """
         path = bundle.graph_path(DECODE)
-        layout = bundle.manifest.objective.decode
+        layout = bundle.manifest.language_model.decode
         assert layout is not None
         return cls(open_session(path, threads), layout, bundle.manifest.state.parameters)
 

@@ -1,1 +1,1 @@
-"""The loop itself: steps, the state they move, and which rows each step sees."""
+"""The loop itself: steps, and the state they move."""

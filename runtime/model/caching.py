@@ -19,11 +19,11 @@ from seedtune.runtime.telemetry.events import CachingContexts, Notice
 
 def require_contexts(bundle: Bundle, name: str) -> None:
     """Raises SeedTuneError where ``bundle`` cannot compute contexts, or a cache cannot be called ``name``."""
-    if bundle.manifest.objective.context is None:
+    if bundle.manifest.language_model.context is None:
         raise SeedTuneError(
             "the state of this bundle acts at every token, so nothing of a row is kept",
             file=bundle.path,
-            value=f"scope {bundle.manifest.objective.scope}",
+            value=f"scope {bundle.manifest.language_model.scope}",
             rule="scope suffix or last",
             remedy="export with --scope suffix or last",
         )

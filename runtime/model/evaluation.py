@@ -12,6 +12,15 @@ from seedtune.runtime.batches.types import Batch, Feeder
 from seedtune.runtime.generators import result_of
 from seedtune.runtime.graphs.types import Graph, Graphs
 from seedtune.runtime.telemetry.events import Evaluating
+from seedtune.runtime.telemetry.features import Quality
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The embeddings of P rows, [P, d] float32, and their ``labels`` [P] int64."""
+
+    values: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,8 @@ class Evaluation:
         probabilities: [E, L] float32 over the label words; None in a completion task.
         hidden: [E, H] float32 what the language-model head reads, or None if it was not asked for.
         log_probabilities: [E, L] float32, or None if they were not asked for.
+        quality: of heads over features; None for a language model.
+        embeddings: of some rows, for a picture; of contrastive embeddings only.
     """
 
     losses: npt.NDArray[np.float32]
@@ -34,6 +45,8 @@ class Evaluation:
     probabilities: npt.NDArray[np.float32] | None
     hidden: npt.NDArray[np.float32] | None
     log_probabilities: npt.NDArray[np.float32] | None = None
+    quality: Quality | None = None
+    embeddings: Embedded | None = None
 
     @property
     def predictions(self) -> npt.NDArray[np.int64] | None:
@@ -80,7 +93,7 @@ def evaluating(
         places: of the rows, if not all of them are wanted; results are in this order.
         graph: the eval graph, where it is open; else it is opened for this evaluation only.
     """
-    scores = graphs.bundle.manifest.objective.scores
+    scores = graphs.bundle.manifest.language_model.scores
     outputs = ["loss", scores, *(["hidden"] if want_hidden else [])]
     chosen = np.arange(len(feeder)) if places is None else places
     total = len(chosen)

@@ -79,8 +79,8 @@ def opening_feeder(
         SeedTuneError: the cache belongs to something else, has been altered, or does not fit the disk; or a context is
             in no cache, and cannot be computed without the bundle's host files.
     """
-    padding_id = graphs.bundle.manifest.objective.model.padding_id
-    if graphs.bundle.manifest.objective.context is None:
+    padding_id = graphs.bundle.manifest.language_model.model.padding_id
+    if graphs.bundle.manifest.language_model.context is None:
         return WholeRows(examples, padding_id)
     contexts = yield from opening_contexts(graphs, examples, name=name, cache=cache, rows=rows)
     return SuffixRows(examples, padding_id, contexts, graphs.choice.context_tokens_per_call if graphs.choice else None)

@@ -83,7 +83,7 @@ class Generating(ABC):
     @property
     def _decoding(self) -> Decoding:
         self.bundle.require_graph(DECODE)
-        decoding = self.bundle.manifest.objective.decode
+        decoding = self.bundle.manifest.language_model.decode
         assert decoding is not None
         return decoding
 

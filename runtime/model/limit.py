@@ -89,14 +89,14 @@ def _stepping_with(bundle: Bundle, plan: StagePlan, step_graph: str) -> StagePla
 def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int, cached: bool) -> Shape:
     """What memory depends on; arguments as those of :func:`limit_memory`."""
     manifest = bundle.manifest
-    if manifest.objective.context is None:
+    if manifest.language_model.context is None:
         longest, context, read = max(len(example.ids) for example in examples), 0, 0
     else:
-        alone = reads_context_alone(manifest.objective)
+        alone = reads_context_alone(manifest.language_model)
         longest = max(0 if example.suffix is None else len(example.suffix) for example in examples)
         context = max(len(context_places(example)) for example in examples)
         read = max(len(read_ids(example, alone)) for example in examples) if bundle.computes_contexts else 0
-    context_bytes = manifest.objective.context.bytes_of(context, longest) if manifest.objective.context else 0
+    context_bytes = manifest.language_model.context.bytes_of(context, longest) if manifest.language_model.context else 0
     wanted = examples_at_once * longest
     return Shape(longest, context, read, wanted, manifest.state.parameters, context_bytes, not cached)
 

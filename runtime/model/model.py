@@ -12,6 +12,7 @@ from typing import Any, Self
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.context.contexts import CachePlan
 from seedtune.runtime.data.rows import Rows, read_rows, rows_of
+from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.generators import result_of
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.state import State
@@ -20,6 +21,7 @@ from seedtune.runtime.model.caching import caching, require_contexts
 from seedtune.runtime.model.evaluation import Evaluation, evaluating
 from seedtune.runtime.model.feeders import CacheOptions, cache_options, opening_feeder
 from seedtune.runtime.model.generating import Generating
+from seedtune.runtime.model.head_evaluation import evaluating_heads
 from seedtune.runtime.model.limit import examples_of_evaluation, limit_memory
 from seedtune.runtime.model.predicting import Data, Predicting
 from seedtune.runtime.model.splits import encode_rows
@@ -77,7 +79,7 @@ class Model(Generating, Predicting):
         Raises:
             SeedTuneError: a row cannot be used; names file and line, or its place.
         """
-        task = self.bundle.manifest.objective.task
+        task = self.bundle.manifest.language_model.task
         if isinstance(data, Rows):
             return data.labelled(task) if labelled else data
         if isinstance(data, str | Path):
@@ -86,7 +88,7 @@ class Model(Generating, Predicting):
 
     def evaluate(
         self,
-        data: Data,
+        data: Data | None = None,
         *,
         data_format: str | None = None,
         rows_per_call: int | None = None,
@@ -98,7 +100,7 @@ class Model(Generating, Predicting):
         """Accuracy, loss and predictions of the state as it is now.
 
         Args:
-            data: labelled rows, or where they are.
+            data: labelled rows, or where they are; a bundle of heads brings its own.
             data_format: as in :meth:`rows`.
             rows_per_call: token rows of a call; None for a default, or what a memory limit allows.
             cache: folder of context caches, for a bundle of scope "suffix"; None keeps none.
@@ -109,7 +111,11 @@ class Model(Generating, Predicting):
         Raises:
             SeedTuneError: a row cannot be used, or the memory limit is too small.
         """
+        if self.bundle.manifest.objective.brings_rows:
+            return result_of(evaluating_heads(self._mapped, self.state.values, data, self.memory_limit_bytes), on)
         caches = cache_options(cache, cache_limit)
+        if data is None:
+            raise SeedTuneError("there are no rows to evaluate", rule="labelled rows", remedy="give them with --data")
         rows = self.rows(data, data_format=data_format)
         return result_of(self._evaluating(rows, rows_per_call, caches, want_hidden), on)
 

@@ -101,7 +101,7 @@ class Predicting(ABC):
         return itertools.chain.from_iterable(self._predicted(group, cache) for group in groups)
 
     def _groups(self, data: Data, data_format: str | None, most: int) -> Iterator[Rows]:
-        task = self.bundle.manifest.objective.task
+        task = self.bundle.manifest.language_model.task
         if isinstance(data, str | Path):
             source = Source(data, data_format)
             if source.is_stdin and source.format == "jsonl":
@@ -116,11 +116,11 @@ class Predicting(ABC):
     def _predicted(self, rows: Rows, cache: str | Path | None) -> list[Prediction]:
         found = result_of(self._evaluating(rows, None, cache_options(cache, None), False)).probabilities
         assert found is not None
-        names = [label.name for label in self.bundle.manifest.objective.task.labels]
+        names = [label.name for label in self.bundle.manifest.language_model.task.labels]
         return [_prediction(row, names, each.tolist()) for row, each in zip(rows, found, strict=True)]
 
     def _require_labels(self) -> None:
-        task = self.bundle.manifest.objective.task
+        task = self.bundle.manifest.language_model.task
         if not task.labels:
             raise SeedTuneError(
                 "a completion task has no labels to predict",

@@ -17,7 +17,7 @@ from seedtune.runtime.telemetry.records import DataFileInfo, EvaluationRecord, R
 
 # The hub's name for an accuracy of rows that come in one order or another.
 METRIC, TASK = "accuracy", "text-classification"
-COMPLETION = "text-generation"
+COMPLETION, FEATURES = "text-generation", "feature-extraction"
 UNKNOWN_LICENSE = "other"
 
 
@@ -45,7 +45,7 @@ def model_card(data: RunData, license_name: str | None = None) -> str:
 
 def _front_matter(data: RunData, license_name: str | None) -> str:
     run = data.description
-    task = TASK if run.task.labels else COMPLETION
+    task = FEATURES if _is_of_features(data) else TASK if run.task.labels else COMPLETION
     best = _best(data)
     fields: list[tuple[str, Any]] = [
         ("base_model", run.model.source),
@@ -72,6 +72,14 @@ def _about(data: RunData, license_name: str | None) -> str:
         if license_name
         else "The license of the base model was not named; it holds for what was made of it too."
     )
+    if _is_of_features(data):
+        return "\n\n".join(
+            [
+                f"# {_plain(run.task.name)}, tuned over {_plain(run.model.source)}",
+                f"{_plain(run.model.architecture)}: a state of {run.state.parameters:,} values was tuned. "
+                f"{license_text}",
+            ]
+        )
     return "\n\n".join(
         [
             f"# {_plain(run.task.name)}, tuned from {_plain(run.model.source)}",
@@ -95,7 +103,7 @@ def _figures(data: RunData, result: RunResult) -> str:
     if len(rows) == 2:
         return "## Figures\n\nNo rows were held out, so nothing is known of how well it does."
     note = "The best state was chosen by these rows, so its figures are better than those of new rows will be."
-    if not data.description.task.labels:
+    if not data.description.task.labels and not _is_of_features(data):
         note = f"Accuracy is that of the responses' tokens. {note}"
     gain = ""
     if result.gain is not None:
@@ -130,6 +138,11 @@ def _how(data: RunData, result: RunResult) -> str:
             settings,
         ]
     )
+
+
+def _is_of_features(data: RunData) -> bool:
+    """Whether the run is one of heads over features, which knows no prompt."""
+    return not data.description.task.template
 
 
 def _best(data: RunData) -> EvaluationRecord | None:

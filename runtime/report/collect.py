@@ -7,12 +7,15 @@ Nothing here computes or draws.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from seedtune.runtime.arrays import Array
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.report.embeddings import read_embeddings
+from seedtune.runtime.telemetry.features import EMBEDDINGS_FILE, FEATURES_FILE, FeatureResult
 from seedtune.runtime.telemetry.phone.series import PhoneSeries, read_phone_series
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
@@ -47,6 +50,8 @@ class RunData:
         result: ``None`` while the run is unfinished.
         trials: ``None`` for a run without a budget.
         phone: what a phone told; empty for a run of a desk.
+        features: how good heads are; ``None`` for a language model.
+        embeddings: ``start`` and ``best`` [P, d], ``labels`` [P]; empty but for contrastive heads.
     """
 
     folder: Path
@@ -58,6 +63,8 @@ class RunData:
     result: RunResult | None
     trials: Trials | None = None
     phone: PhoneSeries = field(default_factory=PhoneSeries)
+    features: FeatureResult | None = None
+    embeddings: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def objective(self) -> str:
@@ -99,6 +106,8 @@ def collect(run_folder: str | os.PathLike[str]) -> RunData:
         result=read_json(result_path, RunResult) if result_path.exists() else None,
         trials=read_json(folder / TRIALS_FILE, Trials) if (folder / TRIALS_FILE).exists() else None,
         phone=read_phone_series(folder),
+        features=read_json(folder / FEATURES_FILE, FeatureResult) if (folder / FEATURES_FILE).exists() else None,
+        embeddings=read_embeddings(folder / EMBEDDINGS_FILE),
     )
     _check_labels_agree(data)
     _check_accuracies(data)

@@ -14,6 +14,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import require_writable, write_durably
 from seedtune.runtime.report import figures
 from seedtune.runtime.report.collect import RunData, collect
+from seedtune.runtime.report.feature_figures import feature_charts
 from seedtune.runtime.report.phone import phone_charts, phone_facts
 from seedtune.runtime.report.rendering import Chart, render
 from seedtune.runtime.report.summary import summarise
@@ -21,12 +22,15 @@ from seedtune.runtime.report.summary import summarise
 REPORT_FILE = "report.html"
 
 
-def write_report(run_folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
+def write_report(
+    run_folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None, *, tsne: bool = False
+) -> Path:
     """Writes the report of a RUN folder.
 
     Args:
         run_folder: what `seedtune run` wrote; the run may still be under way.
         out: the file to write; ``report.html`` in the run folder if not given.
+        tsne: also draw embeddings by t-SNE, which takes a minute for 2,000 rows.
 
     Returns:
         The file written.
@@ -43,29 +47,30 @@ def write_report(run_folder: str | os.PathLike[str], out: str | os.PathLike[str]
             "the report is one file, and this is a folder", file=target, remedy=f"give {target / REPORT_FILE}"
         )
     require_writable(target)
-    write_durably(target, render_page(run).encode("utf-8", "replace"))
+    write_durably(target, render_page(run, tsne=tsne).encode("utf-8", "replace"))
     return target
 
 
-def render_page(run: RunData) -> str:
-    """The whole page as text.
+def render_page(run: RunData, *, tsne: bool = False) -> str:
+    """The whole page as text; ``tsne`` as of :func:`write_report`.
 
     Raises:
-        SeedTuneError: plotly or jinja2 is not installed.
+        SeedTuneError: plotly or jinja2 is not installed, or scikit-learn for t-SNE.
     """
     return render(
         "page.html.jinja",
-        _charts(run),
+        _charts(run, tsne),
         run=run.description,
         result=run.result,
         run_trials=run.trials,
         summary=summarise(run),
         objective=run.objective,
         phone=phone_facts(run.phone),
+        features=run.features,
     )
 
 
-def _charts(run: RunData) -> list[Chart]:
+def _charts(run: RunData, tsne: bool) -> list[Chart]:
     charts = (
         (
             "loss",
@@ -95,4 +100,4 @@ def _charts(run: RunData) -> list[Chart]:
         ),
     )
     drawn = [Chart(*chart) for chart in charts if chart[3] is not None]
-    return drawn + phone_charts(run.phone)
+    return drawn + feature_charts(run.features, run.embeddings, tsne) + phone_charts(run.phone)

@@ -25,6 +25,7 @@ from seedtune.runtime.scan.records import (
     ImageRecord,
     ScanDescription,
     ScanResult,
+    TransferRecord,
 )
 
 REPORT_FILE = "report.html"
@@ -76,10 +77,19 @@ def render_scan(folder: Path) -> str:
         result=result,
         classifier=Path(description.classifier.path).name,
         others=[Path(other.path).name for other in result.transfer],
+        shown_to_others=_shown_to_others(result),
         gallery=_gallery(folder, records, description),
         seconds=result.seconds,
         norm_bound=description.settings.get("scan.norm_bound"),
     )
+
+
+def _shown_to_others(result: ScanResult) -> list[tuple[str, tuple[TransferRecord, ...]]]:
+    """What made the pictures, and what other classifiers say to them."""
+    found, gradients = [("the scan", result.transfer)], result.white_box
+    if gradients is not None:
+        found += [(gradients.kind, gradients.transfer_alone), (f"{gradients.kind} on top", gradients.transfer)]
+    return found
 
 
 def _read(path: Path, kind: type[Any]) -> Any:

@@ -54,7 +54,7 @@ def batch_size_of(
     """The batch size of a new run: what was given, or by measurement with scope "suffix", or that of whole rows."""
     if settings.batch_size:
         return settings.batch_size
-    if manifest.objective.scope == "all":
+    if manifest.language_model.scope == "all":
         return BATCH_SIZE_OF_WHOLE_ROWS
     parameters = manifest.state.parameters
     choice = yield from choosing_batch_size(estimator, feeder, parameters, settings.tokens_per_call, settings.seed)

@@ -47,7 +47,7 @@ def closed_form(
     head = graphs.bundle.manifest.state.head
     if settings.start == "zero" or head is None:
         return None
-    names = [label.name or label.word.strip() for label in graphs.bundle.manifest.objective.task.labels]
+    names = [label.name or label.word.strip() for label in graphs.bundle.manifest.language_model.task.labels]
     labels = np.array([example.label for example in train.examples], np.int64)
     rare = too_few(labels, len(names))
     if rare is not None:

@@ -59,6 +59,7 @@ def conclude(
         ended_by=ended_by,
         settings=settings,
         gain=held_out.gain if held_out else None,
+        features=held_out.features if held_out else None,
     )
     folder.write_result(result)
     return result

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import require_utf8, write_durably
 from seedtune.runtime.run.settings import Settings, settings_of
+from seedtune.runtime.telemetry.features import EMBEDDINGS_FILE, FEATURES_FILE
 from seedtune.runtime.telemetry.gain import HELD_OUT_LOSSES_FILE
 from seedtune.runtime.telemetry.records import (
     EVALUATIONS_FILE,
@@ -71,6 +72,8 @@ class RunFolder:
     trials = property(lambda self: self.path / TRIALS_FILE)
     held_out_losses = property(lambda self: self.path / HELD_OUT_LOSSES_FILE)
     steps = property(lambda self: self.path / STEPS_FILE)
+    features = property(lambda self: self.path / FEATURES_FILE)
+    embeddings = property(lambda self: self.path / EMBEDDINGS_FILE)
     evaluations = property(lambda self: self.path / EVALUATIONS_FILE)
     predictions_start = property(lambda self: self.path / PREDICTIONS_START_FILE)
     predictions_best = property(lambda self: self.path / PREDICTIONS_BEST_FILE)

@@ -3,62 +3,68 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from seedtune.runtime.batches.types import Feeder
+from seedtune.runtime.arrays import encode_arrays, read_arrays
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.objectives import Objective, without_gradient
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.state import State
-from seedtune.runtime.graphs.types import Graphs
-from seedtune.runtime.model.evaluation import Evaluation, evaluating
-from seedtune.runtime.model.splits import Split
+from seedtune.runtime.model.evaluation import Evaluation
 from seedtune.runtime.paired import Difference, paired_difference
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.listeners.outcome import best_of, is_best_tuned
 from seedtune.runtime.telemetry.events import Evaluated, Evaluating
+from seedtune.runtime.telemetry.features import FeatureResult
 from seedtune.runtime.telemetry.gain import HeldOutLosses
 from seedtune.runtime.telemetry.records import EvaluationRecord, PredictionRecord
 from seedtune.runtime.telemetry.run_files import read_json
 from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
 
+# Evaluates a state [n] on all held-out rows, or on those at the given places.
+Examining = Callable[[npt.NDArray[np.float32], "npt.NDArray[np.int64] | None"], Generator[Evaluating, None, Evaluation]]
+
 
 class HeldOut:
     """The held-out rows of a run; ``records`` lists every evaluation so far, resumed ones included.
 
-    ``zero_shot`` is that of the untouched model, where it is not the start of the run.
+    ``zero_shot`` is that of the untouched model, where it is not the start of the run; ``features`` tells how good
+    heads are, if the run is one of heads.
+
+    Args:
+        folder: of the run.
+        fields: of each row, for its predictions.
+        examining: evaluates the rows.
+        objective: what the run lowers.
     """
 
     def __init__(
         self,
         folder: RunFolder,
-        graphs: Graphs,
-        split: Split,
-        feeder: Feeder,
-        rows_per_call: int,
+        fields: Sequence[dict[str, str]],
+        examining: Examining,
         objective: Objective = "loss",
     ) -> None:
         self._folder = folder
-        self._graphs = graphs
-        self._split = split
-        self._feeder = feeder
-        self._rows_per_call = rows_per_call
+        self._fields = fields
+        self._examining = examining
         self._objective_name = objective
         self.records: list[EvaluationRecord] = (
             read_json_lines(folder.evaluations, EvaluationRecord) if folder.evaluations.exists() else []
         )
         self.zero_shot = read_json(folder.zero_shot, EvaluationRecord) if folder.zero_shot.exists() else None
+        self.features = read_json(folder.features, FeatureResult) if folder.features.exists() else None
         # A run that was begun by an earlier version has none.
-        self._losses = _read_losses(folder.held_out_losses, len(feeder)) if folder.held_out_losses.exists() else None
+        self._losses = _read_losses(folder.held_out_losses, len(fields)) if folder.held_out_losses.exists() else None
 
     def __len__(self) -> int:
         """The number of rows."""
-        return len(self._feeder)
+        return len(self._fields)
 
     @property
     def best_step(self) -> int | None:
@@ -83,7 +89,7 @@ class HeldOut:
         self, state: State, places: npt.NDArray[np.int64] | None = None
     ) -> Generator[Evaluating, None, Evaluation]:
         """Evaluates ``state`` on all rows, or on those at ``places``; takes note of nothing."""
-        return evaluating(self._graphs, state.values, self._feeder, rows=self._rows_per_call, places=places)
+        return self._examining(state.values, places)
 
     def untouched(self, zero: State) -> Iterator[Evaluating]:
         """Evaluates the untouched model, unless that was done before the run was resumed."""
@@ -109,6 +115,7 @@ class HeldOut:
             self._write_predictions(self._folder.predictions_start, evaluation)
         if record.best:
             self._write_predictions(self._folder.predictions_best, evaluation)
+        self._note_quality(record, evaluation)
         self._note_losses(step, evaluation)
         with JsonLinesWriter(self._folder.evaluations) as log:
             log.write(record)
@@ -139,13 +146,40 @@ class HeldOut:
             self._losses = msgspec.structs.replace(self._losses, tuned=losses, tuned_step=step)
         write_durably(self._folder.held_out_losses, msgspec.json.encode(self._losses) + b"\n")
 
+    def _note_quality(self, record: EvaluationRecord, evaluation: Evaluation) -> None:
+        """Keeps how good heads are at the start, and at their best."""
+        if evaluation.quality is None:
+            return
+        if not record.step:
+            self.features = FeatureResult(before=evaluation.quality, after=evaluation.quality, step=0)
+            self._keep_embeddings("start", evaluation)
+        elif record.best and self.features is not None:
+            self.features = msgspec.structs.replace(self.features, after=evaluation.quality, step=record.step)
+        else:
+            return
+        self._keep_embeddings("best", evaluation)
+        write_durably(self._folder.features, msgspec.json.encode(self.features) + b"\n")
+
+    def _keep_embeddings(self, name: str, evaluation: Evaluation) -> None:
+        """Puts those of ``evaluation`` into the file of a picture before and after."""
+        if evaluation.embeddings is None:
+            return
+        path = self._folder.embeddings
+        kept = (
+            {each: np.array(values) for each, values in read_arrays(path, "the embeddings of the run").items()}
+            if path.exists()
+            else {}
+        )
+        kept |= {name: evaluation.embeddings.values, "labels": evaluation.embeddings.labels}
+        write_durably(path, b"".join(encode_arrays(kept)))
+
     def _record(self, step: int, evaluation: Evaluation, started: float, *, best: bool) -> EvaluationRecord:
         seconds = time.monotonic() - started
         return EvaluationRecord(
             step=step,
             accuracy=evaluation.accuracy,
             loss=evaluation.loss,
-            examples=len(self._feeder),
+            examples=len(self),
             seconds=seconds,
             best=best,
             objective=self._objective(evaluation),
@@ -159,14 +193,14 @@ class HeldOut:
             msgspec.json.encode(
                 PredictionRecord(
                     index=index,
-                    fields=row.fields,
+                    fields=fields,
                     label=int(evaluation.labels[index]),
                     prediction=int(predictions[index]),
                     probabilities=[float(value) for value in probabilities[index]],
                     loss=float(evaluation.losses[index]),
                 )
             )
-            for index, row in enumerate(self._split.rows)
+            for index, fields in enumerate(self._fields)
         ]
         write_durably(path, b"\n".join(lines) + b"\n")
 

@@ -79,9 +79,10 @@ def begun(request: Request, folder: RunFolder) -> Begun:
     Raises:
         SeedTuneError: it is damaged, or a setting is none.
     """
+    default = Settings().changed(request.bundle.manifest.objective.settings)
     if not folder.resumes:
         given = _plain(request.options)
-        return Begun(None, False, Settings().changed(request.options), given, request.budget_seconds, request.patience)
+        return Begun(None, False, default.changed(request.options), given, request.budget_seconds, request.patience)
     description = read_description(folder.path)
     plan = description.plan
     budget = plan.budget_seconds if request.budget_seconds is None else request.budget_seconds
@@ -90,7 +91,7 @@ def begun(request: Request, folder: RunFolder) -> Begun:
         settings = recorded_settings(description, folder.path).changed(request.options)
         return Begun(description, True, settings, plan.given, budget, patience)
     try:
-        recorded = Settings().changed(plan.given)
+        recorded = default.changed(plan.given)
     except SeedTuneError as error:
         raise error.at(folder.path / RUN_FILE) from error
     given = {**plan.given, **_plain(request.options)}

@@ -11,12 +11,11 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.model.tuned import journal_of
-from seedtune.runtime.run.data import Data
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.listeners.outcome import Outcome
 from seedtune.runtime.run.methods.protocol import Method
 from seedtune.runtime.run.settings import Settings
-from seedtune.runtime.telemetry.records import RunDescription, StepRecord
+from seedtune.runtime.telemetry.records import DataInfo, RunDescription, StepRecord
 from seedtune.runtime.telemetry.steplog import read_json_lines
 
 
@@ -24,11 +23,11 @@ def require_same_run(
     description: RunDescription,
     bundle: Bundle,
     settings: Settings | None,
-    data: Data,
+    data: DataInfo,
     folder: Path,
 ) -> None:
     """Raises SeedTuneError when a resumed run would not be the run that was begun."""
-    held_out = data.held_out
+    held_out = data.eval
     # Before its first step a run has none that would stay.
     own = settings.as_dict() if settings else {}
     recorded_eval = description.data.eval

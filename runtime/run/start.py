@@ -10,29 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Feeder
-from seedtune.runtime.estimators.gradient import GradientSettings
 from seedtune.runtime.files import write_durably
-from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.journal.file import JournalWriter
-from seedtune.runtime.model.feeders import CacheOptions, opening_feeder
-from seedtune.runtime.model.limit import limit_memory, make_room
-from seedtune.runtime.model.splits import Split, notices_of
+from seedtune.runtime.model.limit import make_room
 from seedtune.runtime.model.tuned import header_of, new_state, start_of
-from seedtune.runtime.run.choose_batch import MANY
-from seedtune.runtime.run.closed_form import closed_form, solver_bytes
 from seedtune.runtime.run.conclude import conclude
-from seedtune.runtime.run.data import Data, load_data
 from seedtune.runtime.run.description import describe_run
 from seedtune.runtime.run.driver import Run
 from seedtune.runtime.run.folder import RunFolder
-from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.listeners.outcome import Outcome
+from seedtune.runtime.run.materials.choice import material_of
+from seedtune.runtime.run.materials.protocol import Material, Opening
 from seedtune.runtime.run.methods.choice import method_of
-from seedtune.runtime.run.methods.gradient import BATCH_SIZE as BATCH_SIZE_OF_GRADIENTS
 from seedtune.runtime.run.request import Request, begun
 from seedtune.runtime.run.resume import require_same_run, resume_journal
-from seedtune.runtime.run.settings import BATCH_SIZE_OF_WHOLE_ROWS, Settings
+from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.stopping import Stopping, checked_patience
 from seedtune.runtime.run.trials.budget import Budget
 from seedtune.runtime.run.trials.stage import choosing, read_trials
@@ -56,7 +49,7 @@ def tuning(request: Request, stop: Callable[[], bool] = lambda: False) -> Genera
         SeedTuneError: anything else that the user can put right.
     """
     started = time.monotonic()
-    may_start = request.train is not None
+    may_start = request.train is not None or request.bundle.manifest.objective.brings_rows
     with RunFolder(request.out, resume=request.resume, may_start=may_start) as folder, PeakSampler() as peak:
         run = yield from _preparing(request, folder, peak, started, stop)
         if isinstance(run, RunResult):
@@ -75,40 +68,32 @@ def _preparing(
     if request.memory_limit_bytes is not None:
         # A tokenizer takes its memory now, and what start-up touched is not wanted any more.
         make_room()
-    data = load_data(
-        bundle,
-        request.train,
-        request.held_out,
-        request.data_format,
-        description,
-        held_out_rows=request.held_out_rows,
-        seed=settings.seed,
-    )
+    material = material_of(request, description, folder, settings.seed)
+    evaluates = material.data.eval is not None
     patience = before.patience
     if patience is None or request.patience is not None:
-        patience = checked_patience(request.patience, before.budget_seconds, held_out=data.held_out is not None)
+        patience = checked_patience(request.patience, before.budget_seconds, held_out=evaluates)
     trim()
-    cache = CacheOptions(request.cache.folder or folder.contexts, request.cache.limit_bytes)
-    graphs, settings = _within_limit(request, settings, data, cache, resumed=before.has_steps)
+    graphs, settings = material.graphs(settings, resumed=before.has_steps)
     if description:
-        require_same_run(description, bundle, settings if before.has_steps else None, data, folder.path)
+        require_same_run(description, bundle, settings if before.has_steps else None, material.data, folder.path)
     yield Prepared(settings.as_dict(), settings.steps)
-    yield from map(Notice, filter(None, (data.notice, *notices_of(data.train, data.held_out))))
+    yield from map(Notice, material.notices)
     if graphs.choice:
         yield Notice(str(graphs.choice))
     budget = None
     if before.budget_seconds is not None and not before.has_steps:
         budget = Budget(before.budget_seconds, started - (trials.elapsed_seconds if trials else 0.0))
-    feeder, held_out = yield from _opening(graphs, data, cache, folder, settings, budget)
+    feeder, held_out = yield from material.opening(graphs, folder, settings, budget.watching if budget else _unwatched)
     if description:
         start, start_sha256 = start_of(folder.path, description, bundle), description.start_sha256
     else:
-        start, start_sha256 = yield from _new_start(folder, graphs, settings, data.train, feeder)
+        start, start_sha256 = yield from _new_start(folder, graphs, settings, material, feeder)
     state = new_state(bundle, start)
     expected, estimator = trials.chosen if trials else None, None
     plan = PlanInfo(budget_seconds=before.budget_seconds, patience=patience, given=dict(before.given) if budget else {})
     if budget is not None:
-        folder.write_description(describe_run(bundle, settings, data, start_sha256, plan))
+        folder.write_description(describe_run(bundle, settings, material, start_sha256, plan))
         laboratory = Laboratory(
             graphs=graphs, feeder=feeder, held_out=held_out, start=state.copy(), folder=folder.path, stop=stop
         )
@@ -137,7 +122,7 @@ def _preparing(
     else:
         size = yield from method.batch_size(settings, feeder)
         settings = msgspec.structs.replace(settings, batch_size=size)
-        folder.write_description(describe_run(bundle, settings, data, start_sha256, plan))
+        folder.write_description(describe_run(bundle, settings, material, start_sha256, plan))
         header = header_of(settings.as_dict(), bundle, start_sha256)
         journal, done, outcome = JournalWriter.create(folder.journal, header), 0, Outcome()
     outcome.expected = expected
@@ -161,29 +146,11 @@ def _preparing(
     )
 
 
-def _opening(
-    graphs: Graphs, data: Data, cache: CacheOptions, folder: RunFolder, settings: Settings, budget: Budget | None
-) -> Generator[Event, None, tuple[Feeder, HeldOut | None]]:
-    """What feeds the graphs with training rows, and the held-out rows."""
-
-    def feeding(split: Split, name: str) -> Generator[Event, None, Feeder]:
-        opening = opening_feeder(graphs, split.examples, name=name, cache=cache, rows=split.rows)
-        feeder = yield from (budget.watching(opening) if budget else opening)
-        return feeder
-
-    feeder = yield from feeding(data.train, "train")
-    if data.held_out is None:
-        return feeder, None
-    held_out_feeder = yield from feeding(data.held_out, "eval")
-    rows, objective = settings.rows_per_call, settings.objective
-    return feeder, HeldOut(folder, graphs, data.held_out, held_out_feeder, rows, objective)
-
-
 def _new_start(
-    folder: RunFolder, graphs: Graphs, settings: Settings, train: Split, feeder: Feeder
+    folder: RunFolder, graphs: Graphs, settings: Settings, material: Material, feeder: Feeder
 ) -> Generator[Event, None, tuple[npt.NDArray[np.float32] | None, str | None]]:
     """What the head starts from and the SHA-256 of the file that then keeps it; neither for zero."""
-    probe = yield from closed_form(graphs, settings, train, feeder)
+    probe = yield from material.start(graphs, settings, feeder)
     trim()
     if probe is None:
         return None, None
@@ -194,32 +161,5 @@ def _new_start(
     return probe.values, sha256_of_start(raw)
 
 
-def _within_limit(
-    request: Request, settings: Settings, data: Data, cache: CacheOptions, *, resumed: bool
-) -> tuple[Graphs, Settings]:
-    """The graphs, within the limit if there is one, and how many rows a call then has."""
-    limit, head = request.memory_limit_bytes, request.bundle.manifest.state.head
-    if limit is None:
-        return MappedGraphs(request.bundle, request.threads), settings
-    settings.estimator.require_graph(request.bundle)
-    fixed = resumed or "rows_per_call" in request.options
-    at_once = BATCH_SIZE_OF_WHOLE_ROWS if request.bundle.manifest.objective.scope == "all" else MANY
-    if isinstance(settings.estimator, GradientSettings):
-        at_once = BATCH_SIZE_OF_GRADIENTS
-    graphs = limit_memory(
-        request.bundle,
-        [*data.train.examples, *(data.held_out.examples if data.held_out else ())],
-        limit,
-        examples_at_once=settings.batch_size or at_once,
-        cached=cache.keeps_all,
-        tokens_per_call=settings.tokens_per_call if fixed else None,
-        threads=request.threads,
-        vectors=settings.optimizer.vectors + settings.estimator.vectors,
-        step_graph=settings.estimator.graph,
-        other_bytes=0
-        if resumed or head is None
-        else solver_bytes(settings, head.features, len(data.train.rows), limit),
-    )
-    if not fixed:
-        settings = msgspec.structs.replace(settings, rows_per_call=2 * graphs.choice.tokens_per_call)
-    return graphs, settings
+def _unwatched(opening: Opening) -> Opening:
+    return opening

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from seedtune.runtime.scan.answers import Answers, open_classifier
+from seedtune.runtime.batches.types import Integers
+from seedtune.runtime.scan.answers import Answers, Floats, open_classifier
 from seedtune.runtime.scan.applied import Applied
 from seedtune.runtime.scan.images import Images
 from seedtune.runtime.scan.settings import ScanSettings
+
+# (pictures [R, C, H, W] in 0..1, classes [R], bound, steps, seed) -> pictures within the bound of them.
+Attacked = Callable[[Floats, Integers, float, int, int], Floats]
 
 
 class Given(Protocol):
@@ -50,11 +54,14 @@ class Writers:
         maps: (folder, classifier) -> probe.onnx, apply.onnx and update.onnx there.
         pixels: likewise, for the control that changes each pixel by itself.
         loss: (folder, whether scores are probabilities) -> loss.onnx there.
+        attack: (classifier, values [R, C H W] and its scores to them [R, L], whether these are probabilities) -> an
+            attack with its gradients, see `white_box.py`.
     """
 
     maps: Callable[[Path, Any], None]
     pixels: Callable[[Path, Any], None]
     loss: Callable[[Path, bool], None]
+    attack: Callable[[Any, Floats, Floats, bool], Attacked]
 
 
 @dataclass(frozen=True)

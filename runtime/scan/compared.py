@@ -1,25 +1,19 @@
-"""What stands beside the result of a scan: what is got without it, and what other classifiers say to what was found."""
+"""What stands beside the result of a scan: what is got without it, with the same pictures and as many queries."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from seedtune.runtime.batches.types import Integers
-from seedtune.runtime.files import sha256_of
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.scan import records as scan
 from seedtune.runtime.scan.answers import Answers
 from seedtune.runtime.scan.applied import Applied, Losses
-from seedtune.runtime.scan.asked import Asked, Writers, opened
+from seedtune.runtime.scan.asked import Asked, Writers
 from seedtune.runtime.scan.controls import guessed, inverted
 from seedtune.runtime.scan.feeder import ImageFeeder
 from seedtune.runtime.scan.graph import ScanGraph
-from seedtune.runtime.scan.images import Images
 from seedtune.runtime.scan.search import Search
 
 
@@ -30,11 +24,9 @@ def compared(
     applied: Applied,
     answers: Answers,
     probabilities: bool,
-    found: Images,
-    pictures: npt.NDArray[np.uint8],
     write: Writers,
-) -> Generator[scan.ScanEvent, None, tuple[dict[str, float], tuple[scan.TransferRecord, ...], list[Integers]]]:
-    """Controls, and what other classifiers say to what was found: in sum, and to each picture."""
+) -> Generator[scan.ScanEvent, None, dict[str, float]]:
+    """The share of the same pictures that each control finds, by its name."""
     settings, graphs = asked.settings, folder / scan.GRAPHS_FOLDER
     yield scan.ScanComparing(what="random search with as many queries")
     losses = Losses(graphs, asked.threads)
@@ -43,21 +35,7 @@ def compared(
     controls["inversion"] = inverted(applied, feeder)
     yield scan.ScanComparing(what="pixel by pixel")
     controls["pixels"] = _pixel_by_pixel(asked, graphs / "pixels", feeder, answers, probabilities, write)
-    transfer, said = [], []
-    for number, other in enumerate(asked.others, 1):
-        yield scan.ScanComparing(what=f"what was found, shown to {other.path.name}")
-        shown, _ = opened(other, graphs / f"other-{number}", asked, write)
-        right = shown.untouched(found.values).argmax(1) == found.labels
-        said.append(shown.untouched(pictures.astype(np.float32) / np.float32(255)).argmax(1))
-        transfer.append(
-            scan.TransferRecord(
-                path=str(other.path),
-                sha256=sha256_of(other.path),
-                right=int(right.sum()),
-                fooled=int((right & (said[-1] != found.labels)).sum()),
-            )
-        )
-    return controls, tuple(transfer), said
+    return controls
 
 
 def _pixel_by_pixel(

@@ -13,13 +13,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from seedtune.runtime.batches.types import Integers
 from seedtune.runtime.files import new_folder, sha256_of, write_durably
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.journal.format import Header
 from seedtune.runtime.scan import records as scan
-from seedtune.runtime.scan.answers import Answers
+from seedtune.runtime.scan.answers import Answers, Floats
 from seedtune.runtime.scan.applied import Applied
 from seedtune.runtime.scan.asked import Asked, Writers, opened
 from seedtune.runtime.scan.chosen import choose
@@ -27,10 +28,16 @@ from seedtune.runtime.scan.compared import compared
 from seedtune.runtime.scan.feeder import ImageFeeder
 from seedtune.runtime.scan.graph import ScanGraph
 from seedtune.runtime.scan.images import Images
+from seedtune.runtime.scan.others import open_others
 from seedtune.runtime.scan.patterns import patterns_of
 from seedtune.runtime.scan.search import Findings, Search
-from seedtune.runtime.scan.verified import verified, with_others
+from seedtune.runtime.scan.verified import reached_pictures, verified, with_others
+from seedtune.runtime.scan.white_box import white_boxed
 from seedtune.runtime.telemetry.this_machine import this_machine
+from seedtune.runtime.vectors import encode_tensors
+
+# Pictures on which a classifier with gradients is held against the file.
+FEW = 8
 
 Events = Generator[scan.ScanEvent, None, Any]
 
@@ -74,14 +81,27 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
         yield scan.ScanPrepared(images=info, classifier=classifier)
         patterns = patterns_of(images, settings.patterns) if settings.attack == "spa" else None
         feeder = ImageFeeder(images.values, images.labels, patterns)
-        findings, seconds, queries = yield from _searched(asked, folder, feeder, applied, answers, classifier.sha256)
+        _save_searched(folder / scan.SEARCHED_FILE, images, patterns)
+        findings, final, seconds, queries = yield from _searched(
+            asked, folder, feeder, applied, answers, classifier.sha256
+        )
         records, pictures = verified(applied, feeder, findings, images, right, settings.steps)
         found = images.chosen(np.flatnonzero([record.found for record in records]))
         _save(folder / scan.PICTURES_FILE, found, pictures)
-        controls, transfer, said = yield from compared(
-            asked, folder, feeder, applied, answers, probabilities, found, pictures, write
-        )
-        lines = b"".join(msgspec.json.encode(record) + b"\n" for record in with_others(records, said))
+        controls = yield from compared(asked, folder, feeder, applied, answers, probabilities, write)
+        if asked.others:
+            yield scan.ScanComparing(what="what was found, shown to the others")
+        others = open_others(asked, folder / scan.GRAPHS_FOLDER, write)
+        shown = [other.shown(found, pictures) for other in others]
+        white_box = None
+        if settings.also is not None:
+            yield scan.ScanComparing(what=f"{settings.also} within {settings.norm_bound:g}")
+            attack = write.attack(asked.classifier, images.values[:FEW], scores[right][:FEW], probabilities)
+            reached = reached_pictures(applied, feeder, findings, final, settings)
+            white_box, attacked = white_boxed(attack, applied, images, reached, settings, others)
+            attacked.save(folder / scan.WHITE_BOX_FILE, images)
+        records = with_others(records, [said for _, said in shown])
+        lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
         write_durably(folder / scan.LINES_FILE, lines)
         of_found = [record.queries for record in records if record.found]
         result = scan.ScanResult(
@@ -94,7 +114,8 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
             seconds=seconds,
             queries_a_second=queries / seconds,
             controls=controls,
-            transfer=transfer,
+            transfer=tuple(record for record, _ in shown),
+            white_box=white_box,
         )
         _write(folder / scan.RESULT_FILE, result)
     yield scan.ScanFinished(result=result, path=str(out))
@@ -102,8 +123,8 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
 
 def _searched(
     asked: Asked, folder: Path, feeder: ImageFeeder, applied: Applied, answers: Answers, sha256: str
-) -> Generator[scan.ScanEvent, None, tuple[Findings, float, int]]:
-    """The findings, and the seconds and queries that they took."""
+) -> Generator[scan.ScanEvent, None, tuple[Findings, Floats, float, int]]:
+    """The findings, the states at the end, and the seconds and queries that they took."""
     settings, graphs = asked.settings, folder / scan.GRAPHS_FOLDER
     flat, groups = settings.flat(), len(feeder)
     state = State(open_session(graphs / "update.onnx", asked.threads), applied.parameters, groups)
@@ -128,11 +149,22 @@ def _searched(
                 images=groups,
                 loss=each.loss,
             )
-    return search.findings, time.perf_counter() - started, answers.queries - before
+    return search.findings, state.values, time.perf_counter() - started, answers.queries - before
 
 
 def _write(path: Path, record: msgspec.Struct) -> None:
     write_durably(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+
+
+def _save_searched(path: Path, images: Images, patterns: Integers | None) -> None:
+    """What the journal is about: with it and the graphs the search can be made again, here or on a phone."""
+    tensors: dict[str, npt.NDArray[Any]] = {
+        "pictures": np.round(images.values * 255).astype(np.uint8),
+        "labels": images.labels.astype(np.int64),
+    }
+    if patterns is not None:
+        tensors["patterns"] = patterns
+    write_durably(path, encode_tensors(tensors))
 
 
 def _save(path: Path, found: Images, pictures: npt.NDArray[np.uint8]) -> None:

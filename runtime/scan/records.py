@@ -13,6 +13,8 @@ LINES_FILE = "scan.jsonl"
 RESULT_FILE = "result.json"
 JOURNAL_FILE = "journal.bin"
 PICTURES_FILE = "pictures.npz"
+SEARCHED_FILE = "searched.safetensors"
+WHITE_BOX_FILE = "white_box.npz"
 GRAPHS_FOLDER = "graphs"
 FORMAT_VERSION = 1
 
@@ -89,6 +91,28 @@ class TransferRecord(msgspec.Struct, frozen=True, kw_only=True):
     fooled: int
 
 
+class WhiteBoxRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What gradients add on the host.
+
+    Attributes:
+        kind: "pgd" (of the cross-entropy) or "cw" (of the margin).
+        bound: how far a value goes, of 1.
+        steps: of the descent.
+        alone: share of the searched pictures that it fools the classifier with, from the untouched pictures.
+        on_top: the same from what the search made of them, found or not.
+        transfer_alone: of each other classifier, shown what fools alone.
+        transfer: of each other classifier, shown what fools on top.
+    """
+
+    kind: str
+    bound: float
+    steps: int
+    alone: float
+    on_top: float
+    transfer_alone: tuple[TransferRecord, ...] = ()
+    transfer: tuple[TransferRecord, ...] = ()
+
+
 class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     """result.json.
 
@@ -103,6 +127,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
         queries_a_second: of the search.
         controls: name -> share of the same pictures: ``random``, ``inversion`` and ``pixels``.
         transfer: of each other classifier.
+        white_box: what gradients add; None where nobody asked.
     """
 
     images: int
@@ -115,6 +140,7 @@ class ScanResult(msgspec.Struct, frozen=True, kw_only=True):
     queries_a_second: float
     controls: dict[str, float]
     transfer: tuple[TransferRecord, ...] = ()
+    white_box: WhiteBoxRecord | None = None
 
 
 class ScanPrepared(msgspec.Struct, frozen=True, kw_only=True):

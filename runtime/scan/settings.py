@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 Attack = Literal["spt", "spa"]
+WhiteBox = Literal["pgd", "cw"]
 MAX_SEED = 2**32 - 1
 
 
@@ -42,8 +43,13 @@ class ScanSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     learning_rate: Annotated[float, Meta(ge=0, description="How far a typical step moves every knot.")] = 0.15
     momentum: Annotated[float, Meta(ge=0, lt=1, description="What a step keeps of the one before.")] = 0.8
     norm_bound: Annotated[
-        float, Meta(gt=0, le=1, description="Of the control that changes each pixel by itself: how far it may go.")
+        float, Meta(gt=0, le=1, description="How far the control that changes each pixel by itself may go, and also.")
     ] = 0.1
+    also: Annotated[
+        WhiteBox | None,
+        Meta(description="Gradients on top, within norm_bound: pgd of the cross-entropy, cw of the margin."),
+    ] = None
+    also_steps: Annotated[int, Meta(ge=1, le=10_000, description="Of that descent.")] = 40
     images_per_call: Annotated[int, Meta(ge=1, description="Of the classifier, both sides; bounds memory.")] = 256
 
     @property

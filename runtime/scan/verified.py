@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.batches.types import Integers
+from seedtune.runtime.scan.answers import Floats
 from seedtune.runtime.scan.applied import Applied
 from seedtune.runtime.scan.feeder import ImageFeeder
 from seedtune.runtime.scan.images import Images
 from seedtune.runtime.scan.records import ImageRecord
 from seedtune.runtime.scan.search import Findings
+from seedtune.runtime.scan.settings import ScanSettings
 
 
 def verified(
@@ -58,6 +60,20 @@ def verified(
             )
         )
     return records, np.round(pictures[kept] * 255).astype(np.uint8)
+
+
+def reached_pictures(
+    applied: Applied, feeder: ImageFeeder, findings: Findings, final: Floats, settings: ScanSettings
+) -> Floats:
+    """What the search made of each picture, [G, C H W] in whole 255ths: what was found, else where its state ended.
+
+    An end that is not like the original any more is none: the picture stays as it was.
+    """
+    places = np.arange(len(feeder))
+    states = np.where(findings.open[:, None], final, findings.states)
+    pictures, _, correlation, contrast = applied.pictures(feeder, places, states)
+    unlike = findings.open & ((correlation < settings.correlation) | (contrast < settings.contrast))
+    return np.where(unlike[:, None], feeder.values, np.round(pictures * np.float32(255)) / np.float32(255))
 
 
 def with_others(records: Sequence[ImageRecord], said: Sequence[Integers]) -> list[ImageRecord]:

@@ -80,7 +80,7 @@ class Server:
     async def classify(self, request: Request) -> Response:
         """Labels with their probabilities."""
         body = await _body(request, ClassifyRequest)
-        rows = body.rows(self.model.bundle.manifest.objective.task.fields)
+        rows = body.rows(self.model.bundle.manifest.language_model.task.fields)
         found = await run_in_threadpool(self._predict, rows)
         data = [
             {"index": place, "label": max(each, key=each.__getitem__), "probabilities": each}

@@ -2,7 +2,7 @@
 
 All that a process holds counts: what it held before (interpreter, libraries, data), small tensors, the buffer of
 streamed matrices, and what batches take (`plan.GraphMemory`). Starting from the least that works, memory goes to what
-saves most time first: more rows a call, reading ahead, more rows for each reading of the weights, matrices that stay.
+saves most time first: more rows a call, more rows for each reading of the weights, reading ahead, matrices that stay.
 What this was measured against is in docs/log/2026-11-23.md, "Memory limit".
 """
 
@@ -110,14 +110,14 @@ def choose(
             better = fits if fits is not choice else better
         return better
 
-    # Further doublings of a call save less time than reading ahead does.
+    # Further doublings of a call save less time than what follows.
     choice = grow_calls(FEWER_TOKENS_PER_CALL)
-    choice = upgraded(replace(choice, buffer_bytes=ahead))
     while choice.tokens_in_flight < shape.tokens_wanted:
         better = upgraded(replace(choice, tokens_in_flight=min(2 * choice.tokens_in_flight, shape.tokens_wanted)))
         if better is choice:
             break
         choice = better
+    choice = upgraded(replace(choice, buffer_bytes=ahead))
     while shape.longest_read and choice.tokens_per_context_call < TOKENS_PER_CONTEXT_CALL:
         tokens = min(2 * choice.tokens_per_context_call, TOKENS_PER_CONTEXT_CALL)
         better = upgraded(replace(choice, tokens_per_context_call=tokens))

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from seedtune.runtime.bundle.stage_plan import Role
+from seedtune.runtime.direct_file import DirectFile, span_of
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import Reading
-from seedtune.runtime.stages.direct_file import DirectFile, span_of
 from seedtune.runtime.stages.ring import ClosedError, Ring
 from seedtune.runtime.stages.tensors import Tensor
 
+REMEDY = "copy or export the bundle again, then start anew"
 # Tensor -> the address of its bytes.
 Addresses = Mapping[str, int]
 
@@ -50,7 +51,8 @@ class StreamedWeights:
     ) -> None:
         self.tensors = tensors
         self._roles = roles
-        self._files = {path: DirectFile(path) for path in sorted({tensors[name].path for name in roles})}
+        paths = sorted({tensors[name].path for name in roles})
+        self._files = {path: DirectFile(path, "the weights", REMEDY) for path in paths}
         self._buffer = _Pages(buffer_bytes)
         self._kept = frozenset(kept)
         # What stays: name -> address, and the memory behind the addresses.

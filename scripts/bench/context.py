@@ -117,7 +117,7 @@ def held(layers: int) -> dict[str, float]:
     bundle = Bundle.open(
         smollm2.exported(scope="last", layers=layers, storage=STORAGE, context_on_host=on_host), verify_weights=False
     )
-    layout = bundle.manifest.objective.context
+    layout = bundle.manifest.language_model.context
     assert layout is not None
     rows = smollm2.reviews(bundle)[:ROWS]
     row_bytes = [layout.bytes_of(len(context_places(row)), 1) for row in rows]

@@ -62,7 +62,7 @@ def measure(storage: ContextStorage, seeds: int, count: int) -> tuple[int, np.nd
     batches = list(feeder.batches(range(count), TOKENS_PER_CALL))
     estimator = TwoSidedSettings().build(graphs)
     gradients = [estimator.measure(state, [seed], batches).projected_gradient.item() for seed in range(seeds)]
-    layout = bundle.manifest.objective.context
+    layout = bundle.manifest.language_model.context
     assert layout is not None
     assert result.probabilities is not None
     return layout.bytes_per_token, np.log(result.probabilities), np.array(gradients), result.accuracy

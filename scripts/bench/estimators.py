@@ -16,6 +16,7 @@ from typing import Any
 
 from lab import smollm2
 from lab.report import command_line, report
+from seedtune.runtime.batches.sampler import Sampler
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.gauss_newton import GaussNewtonSettings
@@ -23,7 +24,6 @@ from seedtune.runtime.estimators.one_sided import OneSidedSettings
 from seedtune.runtime.estimators.settings import ProbeEstimatorSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.loop.steps import tune
 from seedtune.runtime.model.evaluation import evaluate
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder

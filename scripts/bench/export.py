@@ -19,7 +19,7 @@ from pathlib import Path
 from lab import smollm2
 from lab.process_memory import Watch
 from lab.report import command_line, megabytes, report
-from seedtune.runtime.bundle.manifest import WEIGHTS
+from seedtune.runtime.bundle.objective import WEIGHTS
 
 WHAT = "time and memory of an export"
 BAR = {

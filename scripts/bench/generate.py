@@ -120,10 +120,10 @@ def of_transformers(bundle: Bundle, prompts: Sequence[Sequence[int]], count: int
 
     from seedtune.exporter.checkpoint import open_checkpoint
 
-    decoding = bundle.manifest.objective.decode
+    decoding = bundle.manifest.language_model.decode
     assert decoding is not None
     # torch types the attributes of a module as tensors.
-    model: Any = open_checkpoint(bundle.manifest.objective.model.source).reference()
+    model: Any = open_checkpoint(bundle.manifest.language_model.model.source).reference()
     options = {"do_sample": False, "max_new_tokens": count, "eos_token_id": list(decoding.end_ids), "pad_token_id": 0}
     by_length: dict[int, list[int]] = {}
     for place, prompt in enumerate(prompts):

@@ -111,7 +111,7 @@ def autograd(model: torch.nn.Module, manifest: Manifest, rows: dict[str, np.ndar
         attention_mask=torch.from_numpy(rows["mask"]),
         logits_to_keep=1,
     ).logits
-    scores = logits[:, -1, list(manifest.objective.label_word_ids)]
+    scores = logits[:, -1, list(manifest.language_model.label_word_ids)]
     torch.nn.functional.cross_entropy(scores, torch.from_numpy(rows["label"])).backward()
     flat = np.zeros(manifest.state.parameters)
     for target in manifest.state.targets:

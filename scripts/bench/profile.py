@@ -89,8 +89,8 @@ def main() -> None:
         return f"{milliseconds:.1f} ms  {milliseconds / found.probe_ms:.1%}"
 
     report(
-        f"Probe of {bundle.path}, scope {bundle.manifest.objective.scope}, {len(rows)} rows of {options.tokens} tokens "
-        f"({token_rows:,} token rows in {len(batches)} calls)",
+        f"Probe of {bundle.path}, scope {bundle.manifest.language_model.scope}, {len(rows)} rows of {options.tokens} "
+        f"tokens ({token_rows:,} token rows in {len(batches)} calls)",
         [
             *((f"{name} ({found.operator_nodes[name]:g} nodes)", timed(found.operator_ms[name]), "") for name in shown),
             (f"{len(largest) - len(shown)} other operators", timed(others), ""),
@@ -105,7 +105,7 @@ def main() -> None:
         ],
         {
             "bundle": str(bundle.path),
-            "scope": bundle.manifest.objective.scope,
+            "scope": bundle.manifest.language_model.scope,
             "storage": bundle.manifest.storage,
             "token_rows": token_rows,
             "calls": len(batches),
@@ -122,17 +122,17 @@ def main() -> None:
 def random_examples(manifest: Manifest, rows: int, tokens: int, suffix_tokens: int) -> list[Example]:
     """``rows`` examples of exactly ``tokens`` random tokens, split where the bundle splits rows."""
     generator = np.random.default_rng(0)
-    reached = {"all": 0, "suffix": suffix_tokens, "last": 1}[manifest.objective.scope]
+    reached = {"all": 0, "suffix": suffix_tokens, "last": 1}[manifest.language_model.scope]
     places = np.arange(max(0, tokens - reached), tokens) if reached else None
     examples = []
     for _ in range(rows):
-        ids = generator.integers(0, manifest.objective.model.vocabulary_size, tokens)
-        if manifest.objective.label_word_ids:
-            label = int(generator.integers(0, len(manifest.objective.label_word_ids)))
+        ids = generator.integers(0, manifest.language_model.model.vocabulary_size, tokens)
+        if manifest.language_model.label_word_ids:
+            label = int(generator.integers(0, len(manifest.language_model.label_word_ids)))
             examples.append(Example(ids, tokens - 1, label, places))
         else:
             assert places is not None
-            targets = generator.integers(0, manifest.objective.model.vocabulary_size, len(places))
+            targets = generator.integers(0, manifest.language_model.model.vocabulary_size, len(places))
             examples.append(Example(ids, tokens - 1, 0, places, targets))
     return examples
 

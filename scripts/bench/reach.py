@@ -18,12 +18,12 @@ import numpy as np
 
 from lab import smollm2
 from lab.report import command_line, report
+from seedtune.runtime.batches.sampler import Sampler
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.gradient import GradientSettings
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 from seedtune.runtime.model.tuned import new_state
 from seedtune.runtime.optimizers.adamw import AdamWSettings

@@ -19,11 +19,11 @@ from scipy import stats
 import seedtune
 from lab import smollm2
 from lab.report import command_line, report
+from seedtune.runtime.batches.sampler import Sampler
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.graphs.mapped import MappedGraphs
-from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.model.feeders import CacheOptions, open_feeder
 
 WHAT = "accuracy of both scopes after the same time, on reviews"

@@ -150,7 +150,7 @@ def bundle_facts(bundle: Bundle, rows: str) -> dict[str, Any]:
     return {
         "bundle": str(bundle.path),
         "storage": manifest.storage,
-        "scope": manifest.objective.scope,
+        "scope": manifest.language_model.scope,
         "token_rows": 2 * tokens,
     }
 

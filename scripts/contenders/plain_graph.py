@@ -26,7 +26,7 @@ from seedtune.exporter.passes.label_rows import keep_label_rows
 from seedtune.exporter.passes.linear_layout import Linear, normalise_linears
 from seedtune.exporter.storage.weights import WeightsFile, write_weights
 from seedtune.exporter.trace.trunk import head_of, trace
-from seedtune.runtime.bundle.manifest import WEIGHTS
+from seedtune.runtime.bundle.objective import WEIGHTS
 from seedtune.runtime.bundle.reader import Bundle
 
 LORA_SEED = 0
@@ -53,7 +53,7 @@ def main() -> None:
     plain, trainable = traced, traced.clone()
     linears = _scores_only(plain, rows["words"].tolist())
     # What belongs to the head reads one row an example. A vocabulary projection may bear the embedding's name.
-    vocabulary_size = bundle.manifest.objective.model.vocabulary_size
+    vocabulary_size = bundle.manifest.language_model.model.vocabulary_size
     described = [
         {"name": linear.name, "in_features": linear.in_features, "out_features": linear.out_features}
         for linear in linears

@@ -30,10 +30,10 @@ def scores(
         state: of the bundle, merged into the weights or added at suffix tokens, as its scope says; None for none.
     """
     model = getattr(transformers, name).from_pretrained(str(folder), dtype=torch.float32).eval()
-    words = list(manifest.objective.label_word_ids)
+    words = list(manifest.language_model.label_word_ids)
     found = []
     with torch.no_grad(), seeing_hidden(model) as hidden:
-        merged = state if manifest.objective.scope == "all" else None
+        merged = state if manifest.language_model.scope == "all" else None
         if merged is not None:
             merge(model, manifest, merged)
         for example in examples:
@@ -47,7 +47,7 @@ def scores(
 def gradient(folder: Path, name: str, manifest: Manifest, examples: Sequence[Example], state: np.ndarray) -> np.ndarray:
     """Sum over the rows of d loss / d state by autograd, [n]; arguments as of :func:`scores`, scope not "all"."""
     model = getattr(transformers, name).from_pretrained(str(folder), dtype=torch.float32).eval().requires_grad_(False)
-    words = list(manifest.objective.label_word_ids)
+    words = list(manifest.language_model.label_word_ids)
     trained = torch.tensor(state, requires_grad=True)
     for example in examples:
         scored = _logits(model, manifest, example, trained, words)[example.position, words].double()
@@ -66,7 +66,7 @@ def _logits(
     """[T, V]; with ``words`` their logits are those that the head of the state makes."""
     ids = torch.from_numpy(example.ids)[None]
     mask = torch.ones_like(ids)
-    family = manifest.objective.model.family
+    family = manifest.language_model.model.family
     if state is not None and example.suffix is not None:
         suffix = torch.zeros(ids.shape, dtype=torch.bool)
         suffix[0, example.suffix] = True

@@ -26,8 +26,8 @@ class Entry:
 
 
 TARGETS = {
-    "journal": Entry("journal", "JournalTarget", 20_000),
-    "cache": Entry("cache", "CacheTarget", 15_000),
+    "journal": Entry("journal", "JournalTarget", 17_000),
+    "cache": Entry("cache", "CacheTarget", 12_000),
     "manifest": Entry("bundle", "ManifestTarget", 12_000),
     "bundle": Entry("bundle", "BundleTarget", 3_000),
     "stages": Entry("stages", "StagesTarget", 8_000),
@@ -36,6 +36,8 @@ TARGETS = {
     "task": Entry("task", "TaskTarget", 8_000),
     "config": Entry("config", "ConfigTarget", 6_000),
     "run": Entry("run", "RunTarget", 6_000),
+    "features": Entry("features", "FeaturesTarget", 3_000),
+    "rows": Entry("features", "RowsTarget", 3_000),
     "gguf": Entry("gguf", "HeaderTarget", 5_000, heavy=True),
     "gguf-model": Entry("gguf", "ModelTarget", 500, heavy=True),
     "checkpoint": Entry("checkpoint", "CheckpointTarget", 2_500, heavy=True),

@@ -49,7 +49,7 @@ def write_rows(bundle: Path, out: Path, rows: int, tokens: int) -> None:
         mask=np.ones((rows, tokens), np.int64),
         position=np.array([encoded.position for _, encoded in made], np.int64),
         label=labels.astype(np.int64),
-        words=np.array(opened.manifest.objective.label_word_ids, np.int64),
+        words=np.array(opened.manifest.language_model.label_word_ids, np.int64),
     )
 
 

@@ -96,7 +96,7 @@ def _compare(architecture: Architecture, folder: Path, prompts: int, tokens: int
             oracle.merge(tuned, model.bundle.manifest, model.state.values)
         expected = logits_of(tuned, rows)
         found.moved = relative(plain, expected)
-        words = list(model.bundle.manifest.objective.label_word_ids)
+        words = list(model.bundle.manifest.language_model.label_word_ids)
         of_labels = [each[row.position][words] for each, row in zip(expected, rows, strict=True)]
 
         def by_peft() -> float:

@@ -49,6 +49,8 @@ def _command(name: str, function: Callable[..., object]) -> Iterator[str]:
     about, _, examples = inspect.cleandoc(function.__doc__ or "").partition("Examples:")
     rows, arguments = [], []
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        if parameter.annotation is typer.Context:
+            continue
         kind, info = typing.get_args(parameter.annotation)[:2]
         if isinstance(info, ArgumentInfo):
             arguments.append(_spelled(parameter, info))

@@ -94,7 +94,7 @@ def test_label_scores_of_the_bundle_are_those_of_the_adapter_where_the_head_is_z
         head = model.bundle.manifest.state.head
         assert head is not None
         model.state.values[head.offset :] = 0
-        words = list(model.bundle.manifest.objective.label_word_ids)
+        words = list(model.bundle.manifest.language_model.label_word_ids)
         found = model.predict([{"text": text} for text in TEXTS])
     for answer, logits in zip(found, expected, strict=True):
         wanted = torch.softmax(logits[0, -1, words], -1).tolist()

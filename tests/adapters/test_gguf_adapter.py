@@ -71,9 +71,9 @@ def test_llama_cpp_says_with_the_adapter_what_peft_says(
     transformers.AutoTokenizer.from_pretrained(tiny_checkpoint).save_pretrained(folder)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     described = msgspec.structs.replace(
-        tuned.manifest.objective.model, architecture=name, parameters=parameters, source=str(folder)
+        tuned.manifest.language_model.model, architecture=name, parameters=parameters, source=str(folder)
     )
-    objective = msgspec.structs.replace(tuned.manifest.objective, model=described)
+    objective = msgspec.structs.replace(tuned.manifest.language_model, model=described)
     manifest = msgspec.structs.replace(tuned.manifest, objective=objective)
 
     write_gguf_adapter(tmp_path / "adapter.gguf", manifest, tuned.values)
@@ -130,9 +130,9 @@ def test_what_llama_cpp_cannot_say_is_refused_by_type(
             face.adapter(model, out=out, form="gguf-lora", without_head=True, source=tiny_masked_checkpoint)
         with pytest.raises(SeedTuneError, match="cannot be written"):
             face.adapter(model, out=tmp_path / "no" / "a.gguf", form="gguf-lora", without_head=True)
-    other = msgspec.structs.replace(tuned.manifest.objective.model, architecture="OPTForCausalLM")
+    other = msgspec.structs.replace(tuned.manifest.language_model.model, architecture="OPTForCausalLM")
     manifest = msgspec.structs.replace(
-        tuned.manifest, objective=msgspec.structs.replace(tuned.manifest.objective, model=other)
+        tuned.manifest, objective=msgspec.structs.replace(tuned.manifest.language_model, model=other)
     )
     with pytest.raises(SeedTuneError, match="not known here") as caught:
         write_gguf_adapter(out, manifest, tuned.values)

@@ -90,4 +90,4 @@ def test_rows_have_exactly_as_many_tokens_as_asked_for(tiny_bundle: Path, tmp_pa
     assert [len(example.ids) for example in examples] == [24] * 5
     assert np.array_equal(arrays["ids"], np.stack([example.ids for example in examples]))
     assert arrays["label"].tolist() == [example.label for example in examples] == [0, 1, 0, 1, 0]
-    assert tuple(arrays["words"]) == opened.manifest.objective.label_word_ids
+    assert tuple(arrays["words"]) == opened.manifest.language_model.label_word_ids

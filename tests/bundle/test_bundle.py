@@ -31,7 +31,7 @@ def test_a_bundle_is_its_files_and_stage_graphs_that_open(tiny_bundle: Path) -> 
     bundle = Bundle.open(tiny_bundle)
     raw = (tiny_bundle / "manifest.json").read_bytes()
     assert bundle.sha256 == hashlib.sha256(raw).hexdigest()
-    assert bundle.compiled_task().label_word_ids == bundle.manifest.objective.label_word_ids
+    assert bundle.compiled_task().label_word_ids == bundle.manifest.language_model.label_word_ids
     for graph in ("probe", "eval", "update"):
         assert open_session(bundle.graph_path(graph), 1).get_outputs()
 

@@ -38,7 +38,7 @@ def test_an_older_version_is_refused_with_what_to_do(tiny_bundle: Path, tmp_path
 
 def test_a_bundle_of_scope_all_has_no_context(tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
-    assert (bundle.manifest.objective.scope, bundle.manifest.objective.context) == ("all", None)
+    assert (bundle.manifest.language_model.scope, bundle.manifest.language_model.context) == ("all", None)
     assert set(bundle.manifest.graphs) == {"probe", "eval", "update"}
     assert bundle.compiled_task().encode({"text": "a good film"}).suffix is None
     with pytest.raises(KeyError):
@@ -49,8 +49,8 @@ def test_a_suffix_bundle_lists_its_context_graph_and_survives_a_round_trip(suffi
     raw = (suffix_bundle / "manifest.json").read_bytes()
     manifest = decode_manifest(raw, suffix_bundle)
     assert encode_manifest(manifest) == raw
-    assert manifest.objective.scope == "suffix"
-    assert manifest.objective.context == ContextLayout(layers=2, key_heads=2, head_size=8, storage="fp16")
+    assert manifest.language_model.scope == "suffix"
+    assert manifest.language_model.context == ContextLayout(layers=2, key_heads=2, head_size=8, storage="fp16")
     assert manifest.graphs["context"] == "context.onnx"
     assert "context.onnx" in manifest.files
 
@@ -64,7 +64,7 @@ def test_bytes_per_token_are_those_of_what_the_context_graph_returns(
     session = open_session(bundle.graph_path("context"), 1)
     ids = np.array([[0, 5, 6, 7, 8]], np.int64)
     outputs = session.run(None, {"ids": ids, "mask": np.ones_like(ids)})
-    layout = bundle.manifest.objective.context
+    layout = bundle.manifest.language_model.context
     assert layout is not None
     assert sum(array.nbytes for array in outputs) == 5 * layout.bytes_per_token
 

@@ -134,7 +134,7 @@ def block_alone(bundle: Bundle, example: Example) -> dict[str, np.ndarray]:
     session = open_session(bundle.graph_path("context"), 1)
     names = [output.name for output in session.get_outputs()]
     kept = [place for place in range(len(example.ids)) if place not in set(suffix_of(example).tolist())]
-    alone = bundle.manifest.objective.model.family == "causal" and "entering" not in names
+    alone = bundle.manifest.language_model.model.family == "causal" and "entering" not in names
     ids = (example.ids[kept] if alone else example.ids)[None]
     arrays = session.run(names, {"ids": ids, "mask": np.ones_like(ids)})
     return {

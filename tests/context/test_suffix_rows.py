@@ -41,7 +41,7 @@ def scored(bundle: Bundle, rows: list[Example], limit: int = 200, state: np.ndar
 
 
 def feeder_of(bundle: Bundle, rows: list[Example]) -> SuffixRows:
-    return SuffixRows(rows, bundle.manifest.objective.model.padding_id, Contexts(MappedGraphs(bundle, 1), rows))
+    return SuffixRows(rows, bundle.manifest.language_model.model.padding_id, Contexts(MappedGraphs(bundle, 1), rows))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_batch_is_what_plain_arrays_say(bundle_of: Callable[..., Path], texts:
     bundle = Bundle.open(bundle_of(family, "suffix"))
     examples = mixed(encoded_rows(bundle, texts[:8]))
     wanted = list(range(len(examples)))[::-1]
-    padding_id = bundle.manifest.objective.model.padding_id
+    padding_id = bundle.manifest.language_model.model.padding_id
     for batch in feeder_of(bundle, examples).batches(wanted, 40):
         feeds = batch.feeds
         suffix_tokens, context_tokens = feeds["ids"].shape[1], feeds["keys"].shape[3]

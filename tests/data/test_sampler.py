@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seedtune.runtime.loop.sampler import Sampler
+from seedtune.runtime.batches.sampler import Sampler
 from seedtune.runtime.noise import derive_seed, permutation
 
-# Regenerate: .venv/bin/python -c "from seedtune.runtime.loop.sampler import Sampler;
+# Regenerate: .venv/bin/python -c "from seedtune.runtime.batches.sampler import Sampler;
 #   print([Sampler(42, 7, 3).indices(s).tolist() for s in range(5)])"
 GOLDEN_BATCHES = [[2, 0, 6], [5, 1, 3], [4, 1, 5], [6, 4, 0], [2, 3, 1]]
 

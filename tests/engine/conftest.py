@@ -18,6 +18,7 @@ import pytest
 from apk_lab import machine_of
 from filelock import FileLock
 from golden_generation import export_generating, write_decoded, write_generation
+from golden_heads import write_heads
 from golden_mutated import write_mutated
 from golden_probes import write_probes
 from golden_run import GoldenRun
@@ -105,7 +106,9 @@ def golden(
     write_run(folder / "probed", bundle_of(*CASES[1]), tiny_data, start="linear-probe")
     write_probes(folder / "probes.json")
     files.write_grouped(folder / "grouped")
+    write_heads(folder / "heads")
     write_mutated(folder)
+    files.write_scans(folder / "scans")
     files.write_memory(folder / "memory.json", [bundle_of(*case) for case in CASES])
     return folder
 

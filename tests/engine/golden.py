@@ -15,7 +15,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from scan_lab import TEST_FROM, digits, layers_of, write_classifier
 
+import seedtune
 from seedtune.runtime.bundle.manifest import StateLayout, Target
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
@@ -29,7 +31,7 @@ from seedtune.runtime.stages.memory_limit import Shape, choose
 from seedtune.runtime.stages.streaming import StageFiles
 
 ENGINE = Path(__file__).parents[2] / "android_app"
-VERSION = 8
+VERSION = 9
 # Of the runs, by option.
 SETTINGS: dict[str, Any] = {
     "steps": 50,
@@ -38,6 +40,13 @@ SETTINGS: dict[str, Any] = {
     "rows-per-call": 200,
     "eval-every": 20,
     "start": "zero",
+}
+
+# Of scans, by name.
+SCANS: dict[str, dict[str, Any]] = {
+    "spt": {"queries": 60, "correlation": 0.9, "seed": 5},
+    "spa": {"queries": 40, "attack": "spa", "correlation": 0.95, "opening": 0.5},
+    "one": {"queries": 20, "pictures": 1, "correlation": 0.999},
 }
 
 
@@ -139,6 +148,22 @@ def write_grouped(folder: Path) -> None:
         states = states + record["coefficient"][:, None] * rademacher(seed, layout.parameters)
     sha256 = hashlib.sha256(states.astype("<f4").tobytes()).hexdigest()
     write_json(folder / "info.json", {"parameters": layout.parameters, "groups": 3, "state_sha256": sha256})
+
+
+def write_scans(folder: Path) -> None:
+    """scans/: pictures of digits searched by curve, by pattern, and one alone, each a SCAN folder; the classifiers."""
+    folder.mkdir()
+    images, labels = digits()
+    classifier = write_classifier(folder / "net.onnx", layers_of("net"))
+    for name, settings in SCANS.items():
+        count = settings.pop("pictures", 40)
+        np.savez(folder / "images.npz", images=images[TEST_FROM:][:count], labels=labels[TEST_FROM:][:count])
+        found = seedtune.scan(
+            classifier, images=folder / "images.npz", out=folder / name, threads=1, images_per_call=16, **settings
+        )
+        for _event in found:
+            pass
+    write_json(folder / "info.json", {"names": list(SCANS), "classifier": str(classifier)})
 
 
 def write_memory(path: Path, bundles: Iterable[Path]) -> None:

@@ -240,7 +240,7 @@ def test_labels_and_rows_stay_together_in_a_real_feeder(tiny_bundle: Path, tiny_
     """Feeders give rows of similar length together, so places are not the order of the batches."""
     bundle = Bundle.open(tiny_bundle)
     examples = load_split(tiny_data.train, bundle.compiled_task()).examples[:24]
-    feeder = WholeRows(examples, bundle.manifest.objective.model.padding_id)
+    feeder = WholeRows(examples, bundle.manifest.language_model.model.padding_id)
     estimator = GaussNewtonSettings(directions=8).build(MappedGraphs(bundle, 1))
     state = np.zeros(bundle.manifest.state.parameters, np.float32)
     one = estimator.measure(state, list(range(8)), list(feeder.batches(range(24), 10**6)))

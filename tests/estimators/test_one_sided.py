@@ -87,7 +87,7 @@ def test_over_a_real_bundle_each_loss_is_the_eval_graphs(tiny_bundle: Path, tiny
     bundle = Bundle.open(tiny_bundle)
     graphs = MappedGraphs(bundle, 1)
     examples = load_split(tiny_data.train, bundle.compiled_task()).examples[:24]
-    feeder = WholeRows(examples, bundle.manifest.objective.model.padding_id)
+    feeder = WholeRows(examples, bundle.manifest.language_model.model.padding_id)
     state = 0.05 * rademacher(1, bundle.manifest.state.parameters)
     found = OneSidedSettings(directions=3).build(graphs).measure(state, SEEDS, feeder.batches(range(24), 40))
     for k, seed in enumerate([*SEEDS, None]):

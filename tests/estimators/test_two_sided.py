@@ -127,7 +127,7 @@ def test_micro_batches_change_the_projected_gradient_of_a_real_graph_by_rounding
 ) -> None:
     bundle = Bundle.open(tiny_bundle)
     rows = load_split(tiny_data.train, bundle.compiled_task()).examples[:24]
-    feeder = WholeRows(rows, bundle.manifest.objective.model.padding_id)
+    feeder = WholeRows(rows, bundle.manifest.language_model.model.padding_id)
     state = 0.05 * rademacher(1, bundle.manifest.state.parameters)
     estimator = TwoSided(MappedGraphs(bundle, 1).open("probe"), EPSILON)
     compared = 0

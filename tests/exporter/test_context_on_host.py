@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 from seedtune.exporter.passes.own_label_rows import LABEL_ROWS
 from seedtune.exporter.pipeline import export_bundle
 from seedtune.runtime.bundle.host_files import CONTEXT_WEIGHTS
-from seedtune.runtime.bundle.manifest import WEIGHTS, Manifest
+from seedtune.runtime.bundle.manifest import Manifest
+from seedtune.runtime.bundle.objective import WEIGHTS
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.model.single_call import outputs_of, single_batch
@@ -45,7 +46,7 @@ def test_both_files_together_hold_what_the_one_file_holds_and_nothing_twice(
     expected = load_file(whole / WEIGHTS)
     common, of_context = load_file(apart / WEIGHTS), load_file(apart / CONTEXT_WEIGHTS)
     assert not common.keys() & of_context.keys()
-    words = list(Bundle.open(apart).manifest.objective.label_word_ids)
+    words = list(Bundle.open(apart).manifest.language_model.label_word_ids)
     of_words = {name: common.pop(name) for name in list(common) if LABEL_ROWS in name}
     # What of the whole bundle is in neither file is read by its label rows only (a bias of the vocabulary).
     assert expected.keys() - (common | of_context).keys() <= {name.replace(LABEL_ROWS, "") for name in of_words}
@@ -58,7 +59,7 @@ def test_both_files_together_hold_what_the_one_file_holds_and_nothing_twice(
     # Every matrix of the layer below the reach is left to the desk, and nothing of the layer in reach.
     assert all(".0." not in name for name in common)
     assert all(".1." not in name for name in of_context)
-    vocabulary = Bundle.open(apart).manifest.objective.model.vocabulary_size
+    vocabulary = Bundle.open(apart).manifest.language_model.model.vocabulary_size
     assert not [name for name, array in common.items() if vocabulary in array.shape]
 
 

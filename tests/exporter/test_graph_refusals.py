@@ -87,8 +87,8 @@ def test_a_graph_that_stops_in_the_check_is_a_refusal(tmp_path: Path) -> None:
     folder = save_folder(tmp_path / "model", random_model(config, family))
     out = tmp_path / "out"
     manifest = export_bundle(str(folder), str(folder / "task.toml"), out, check=False)
-    model = msgspec.structs.replace(manifest.objective.model, vocabulary_size=10_000)
-    changed = msgspec.structs.replace(manifest, objective=msgspec.structs.replace(manifest.objective, model=model))
+    model = msgspec.structs.replace(manifest.language_model.model, vocabulary_size=10_000)
+    changed = msgspec.structs.replace(manifest, objective=msgspec.structs.replace(manifest.language_model, model=model))
     (out / MANIFEST).write_bytes(encode_manifest(changed))
     Bundle.open(out)
     with pytest.raises(SeedTuneError, match="the exported graphs do not run; no bundle was written") as caught:

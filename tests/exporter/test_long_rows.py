@@ -31,7 +31,7 @@ def test_longrope_takes_rows_up_to_the_length_it_was_first_trained_with(tmp_path
     assert "max_tokens <= 20" in str(caught.value)
     (folder / "task.toml").write_text(TASK.replace("max_tokens = 24", "max_tokens = 20"))
     manifest = export_bundle(str(folder), str(folder / "task.toml"), tmp_path / "out", check=False)
-    assert manifest.objective.model.max_positions == 20
+    assert manifest.language_model.model.max_positions == 20
 
 
 @pytest.mark.parametrize(

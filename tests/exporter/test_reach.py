@@ -35,8 +35,8 @@ def largest_error(manifest: Manifest) -> float:
 
 def layers_and_width(manifest: Manifest) -> tuple[int, int]:
     """How many layers carry state, and how wide is what enters the first of them."""
-    assert manifest.objective.context is not None
-    return manifest.objective.context.layers, manifest.objective.context.entering
+    assert manifest.language_model.context is not None
+    return manifest.language_model.context.layers, manifest.language_model.context.entering
 
 
 @pytest.mark.parametrize("case", FAMILIES)
@@ -45,7 +45,7 @@ def test_the_last_token_in_the_last_layer_is_what_transformers_computes(
 ) -> None:
     manifest = export(folder(case), tmp_path / "out", scope="last", layers=1)
     assert largest_error(manifest) < 1e-5
-    assert manifest.objective.scope == "last"
+    assert manifest.language_model.scope == "last"
     assert layers_and_width(manifest) == (1, 32)
     # Of two layers only the second has targets, and every family numbers its layers.
     assert not any(".0." in target.name for target in manifest.state.targets)
@@ -75,7 +75,7 @@ def test_tokens_and_layers_of_the_reach_are_chosen_apart(
 ) -> None:
     manifest = export(folder(case), tmp_path / "out", scope=scope, layers=layers)
     assert largest_error(manifest) < 1e-5
-    assert manifest.objective.scope == scope
+    assert manifest.language_model.scope == scope
     assert layers_and_width(manifest) == ((1, 32) if layers == 1 else (2, 0))
 
 
@@ -84,7 +84,7 @@ def test_a_classifier_left_to_the_default_is_tuned_at_the_last_token_in_the_uppe
     folder: Callable[[str], Path], tmp_path: Path, case: str
 ) -> None:
     manifest = export(folder(case), tmp_path / "out")
-    assert manifest.objective.scope == "last"
+    assert manifest.language_model.scope == "last"
     assert layers_and_width(manifest) == (1, 32)
     assert largest_error(manifest) < 1e-5
 
@@ -93,7 +93,7 @@ def test_a_model_that_shares_its_layers_is_tuned_in_all_of_them_by_default(
     folder: Callable[[str], Path], tmp_path: Path
 ) -> None:
     manifest = export(folder("albert, which shares its layers"), tmp_path / "out")
-    assert manifest.objective.scope == "last"
+    assert manifest.language_model.scope == "last"
     assert layers_and_width(manifest)[1] == 0
 
 
@@ -129,4 +129,4 @@ def test_a_model_that_shares_its_layers_is_refused_where_layers_were_asked_for(
     with pytest.raises(SeedTuneError, match="do not stand in one list") as caught:
         export(folder(case), tmp_path / "out", scope="last", layers=1)
     assert caught.value.remedy == "leave --layers out"
-    assert export(folder(case), tmp_path / "out", scope="last").objective.scope == "last"
+    assert export(folder(case), tmp_path / "out", scope="last").language_model.scope == "last"

@@ -47,7 +47,7 @@ def test_no_scope_becomes_all_with_a_notice(folder: Callable[[str], Path], tmp_p
     notices: list[str] = []
     task = str(folder(case) / "task.toml")
     manifest = export_bundle(str(folder(case)), task, tmp_path / "out", notice=notices.append)
-    assert (manifest.objective.scope, manifest.objective.context) == ("all", None)
+    assert (manifest.language_model.scope, manifest.language_model.context) == ("all", None)
     (notice,) = notices
     assert notice.startswith("scope all: ")
     assert REASONS[case] in notice
@@ -136,7 +136,7 @@ def test_a_template_without_a_fixed_end_has_a_last_token_but_no_suffix(tmp_path:
     notices: list[str] = []
     task = open_ended(tmp_path)
     manifest = export_bundle(str(source), task, tmp_path / "out", check=False, notice=notices.append)
-    assert manifest.objective.scope == "last"
+    assert manifest.language_model.scope == "last"
     assert notices == []
     with pytest.raises(SeedTuneError, match="the template ends with a field") as caught:
         export_bundle(str(source), task, tmp_path / "other", scope="suffix")
@@ -152,6 +152,6 @@ def test_a_masked_template_may_end_with_its_field(tmp_path: Path) -> None:
     path = tmp_path / "mask_first.toml"
     path.write_text(TASK.replace("review {text} is {mask}", "{mask} is {text}"))
     manifest = export_bundle(str(source), str(path), tmp_path / "out", scope="suffix", notice=notices.append)
-    assert manifest.objective.scope == "suffix"
+    assert manifest.language_model.scope == "suffix"
     assert manifest.check is not None
     assert notices == []

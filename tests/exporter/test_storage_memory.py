@@ -13,7 +13,8 @@ from export_lab import VOCABULARY, random_model, save_folder
 from transformers import OPTConfig
 
 from seedtune.exporter.pipeline import export_bundle
-from seedtune.runtime.bundle.manifest import WEIGHTS, Storage
+from seedtune.runtime.bundle.manifest import Storage
+from seedtune.runtime.bundle.objective import WEIGHTS
 
 pytestmark = [
     pytest.mark.traced,

@@ -61,8 +61,8 @@ def test_a_bundle_says_and_holds_what_was_asked_for(
         context_storage=context_storage,
         targets="all",
     )
-    assert manifest.objective.context == ContextLayout(2, 2 if case == "llama" else 4, 8, context_storage)
-    assert (manifest.objective.scope, manifest.storage) == ("suffix", storage)
+    assert manifest.language_model.context == ContextLayout(2, 2 if case == "llama" else 4, 8, context_storage)
+    assert (manifest.language_model.scope, manifest.storage) == ("suffix", storage)
     # The measured differences, not the margin that the check allows: rounding by storage.
     allowed = {"fp32": 1e-4, "fp16": 2e-2}[storage] + {"fp32": 0, "fp16": 2e-3, "int8": 5e-2}[context_storage]
     assert manifest.check is not None
@@ -84,8 +84,8 @@ def test_a_bundle_says_and_holds_what_was_asked_for(
 
 def test_contexts_are_kept_in_half_precision_by_default(llama_bundle: Path) -> None:
     manifest = Bundle.open(llama_bundle).manifest
-    assert manifest.objective.context is not None
-    assert manifest.objective.context.storage == "fp16"
+    assert manifest.language_model.context is not None
+    assert manifest.language_model.context.storage == "fp16"
 
 
 def test_scope_all_has_no_context(folder: Callable[[str], Path], tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_scope_all_has_no_context(folder: Callable[[str], Path], tmp_path: Path)
     manifest = export_bundle(
         str(source), str(source / "task.toml"), tmp_path / "out", scope="all", notice=notices.append
     )
-    assert (manifest.objective.scope, manifest.objective.context) == ("all", None)
+    assert (manifest.language_model.scope, manifest.language_model.context) == ("all", None)
     assert "context.onnx" not in manifest.files
     assert notices == []
 
@@ -114,16 +114,18 @@ def test_the_module_of_a_state_gives_what_the_bundle_gives(
     (batch,) = open_feeder(MappedGraphs(bundle), rows).batches(range(len(rows)), 1000)
     (found,) = open_session(bundle.graph_path("eval"), 1).run(["log_probabilities"], {**batch.feeds, "state": state})
     kind = AutoModelForCausalLM if case == "llama" else AutoModelForMaskedLM
-    words = manifest.objective.label_word_ids
+    words = manifest.language_model.label_word_ids
     tuned = SuffixTunedModel(
-        kind.from_pretrained(source), manifest.objective.model.family, manifest.state, state, words
+        kind.from_pretrained(source), manifest.language_model.model.family, manifest.state, state, words
     )
     for place, index in enumerate(batch.index):
         row = rows[index]
         suffix = np.isin(np.arange(len(row.ids)), row.suffix)
         with torch.no_grad():
             logits = tuned(*(torch.from_numpy(part[None]) for part in (row.ids, np.ones_like(row.ids), suffix)))
-        expected = torch.log_softmax(logits[0, row.position, list(manifest.objective.label_word_ids)], dim=-1).numpy()
+        expected = torch.log_softmax(
+            logits[0, row.position, list(manifest.language_model.label_word_ids)], dim=-1
+        ).numpy()
         np.testing.assert_allclose(found[place], expected, atol=1e-4)
 
 
@@ -183,8 +185,8 @@ def test_the_check_sees_an_altered_context_graph(
 @pytest.mark.parametrize("family", ["causal", "masked"])
 def test_the_rows_of_the_check_split_everywhere(llama_bundle: Path, family: str) -> None:
     manifest = Bundle.open(llama_bundle).manifest
-    model = msgspec.structs.replace(manifest.objective.model, family=family)
-    objective = msgspec.structs.replace(manifest.objective, model=model)
+    model = msgspec.structs.replace(manifest.language_model.model, family=family)
+    objective = msgspec.structs.replace(manifest.language_model, model=model)
     rows = random_rows(msgspec.structs.replace(manifest, objective=objective))
     suffixes = [row.suffix for row in rows if row.suffix is not None]
     assert len({len(suffix) for suffix in suffixes}) > 1

@@ -54,7 +54,7 @@ class Exported:
 
     def model(self) -> torch.nn.Module:
         """transformers' model, float32, each matrix what its stored form stands for."""
-        family = self.bundle.manifest.objective.model.family
+        family = self.bundle.manifest.language_model.model.family
         kind = AutoModelForCausalLM if family == "causal" else AutoModelForMaskedLM
         model: torch.nn.Module = kind.from_pretrained(self.source, dtype=torch.float32).eval()
         with torch.no_grad():
@@ -65,7 +65,7 @@ class Exported:
 
     def autograd(self, rows: Sequence[Example], state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same by autograd."""
-        objective = self.bundle.manifest.objective
+        objective = self.bundle.manifest.language_model
         return autograd(self.model(), objective.model.family, self.layout, rows, state, objective.label_word_ids)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from loop_lab import PARAMETERS, ROWS, RUN_SEED, Counting
 
+from seedtune.runtime.batches.sampler import Sampler
 from seedtune.runtime.batches.types import Batch
 from seedtune.runtime.estimators.gradient import Gradient
 from seedtune.runtime.journal.records import GradientRecord
 from seedtune.runtime.loop.descent import Descended, descend
-from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.loop.taken import DivergedError
 from seedtune.runtime.optimizers.adamw import AdamWSettings
 from seedtune.runtime.vectors import sha256_of_vector

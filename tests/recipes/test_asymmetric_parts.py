@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from seedtune import SeedTuneError
 from seedtune.exporter.recipes.asymmetric.attack import descended, other_classes
-from seedtune.exporter.recipes.asymmetric.evaluation import HEADS, Head, accuracy, attacked
+from seedtune.exporter.recipes.asymmetric.evaluation import HEADS, Head, accuracy, under_attack
 from seedtune.exporter.recipes.asymmetric.nets import AsymmetricNet
 from seedtune.exporter.recipes.asymmetric.training import Learning, shifted
 from seedtune.runtime.recipes.asymmetric_settings import AsymmetricSettings
@@ -138,7 +138,7 @@ def test_the_librarys_attack_keeps_to_the_bound_and_leaves_chance_as_it_was() ->
     for head in HEADS:
         model = Head(net, head)
         said = model(pictures).argmax(1).numpy()
-        found = [attacked(model, pictures.numpy(), said, 3, 0.3, seed=5) for _again in range(2)]
+        found = [under_attack(model, pictures.numpy(), said, 0.3, seed=5) for _again in range(2)]
         np.testing.assert_array_equal(found[0], found[1])
         assert np.abs(found[0] - pictures.numpy()).max() <= 0.3 + 1e-6
         assert accuracy(model, pictures.numpy(), said) == 1

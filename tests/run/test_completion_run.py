@@ -77,8 +77,8 @@ def test_tuning_makes_the_responses_more_likely(
 
 def test_a_bundle_for_completion_has_no_label_words(bundle: Path) -> None:
     opened = Bundle.open(bundle)
-    assert opened.manifest.objective.label_word_ids == ()
-    assert opened.manifest.objective.scope == "suffix"
+    assert opened.manifest.language_model.label_word_ids == ()
+    assert opened.manifest.language_model.scope == "suffix"
     assert opened.compiled_task().encode({"text": "a film", "opinion": "good"}).targets is not None
 
 

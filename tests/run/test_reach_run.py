@@ -54,5 +54,5 @@ def test_rows_that_begin_alike_share_nothing_and_equal_rows_are_kept_once(reach_
     assert np.array_equal(first["entering"][0], third["entering"][0])
     assert not np.array_equal(first["entering"][0], second["entering"][0])
     (batch,) = open_feeder(MappedGraphs(bundle, 1), rows).batches(range(3), 100)
-    assert batch.arrays["entering"].shape == (3, 1, bundle.manifest.objective.model.hidden_size)
+    assert batch.arrays["entering"].shape == (3, 1, bundle.manifest.language_model.model.hidden_size)
     assert batch.work.computed == 3

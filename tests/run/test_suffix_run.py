@@ -87,7 +87,7 @@ def test_replaying_a_step_gives_the_losses_that_were_recorded(
 def test_steps_count_the_tokens_of_context_and_suffix_apart(
     suffix_whole: SimpleNamespace, suffix_bundle: Path, tiny_data: SimpleNamespace
 ) -> None:
-    from seedtune.runtime.loop.sampler import Sampler
+    from seedtune.runtime.batches.sampler import Sampler
 
     examples = load_split(tiny_data.train, Bundle.open(suffix_bundle).compiled_task()).examples
     steps = lines(suffix_whole.path / "steps.jsonl")

@@ -25,7 +25,7 @@ ROUNDING = 1e-6
 
 @pytest.mark.parametrize("tokens_in_flight", [1, 10_000])
 def test_a_staged_gradient_is_that_of_the_whole_graph(case: Case, tokens_in_flight: int) -> None:
-    if case.bundle.manifest.objective.scope == "all":
+    if case.bundle.manifest.language_model.scope == "all":
         pytest.skip("no gradient graph")
     graphs = MappedGraphs(case.bundle, 1)
     batches = list(open_feeder(graphs, case.examples).batches(range(len(case.examples)), 5))
@@ -39,7 +39,7 @@ def test_a_staged_gradient_is_that_of_the_whole_graph(case: Case, tokens_in_flig
         assert np.array_equal(index, place)
         assert np.abs(other).max() > 0
         # ONNX Runtime joins other operators where it sees all of them: 8-bit products, and those of a RoBERTa.
-        joined = case.bundle.manifest.storage == "int8" or case.bundle.manifest.objective.model.family == "masked"
+        joined = case.bundle.manifest.storage == "int8" or case.bundle.manifest.language_model.model.family == "masked"
         tolerance = ROUNDING if joined else 0.0
         np.testing.assert_allclose(losses, more, rtol=tolerance)
         np.testing.assert_allclose(gradient, other, rtol=0, atol=tolerance * np.abs(other).max())
@@ -68,7 +68,7 @@ def test_it_goes_through_the_layers_and_back_in_order(deep_bundle: Bundle) -> No
 
 
 def test_what_a_limit_leads_to_counts_one_of_the_graphs_of_a_step(case: Case) -> None:
-    if case.bundle.manifest.objective.scope == "all":
+    if case.bundle.manifest.language_model.scope == "all":
         pytest.skip("no gradient graph")
 
     def limited(graph: str) -> StreamedGraphs:

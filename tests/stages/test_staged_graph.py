@@ -23,7 +23,7 @@ def same(found: list[np.ndarray], expected: list[np.ndarray]) -> bool:
 
 @pytest.mark.parametrize("tokens_in_flight", [1, 60, 10_000])
 def test_a_staged_run_returns_the_bits_of_the_whole_graph(case: Case, tokens_in_flight: int) -> None:
-    if case.bundle.manifest.objective.scope != "all":
+    if case.bundle.manifest.language_model.scope != "all":
         pytest.skip("batches depend on the limit; see the next two tests")
     expected = losses_of(MappedGraphs(case.bundle, 1), case.examples, 40)
     assert len(expected) > 6 * 2, "several micro-batches are in flight"
@@ -32,7 +32,7 @@ def test_a_staged_run_returns_the_bits_of_the_whole_graph(case: Case, tokens_in_
 
 
 def test_a_staged_context_graph_returns_the_same_blocks(case: Case) -> None:
-    if case.bundle.manifest.objective.scope == "all":
+    if case.bundle.manifest.language_model.scope == "all":
         pytest.skip("no contexts")
     blocks = []
     for graphs in (MappedGraphs(case.bundle, 1), streamed(case.bundle, tokens_per_context_call=64)):
@@ -43,7 +43,7 @@ def test_a_staged_context_graph_returns_the_same_blocks(case: Case) -> None:
 
 
 def test_with_the_same_contexts_a_suffix_graph_returns_the_same_bits(case: Case) -> None:
-    if case.bundle.manifest.objective.scope == "all":
+    if case.bundle.manifest.language_model.scope == "all":
         pytest.skip("no contexts")
     batches = list(open_feeder(MappedGraphs(case.bundle), case.examples).batches(range(len(case.examples)), 5))
     assert len(batches) > 1
@@ -82,7 +82,7 @@ def test_layers_share_their_stage_graphs(deep_bundle: Bundle) -> None:
 
 
 def test_each_matrix_is_read_once_for_all_rows_in_flight(case: Case) -> None:
-    if case.bundle.manifest.objective.scope != "all":
+    if case.bundle.manifest.language_model.scope != "all":
         pytest.skip("the context graph reads, too")
     files = StageFiles.of(case.bundle)
     graphs = streamed(case.bundle, tokens_in_flight=10_000)

@@ -10,6 +10,7 @@ from seedtune.runtime.paired import Difference
 from seedtune.runtime.run.methods.choice import method_name
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.events import Event, Step
+from seedtune.runtime.telemetry.features import FeatureResult
 from seedtune.runtime.telemetry.gain import Gain
 from seedtune.runtime.telemetry.records import EvaluationRecord, RunResult, StepRecord
 from seedtune.runtime.telemetry.trials import Expectation
@@ -67,6 +68,7 @@ class Outcome:
         ended_by: str,
         settings: Settings,
         gain: Difference | None,
+        features: FeatureResult | None = None,
     ) -> RunResult:
         """result.json; arguments as its fields, all evaluations so far, and that of the untouched model."""
         best = best_of(evaluations)
@@ -113,6 +115,7 @@ class Outcome:
             loss_tuned=tuned.loss if tuned else None,
             gain=_gain(gain, start),
             expected=self.expected,
+            features=features,
         )
 
     def _edges(self) -> tuple[float | None, float | None]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from seedtune.runtime.batches.sampler import rows_of
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.estimators.gradient import Gradient
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.format import Journal
 from seedtune.runtime.loop.descent import Descended, descend
-from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.model.kept_states import KeptStates
 from seedtune.runtime.optimizers.adamw import AdamW
 from seedtune.runtime.run.methods.protocol import Recording
@@ -56,7 +56,7 @@ class ByGradient:
         return descend(
             gradient=self._gradient,
             optimizer=self._optimizer,
-            rows_of=Sampler(settings.seed, len(feeder), settings.batch_size).indices,
+            rows_of=rows_of(feeder, settings.seed, settings.batch_size),
             feeder=feeder,
             values=self._state.values,
             record=record,

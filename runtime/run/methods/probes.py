@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+from seedtune.runtime.batches.sampler import rows_of
 from seedtune.runtime.batches.types import Feeder
 from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.errors import SeedTuneError
@@ -12,7 +13,6 @@ from seedtune.runtime.estimators.gauss_newton import GaussNewtonSettings
 from seedtune.runtime.estimators.protocol import Estimator
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.format import Journal
-from seedtune.runtime.loop.sampler import Sampler
 from seedtune.runtime.loop.steps import Taken, tune
 from seedtune.runtime.optimizers.protocol import Optimizer, OtherStepError
 from seedtune.runtime.run.choose_batch import batch_size_of
@@ -72,7 +72,7 @@ class ByProbes:
         return tune(
             estimator=self._estimator,
             optimizer=self._optimizer,
-            rows_of=Sampler(settings.seed, len(feeder), settings.batch_size).indices,
+            rows_of=rows_of(feeder, settings.seed, settings.batch_size),
             feeder=feeder,
             state=self._state,
             record=record,

@@ -91,7 +91,7 @@ class ManifestTarget(Target):
         bundle = Bundle.open(self.folder)
         written = as_written((self.folder / "manifest.json").read_bytes())
         require_equal(msgspec.to_builtins(bundle.manifest), written, "manifest")
-        model, state = bundle.manifest.objective.model, bundle.manifest.state
+        model, state = bundle.manifest.language_model.model, bundle.manifest.state
         compiled = bundle.compiled_task()
         row = Row({"text": "a good film"} | dict.fromkeys(compiled.task.response_fields, "good"), 1, 0)
         (example,) = encode_rows([row], compiled, str(self.folder / "rows.jsonl"))

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from seedtune.runtime.journal.file import JournalWriter
-from seedtune.runtime.run import driver, start
+from seedtune.runtime.run import driver
 from seedtune.runtime.run.driver import Run
 from seedtune.runtime.run.held_out import HeldOut
+from seedtune.runtime.run.materials import text
 from seedtune.runtime.run.methods.gradient import ByGradient
 from seedtune.runtime.run.methods.probes import ByProbes
 
@@ -24,8 +25,8 @@ OPENING, CACHING, SOLVING, MEASURING, STEPPING, EVALUATING, WRITING = range(7)
 NAMES = ("opening", "caching", "solving the start", "measuring", "stepping", "evaluating", "writing results")
 # (whose, function, its part). All of them but the last are generators.
 MARKED: tuple[tuple[Any, str, int], ...] = (
-    (start, "opening_feeder", CACHING),
-    (start, "closed_form", SOLVING),
+    (text, "opening_feeder", CACHING),
+    (text, "closed_form", SOLVING),
     (ByProbes, "batch_size", MEASURING),
     (ByGradient, "batch_size", MEASURING),
     (Run, "events", STEPPING),

@@ -79,11 +79,23 @@ def test_digits(folder: Path) -> Pictures:
     Raises:
         SeedTuneError: they are not there.
     """
-    path = folder / "vision" / "mnist-t10k.npz"
+    return _of_folder(folder / "vision" / "mnist-t10k.npz", "the test digits are", "")
+
+
+def colour_pictures(folder: Path, kind: str) -> Pictures:
+    """The sample of CIFAR-10 in ``folder`` (--data): ``kind`` is "train" (5,000) or "test" (1,000).
+
+    Raises:
+        SeedTuneError: it is not there.
+    """
+    return _of_folder(folder / "vision" / "cifar10-jpeg-sample.npz", "the colour pictures are", f"{kind}_")
+
+
+def _of_folder(path: Path, what: str, beginning: str) -> Pictures:
     if not path.is_file():
-        raise SeedTuneError("the test digits are not there", file=path, rule="an .npz", remedy="give --data FOLDER")
+        raise SeedTuneError(f"{what} not there", file=path, rule="an .npz", remedy="give --data FOLDER")
     with np.load(path, allow_pickle=False) as arrays:
-        return Pictures(arrays["images"], arrays["labels"].astype(np.int64))
+        return Pictures(arrays[f"{beginning}images"], arrays[f"{beginning}labels"].astype(np.int64))
 
 
 def _shuffled(images: Bytes, labels: Labels) -> Pictures:

@@ -1,7 +1,7 @@
-"""Small convolution nets for 28 x 28 pictures, trained plainly or adversarially, and kept as ONNX.
+"""Small convolution nets for grey pictures of 28 x 28 and colour ones of 32 x 32, kept as ONNX.
 
-Adversarial training (Madry et al. 2018) by PGD inside the bound; pictures are moved by up to two pixels while learning,
-as there are few.
+Trained plainly or adversarially (Madry et al. 2018) by PGD inside the bound; pictures are moved by a few pixels while
+learning, as there are few, and colour ones mirrored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from lab.vision.data import Pictures
 class Training:
     """How a net is trained: ``bound`` 0 is plainly; ``steps`` and ``step_size`` of PGD while learning.
 
-    ``wide`` is another architecture: larger kernels and pooling instead of strides.
+    ``wide`` is another architecture: larger kernels and pooling instead of strides; ``colour`` one for colour pictures,
+    whatever ``wide``.
     """
 
     bound: float = 0.0
@@ -35,16 +36,32 @@ class Training:
     shift: int = 2
     wide: bool = False
     seed: int = 0
+    colour: bool = False
 
     @property
     def name(self) -> str:
         """Of its file."""
         return "-".join(f"{value:g}" if isinstance(value, float) else str(value) for value in asdict(self).values())
 
+    def shown(self, images: torch.Tensor) -> torch.Tensor:
+        """``images`` [N, C, H, W] as they are learned from."""
+        if self.colour:
+            turned = torch.rand(len(images)) < 0.5
+            images = torch.where(turned[:, None, None, None], images.flip(-1), images)
+        return _shifted(images, self.shift)
+
+
+def tensors(pictures: Pictures) -> torch.Tensor:
+    """Pictures as nets take them, [N, C, H, W] in 0..1."""
+    values = torch.from_numpy(pictures.images.astype(np.float32) / 255)
+    return values[:, None] if values.ndim == 3 else values.permute(0, 3, 1, 2).contiguous()
+
 
 def net(training: Training, classes: int = 10) -> nn.Sequential:
     """The untrained net."""
     torch.manual_seed(training.seed)
+    if training.colour:
+        return _colour_net(classes)
     if training.wide:
         layers = [
             nn.Conv2d(1, 16, 5, padding=2),
@@ -58,6 +75,17 @@ def net(training: Training, classes: int = 10) -> nn.Sequential:
         )
     layers = [nn.Conv2d(1, 16, 4, stride=2, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 4, stride=2, padding=1), nn.ReLU()]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 49, 100), nn.ReLU(), nn.Linear(100, classes))
+
+
+def _colour_net(classes: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    channels = 3
+    for wide in (32, 64, 128):
+        for _repeat in range(2):
+            layers += [nn.Conv2d(channels, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
+            channels = wide
+        layers += [nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(channels, classes))
 
 
 def pgd(
@@ -80,8 +108,7 @@ def trained(training: Training, pictures: Pictures, folder: Path, name: str) -> 
     if path.is_file():
         return path
     model = net(training)
-    images = torch.from_numpy(pictures.images.astype(np.float32) / 255)[:, None]
-    labels = torch.from_numpy(pictures.labels)
+    images, labels = tensors(pictures), torch.from_numpy(pictures.labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=training.rate)
     batches = len(images) // training.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.rate, total_steps=training.epochs * batches)
@@ -90,7 +117,7 @@ def trained(training: Training, pictures: Pictures, folder: Path, name: str) -> 
         order, right = torch.randperm(len(images)), 0
         for number in range(batches):
             rows = order[number * training.batch : (number + 1) * training.batch]
-            shown, said = _shifted(images[rows], training.shift), labels[rows]
+            shown, said = training.shown(images[rows]), labels[rows]
             if training.bound:
                 # A bound that grows, or nothing would be learned.
                 bound = training.bound * min(1.0, (epoch + 1) / (0.3 * training.epochs))
@@ -105,7 +132,7 @@ def trained(training: Training, pictures: Pictures, folder: Path, name: str) -> 
         print(f"{name}: epoch {epoch + 1}, {right / batches / training.batch:.1%}, {seconds:.0f} s", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), path.with_suffix(".pt"))
-    seedtune.export_classifier(model, image_shape=(1, *pictures.images.shape[1:]), out=path)
+    seedtune.export_classifier(model, image_shape=tuple(images.shape[1:]), out=path)
     return path
 
 
@@ -120,8 +147,7 @@ def robust_accuracy(
     model: nn.Module, pictures: Pictures, bound: float, steps: int, step_size: float
 ) -> tuple[float, float]:
     """Accuracy on ``pictures``, and under PGD of so many steps."""
-    images = torch.from_numpy(pictures.images.astype(np.float32) / 255)[:, None]
-    labels = torch.from_numpy(pictures.labels)
+    images, labels = tensors(pictures), torch.from_numpy(pictures.labels)
     torch.manual_seed(0)
     clean, robust = 0, 0
     for first in range(0, len(images), 500):

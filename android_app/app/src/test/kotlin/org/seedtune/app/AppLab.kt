@@ -45,6 +45,13 @@ class AppLab : ExternalResource() {
         return this
     }
 
+    /** Puts a bundle of heads over features there, and rows that it has no use for. */
+    fun furnishHeads(): AppLab {
+        File(golden(), "heads/bundles/contrastive").copyRecursively(places.bundle("tiny"), overwrite = true)
+        places.data("train.jsonl").writeText("{\"text\": \"a\", \"label\": 0}\n")
+        return this
+    }
+
     /** Makes [count] rows of the first one, each with another text. */
     fun manyRows(count: Int, name: String = "train.jsonl") {
         val first = Json.parseToJsonElement(places.data("train.jsonl").readLines().first()).jsonObject

@@ -184,6 +184,16 @@ class JobTest {
     }
 
     @Test
+    fun `a bundle of heads, which brings its rows, is refused in plain words`() {
+        lab.furnishHeads()
+        job(lab.request(5)).execute()
+        val detail = (shown.last() as Status.Failed).problem.detail
+        assertTrue(detail, "this bundle has heads over features, and no text" in detail)
+        assertTrue(detail, "seedtune run BUNDLE" in detail)
+        assertFalse(journal().exists())
+    }
+
+    @Test
     fun `a run is recorded with what it took, and goes on with the same threads`() {
         lab.furnish()
         job(lab.request(4)).execute()

@@ -18,6 +18,7 @@ import org.seedtune.engine.graph.State
 import org.seedtune.engine.graph.UpdateGraph
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.run.Caches
+import org.seedtune.engine.run.HeadTuning
 import org.seedtune.engine.run.HeldOut
 import org.seedtune.engine.run.Restored
 import org.seedtune.engine.run.Run
@@ -32,6 +33,7 @@ import org.seedtune.engine.stages.DesktopPlatform
 import org.seedtune.engine.stages.MappedGraphs
 import org.seedtune.engine.stages.Platform
 import org.seedtune.engine.stages.StreamedGraphs
+import org.seedtune.engine.task.CompiledTask
 
 /**
  * A bundle on this device, to be tuned and asked. One thread at a time may use it, and any thread may [stop] that one.
@@ -47,7 +49,8 @@ class SeedTune private constructor(
     private val memoryLimitBytes: Long?,
     private val platform: Platform,
 ) : Closeable {
-    private val task = bundle.compiledTask()
+    private val compiled = lazy { bundle.compiledTask() }
+    private val task: CompiledTask get() = compiled.value
     private val sources = RowSources(bundle, Caches(bundle))
     private val update = UpdateGraph(bundle.graph("update"))
     private val state = State(update, bundle.manifest.state.parameters)
@@ -93,6 +96,26 @@ class SeedTune private constructor(
         }
     }
 
+    /**
+     * Tunes the heads of a bundle that brings its rows, or goes on with the run that [run] holds; as [tune] otherwise.
+     *
+     * @throws SeedTuneException the bundle is one of a language model, or there is a memory limit; or anything else the user can put right.
+     */
+    fun tune(run: File, settings: Settings, onEvent: (TuningEvent) -> Boolean = { true }): RunResult {
+        settings.check()
+        settings.requireMade()
+        check(!tuned) { "this model has been tuned: open the bundle again for another run" }
+        bundle.requireGraph(settings.estimator.graph)
+        val heads = HeadTuning.of(bundle, memoryLimitBytes)
+        tuned = true
+        val goesOn = { event: TuningEvent -> !interruption.wanted && onEvent(event) && !interruption.wanted }
+        return try {
+            heads.tune(run, settings, state, mapped, interruption, goesOn) { if (!goesOn(it)) throw StoppedException() }
+        } catch (_: StoppedException) {
+            RunResult(stepsOf(run), true, null, null, null)
+        }
+    }
+
     private fun tune(
         run: File, train: File, settings: Settings, heldOut: File?, cacheContexts: Boolean, contexts: File?,
         onEvent: (TuningEvent) -> Boolean,
@@ -110,7 +133,12 @@ class SeedTune private constructor(
                 val cache = if (cacheContexts) File(run, CONTEXTS) else null
                 sources.feeding(graphs, learnt.examples, Source("train", learnt, contexts, cache), tell) { feeder ->
                     sources.feeding(graphs, kept?.examples.orEmpty(), Source("eval", kept, contexts, cache), tell) { keptFeeder ->
-                        val evaluation = kept?.let { HeldOut(folder, bundle, it, keptFeeder, resolved, graphs, tell) }
+                        val evaluation = kept?.let { split ->
+                            HeldOut(folder, split, resolved, tell) { state, advance ->
+                                // The session lives for one evaluation only: between two, its memory is the probe's to use.
+                                Evaluator(bundle, graphs).use { it.evaluate(state, keptFeeder, resolved.rowsPerCall, advance) }
+                            }
+                        }
                         val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes, interruption, tell)
                         whole.use { it.execute(onEvent) }
                     }

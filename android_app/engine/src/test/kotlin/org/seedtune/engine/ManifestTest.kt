@@ -44,11 +44,11 @@ class ManifestTest {
 
     @Test
     fun `an objective of a kind that is not known is refused by name`() {
-        for (kind in listOf("head", "scan", "")) {
+        for (kind in listOf("heads", "scan", "")) {
             val error = refused { parse(text.replace("language_model", kind)) }
             assertEquals("the bundle has an objective of a kind that this version does not know", error.what)
             assertEquals("objective.kind = $kind", error.value)
-            assertEquals("language_model", error.rule)
+            assertEquals("language_model, head", error.rule)
             assertEquals("manifest.json", error.file)
         }
         assertEquals("objective.kind = null", refused { parse(text.replace("\"kind\": \"language_model\",", "")) }.value)

@@ -40,7 +40,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             throw SeedTuneException(
                 "the bundle has no $name graph",
                 folder.path,
-                "scope ${manifest.languageModel.scope}, ${manifest.languageModel.model.architecture}",
+                manifest.files.keys.filter { it.endsWith(".onnx") }.sorted().joinToString(),
                 "gradients need a bundle of scope suffix or last, whose operators all have a gradient",
                 "export with --scope last, or choose the estimator two_sided",
             )
@@ -122,7 +122,7 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
         /** The graph that text is generated with, where the bundle has it. */
         internal const val DECODE = "decode"
         private const val CAUSAL = "causal"
-        private const val TOKENIZER = "tokenizer.json"
+        internal const val TOKENIZER = "tokenizer.json"
         private const val REMEDY = "export the bundle again, or copy it again"
         private val STAGE_GRAPH = Regex("[a-z]+\\.stage[0-9]+\\.onnx")
 
@@ -143,13 +143,10 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             }
             val raw = readPlainFile(file, "the manifest", REMEDY)
             val manifest = Manifest.parse(reading(file.path, "the manifest is no text", REMEDY) { utf8(raw) }, file.path)
-            val required = setOf("probe.onnx", "eval.onnx", "update.onnx", WEIGHTS, TOKENIZER, StagePlan.FILE) +
-                (if (manifest.languageModel.context == null) emptySet() else setOf("context.onnx")) +
-                (if (manifest.languageModel.decode == null) emptySet() else setOf("decode.onnx")) +
-                (if (manifest.hostFiles.isEmpty()) emptySet() else setOf(CONTEXT_WEIGHTS))
+            val required = manifest.objective.files + (if (manifest.hostFiles.isEmpty()) emptySet() else setOf(CONTEXT_WEIGHTS))
             val listed = manifest.files.keys
-            val optional = if (manifest.languageModel.context == null) emptySet() else setOf("gradient.onnx")
-            val strange = (required - listed) + (listed - required - optional).filterNot { STAGE_GRAPH.matches(it) }
+            val staged = StagePlan.FILE in required
+            val strange = (required - listed) + (listed - required - manifest.objective.optionalFiles).filterNot { staged && STAGE_GRAPH.matches(it) }
             if (strange.isNotEmpty()) {
                 throw SeedTuneException("the manifest lists other files than a bundle has", file.path, strange.sorted(), required.sorted().toString(), REMEDY)
             }

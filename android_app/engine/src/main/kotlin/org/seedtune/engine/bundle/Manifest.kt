@@ -75,9 +75,19 @@ data class Manifest(
     @SerialName("host_files") val hostFiles: List<String> = emptyList(),
     val check: CheckResult? = null,
 ) {
-    /** The objective as what every bundle of this version has; a further kind ends this property, and shows its users what they lean on. */
+    /**
+     * The objective of a bundle that is about text, for whatever is.
+     *
+     * @throws SeedTuneException it is another one.
+     */
     val languageModel: LanguageModel get() = when (objective) {
         is LanguageModel -> objective
+        is FeatureHeads -> throw SeedTuneException(
+            "this bundle has heads over features, and no text",
+            value = objective.summary,
+            rule = "a bundle of a language model",
+            remedy = "tune it where it was made, with: seedtune run BUNDLE",
+        )
     }
 
     companion object {
@@ -121,7 +131,7 @@ data class Manifest(
             }
             checkKind(read(path) { fields["objective"]?.jsonObject?.get(Objective.KIND)?.jsonPrimitive?.content }, path)
             val manifest = read(path) { Json.decodeFromJsonElement(serializer(), fields) }
-            checkLayout(manifest.state, manifest.languageModel.labelWordIds.size, path)
+            checkLayout(manifest.state, (manifest.objective as? LanguageModel)?.labelWordIds.orEmpty().size, path)
             reading(path, "the manifest cannot be used", REMEDY) { check(manifest) }
             return manifest
         }
@@ -141,17 +151,24 @@ data class Manifest(
 
         private fun check(manifest: Manifest) {
             requireOneOf("storage", manifest.storage, STORAGES)
-            val (model, task, labelWordIds, scope, context) = manifest.languageModel
+            requireWithin("adapter_seed", manifest.state.adapterSeed, 0, Noise.WORD_MASK)
+            when (manifest.objective) {
+                is LanguageModel -> check(manifest.objective)
+                is FeatureHeads -> manifest.objective.check()
+            }
+        }
+
+        private fun check(objective: LanguageModel) {
+            val (model, task, labelWordIds, scope, context) = objective
             requireOneOf("family", model.family, FAMILIES)
             requireWithin("hidden_size", model.hiddenSize.toLong(), 1, MAX_SIZE)
             requireWithin("vocabulary_size", model.vocabularySize.toLong(), 1, MAX_SIZE)
             requireWithin("max_positions", model.maxPositions.toLong(), 1, MAX_SIZE)
             requireWithin("padding_id", model.paddingId, 0, model.vocabularySize - 1L)
             requireWithin("max_tokens", task.maxTokens.toLong(), 1, model.maxPositions.toLong())
-            requireWithin("adapter_seed", manifest.state.adapterSeed, 0, Noise.WORD_MASK)
             labelWordIds.forEach { requireWithin("label_word_ids", it.toLong(), 0, model.vocabularySize - 1L) }
             task.check()
-            manifest.languageModel.decode?.let { check(it, model) }
+            objective.decode?.let { check(it, model) }
             requireOneOf("scope", scope, if (context == null) setOf("all") else setOf("suffix", "last"))
             if (context == null) return
             requireOneOf("context storage", context.storage, CONTEXT_STORAGES)

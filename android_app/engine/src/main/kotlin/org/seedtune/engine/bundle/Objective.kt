@@ -4,6 +4,7 @@ import kotlinx.serialization.ExperimentalSerializationApi
 import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.JsonClassDiscriminator
+import org.seedtune.engine.stages.StagePlan
 import org.seedtune.engine.task.Task
 
 /**
@@ -14,11 +15,17 @@ import org.seedtune.engine.task.Task
 @Serializable
 @JsonClassDiscriminator(Objective.KIND)
 sealed interface Objective {
+    /** The files that every bundle of this objective has, beside its manifest. */
+    val files: Set<String>
+
+    /** Those that it may have. */
+    val optionalFiles: Set<String>
+
     companion object {
         internal const val KIND = "kind"
 
         /** Those that this version knows. */
-        internal val KINDS = listOf(LanguageModel.KIND)
+        internal val KINDS = listOf(LanguageModel.KIND, FeatureHeads.KIND)
     }
 }
 
@@ -40,6 +47,12 @@ data class LanguageModel(
     val context: ContextLayout? = null,
     val decode: Decoding? = null,
 ) : Objective {
+    override val files: Set<String>
+        get() = setOf("probe.onnx", "eval.onnx", "update.onnx", Bundle.WEIGHTS, Bundle.TOKENIZER, StagePlan.FILE) +
+            (if (context == null) emptySet() else setOf("context.onnx")) +
+            (if (decode == null) emptySet() else setOf("decode.onnx"))
+    override val optionalFiles: Set<String> get() = if (context == null) emptySet() else setOf("gradient.onnx")
+
     internal companion object {
         internal const val KIND = "language_model"
     }

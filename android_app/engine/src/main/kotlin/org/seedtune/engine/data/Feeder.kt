@@ -42,6 +42,9 @@ internal interface Feeder {
     /** What batches are measured in, such as "tokens". */
     val unit: String
 
+    /** Which rows each step of a run with this [seed] sees. */
+    fun sampling(seed: Long, batchSize: Int): Sampling = Sampler(seed, size, batchSize)
+
     /** Every row of [indices] exactly once, in batches of at most [limit] computed units a side; close each. */
     fun batches(indices: IntArray, limit: Int): Sequence<Batch>
 }

@@ -14,16 +14,19 @@ import org.seedtune.engine.files.sha256BytesOf
  *
  * @param update what adds noise to it; stays the caller's.
  * @param parameters n.
- * @param groups G: 1 for a model, whose graphs have a state [n], or more, for graphs that have [G, n].
+ * @param groups G: 1 for a model, or more.
+ * @param stacked whether the graphs have a state [G, n] rather than [n].
  */
-internal class State(private val update: Update, val parameters: Int, val groups: Int = 1) : Closeable {
+internal class State(
+    private val update: Update, val parameters: Int, val groups: Int = 1, val stacked: Boolean = groups > 1,
+) : Closeable {
     private val bytes: ByteBuffer = ByteBuffer.allocateDirect(sizeBytes(parameters, groups)).order(ByteOrder.nativeOrder())
 
     /** The values as an input of graphs; they stay this object's. */
     val tensor: OnnxTensor = OnnxTensor.createTensor(
         GraphSession.environment(),
         bytes.asFloatBuffer(),
-        if (groups == 1) longArrayOf(parameters.toLong()) else longArrayOf(groups.toLong(), parameters.toLong()),
+        if (stacked) longArrayOf(groups.toLong(), parameters.toLong()) else longArrayOf(parameters.toLong()),
     )
 
     /** The values [G, n] themselves, for whom it is to change them. */
@@ -59,7 +62,7 @@ internal class State(private val update: Update, val parameters: Int, val groups
     }
 
     /** Another state of the same shape, zero; the caller closes it. */
-    fun zeroLike() = State(update, parameters, groups)
+    fun zeroLike() = State(update, parameters, groups, stacked)
 
     /** SHA-256 of the little-endian float32 bytes, in hexadecimal. */
     fun sha256(): String = hexadecimal(sha256Bytes())

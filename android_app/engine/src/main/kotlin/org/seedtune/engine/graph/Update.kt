@@ -18,7 +18,7 @@ internal class UpdateGraph(file: File) : Update {
     override fun add(state: State, seeds: LongArray, coefficients: FloatArray) {
         for (first in seeds.indices step PROBES_PER_CALL) {
             val probes = minOf(PROBES_PER_CALL, seeds.size - first)
-            val ofGroups = if (state.groups == 1) intArrayOf() else intArrayOf(state.groups)
+            val ofGroups = if (state.stacked) intArrayOf(state.groups) else intArrayOf()
             Feeds().use { feeds ->
                 feeds.lend("state", state.tensor)
                 feeds.numbers("seeds", seeds.copyOfRange(first, first + probes), probes)

@@ -6,12 +6,9 @@ import kotlinx.serialization.json.double
 import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
-import org.seedtune.engine.bundle.Bundle
-import org.seedtune.engine.data.Feeder
 import org.seedtune.engine.evaluation.Evaluation
 import org.seedtune.engine.evaluation.Evaluator
 import org.seedtune.engine.files.writeDurably
-import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.json.JsonText
 import org.seedtune.engine.json.parsed
@@ -26,15 +23,14 @@ internal class EvaluationRecord(val step: Int, val accuracy: Double, val loss: D
  * The held-out rows of a run; [records] has every evaluation so far, those before a resume included.
  *
  * @param tell hears how far an evaluation is, and may end it by throwing.
+ * @param examine evaluates a state on the rows.
  */
 internal class HeldOut(
     private val folder: RunFolder,
-    private val bundle: Bundle,
     private val split: Split,
-    private val feeder: Feeder,
     private val settings: Settings,
-    private val graphs: Graphs,
     private val tell: (TuningEvent) -> Unit = {},
+    private val examine: (state: State, advance: (done: Int, of: Int) -> Unit) -> Evaluation,
 ) {
     val records: MutableList<EvaluationRecord> = read(folder.evaluations)
 
@@ -49,7 +45,7 @@ internal class HeldOut(
     fun evaluateUntouched(zero: State) {
         if (zeroShot != null) return
         val started = System.nanoTime()
-        val evaluation = Evaluator(bundle, graphs).use { it.evaluate(zero, feeder, settings.rowsPerCall, ::advanced) }
+        val evaluation = examine(zero, ::advanced)
         for (name in listOf("predictions_start.jsonl", "predictions_best.jsonl")) writePredictions(name, evaluation)
         val record = EvaluationRecord(0, evaluation.accuracy, evaluation.loss, true)
         writeDurably(folder.zeroShot, (JsonText.encode(fields(record, started)) + "\n").toByteArray())
@@ -63,8 +59,7 @@ internal class HeldOut(
     /** Evaluates [state] after [step] steps. */
     fun evaluate(step: Int, state: State): EvaluationRecord {
         val started = System.nanoTime()
-        // The session lives for one evaluation only: between two, its memory is the probe's to use.
-        val evaluation = Evaluator(bundle, graphs).use { it.evaluate(state, feeder, settings.rowsPerCall, ::advanced) }
+        val evaluation = examine(state, ::advanced)
         val before = best ?: zeroShot
         val record = EvaluationRecord(step, evaluation.accuracy, evaluation.loss, before == null || evaluation.loss < before.loss)
         if (step == 0 && zeroShot == null) writePredictions("predictions_start.jsonl", evaluation)

@@ -12,6 +12,9 @@ import java.time.Instant
 import java.time.temporal.ChronoUnit
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.bundle.Bundle
+import org.seedtune.engine.bundle.FeatureHeads
+import org.seedtune.engine.bundle.LanguageModel
+import org.seedtune.engine.bundle.Objective
 import org.seedtune.engine.files.writeDurably
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.json.JsonText
@@ -58,7 +61,7 @@ internal class RunFolder(val folder: File) : Closeable {
     /** Writes run.json. */
     fun describe(bundle: Bundle, settings: Settings, train: Split, heldOut: Split?, startSha256: String?) {
         val manifest = bundle.manifest
-        val (model, task) = manifest.languageModel
+        val (model, task) = described(manifest.objective)
         val text = JsonText.encode(
             linkedMapOf(
                 "format_version" to FORMAT_VERSION,
@@ -66,19 +69,8 @@ internal class RunFolder(val folder: File) : Closeable {
                 "created" to Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replace("Z", "+00:00"),
                 "bundle" to bundle.folder.absolutePath,
                 "bundle_sha256" to bundle.sha256,
-                "model" to linkedMapOf(
-                    "source" to model.source,
-                    "family" to model.family,
-                    "architecture" to model.architecture,
-                    "parameters" to model.parameters,
-                ),
-                "task" to linkedMapOf(
-                    "name" to task.name,
-                    "template" to task.template,
-                    "labels" to task.labels.map {
-                        linkedMapOf("value" to it.value, "name" to it.name.ifEmpty { it.word.trim() }, "word" to it.word)
-                    },
-                ),
+                "model" to model,
+                "task" to task,
                 "settings" to settings.asMap(),
                 "data" to linkedMapOf("train" to described(train), "eval" to heldOut?.let(::described)),
                 "state" to linkedMapOf(
@@ -97,6 +89,22 @@ internal class RunFolder(val folder: File) : Closeable {
             ),
         )
         writeDurably(description, (text + "\n").toByteArray())
+    }
+
+    /** What is tuned, and what it learns. */
+    private fun described(objective: Objective): Pair<Map<String, Any>, Map<String, Any>> = when (objective) {
+        is LanguageModel -> {
+            val (model, task) = objective
+            val labels = task.labels.map { linkedMapOf("value" to it.value, "name" to it.name.ifEmpty { it.word.trim() }, "word" to it.word) }
+            linkedMapOf("source" to model.source, "family" to model.family, "architecture" to model.architecture, "parameters" to model.parameters) to
+                linkedMapOf("name" to task.name, "template" to task.template, "labels" to labels)
+        }
+        is FeatureHeads -> {
+            val labels = List(objective.classes) { linkedMapOf("value" to it, "name" to it.toString(), "word" to "") }
+            val architecture = "${objective.summary}, ${objective.form}"
+            linkedMapOf("source" to objective.source, "family" to "features", "architecture" to architecture, "parameters" to 0) to
+                linkedMapOf("name" to objective.name, "template" to "", "labels" to labels)
+        }
     }
 
     /** Writes result.json. */

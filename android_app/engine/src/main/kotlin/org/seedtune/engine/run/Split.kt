@@ -11,6 +11,12 @@ import org.seedtune.engine.task.CompiledTask
 /** A data file: its rows, their tokens, and its fingerprint. */
 internal class Split(val file: File, val rows: List<Row>, val examples: List<Example>, val sha256: String) {
     companion object {
+        /** Rows of features at the places [rows] of [file], with their [labels]; no text. */
+        fun of(file: File, sha256: String, rows: List<Int>, labels: IntArray): Split {
+            val fields = rows.map { Row(mapOf("row" to it.toString()), labels[it], it) }
+            return Split(file, fields, rows.map { Example(LongArray(0), 0, labels[it], null, null) }, sha256)
+        }
+
         /**
          * Reads and encodes [file]; [advance] hears of each row, and may end it by throwing.
          *

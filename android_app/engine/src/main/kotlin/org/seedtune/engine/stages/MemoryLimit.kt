@@ -82,14 +82,14 @@ internal class MemoryLimit(
             }
         }
 
-        // Further doublings of a call save less time than reading ahead does.
+        // Further doublings of a call save less time than what follows.
         growCalls(FEWER_TOKENS_PER_CALL)
-        choice.copy(bufferBytes = ahead).let { if (fits(it)) choice = it }
         while (choice.tokensInFlight < shape.tokensWanted) {
             val better = choice.copy(tokensInFlight = minOf(2 * choice.tokensInFlight, shape.tokensWanted))
             if (!fits(better)) break
             choice = better
         }
+        choice.copy(bufferBytes = ahead).let { if (fits(it)) choice = it }
         while (shape.longestRead > 0 && choice.tokensPerContextCall < TOKENS_PER_CONTEXT_CALL) {
             val better = choice.copy(tokensPerContextCall = minOf(2 * choice.tokensPerContextCall, TOKENS_PER_CONTEXT_CALL))
             if (!fits(better)) break

@@ -2,7 +2,7 @@ package org.seedtune.engine.tuning
 
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.data.Feeder
-import org.seedtune.engine.data.Sampler
+import org.seedtune.engine.data.Sampling
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.GradientRecord
 import org.seedtune.engine.tuning.estimator.Descent
@@ -20,7 +20,7 @@ import org.seedtune.engine.tuning.optimizer.AdamW
 internal class Descender(
     private val gradient: Gradient,
     private val optimizer: AdamW,
-    private val sampler: Sampler,
+    private val sampler: Sampling,
     private val feeder: Feeder,
     private val state: State,
     private val record: (List<GradientRecord>) -> Unit,

@@ -2,7 +2,7 @@ package org.seedtune.engine.tuning
 
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.data.Feeder
-import org.seedtune.engine.data.Sampler
+import org.seedtune.engine.data.Sampling
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.Record
 import org.seedtune.engine.journal.probeSeed
@@ -22,7 +22,7 @@ internal class Tuner(
     private val estimator: Estimator,
     private val probes: Int,
     private val optimizer: Optimizer,
-    private val sampler: Sampler,
+    private val sampler: Sampling,
     private val feeder: Feeder,
     private val state: State,
     private val record: (List<Record>) -> Unit,
@@ -36,10 +36,9 @@ internal class Tuner(
      */
     fun step(step: Int): Taken {
         val clock = Clock()
-        val indices = sampler.indices(step)
-        val batches = Counted(feeder.batches(indices, limit))
+        val batches = Counted(feeder.batches(sampler.indices(step), limit))
         val seeds = LongArray(probes) { probeSeed(runSeed, step.toLong() * probes + it) }
-        val estimate = estimator.measure(state, seeds, batches.all, indices.size)
+        val estimate = estimator.measure(state, seeds, batches.all, sampler.batchSize)
         val probeMs = clock.lap() - batches.encodeMs
         requireFinite(estimate, step)
         val coefficients = optimizer.coefficients(step, estimate.projectedGradient, estimate.groups)

@@ -3,7 +3,7 @@ package org.seedtune.engine.run.method
 import java.io.Closeable
 import java.io.File
 import org.seedtune.engine.data.Feeder
-import org.seedtune.engine.data.Sampler
+import org.seedtune.engine.data.Sampling
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.GradientRecord
 import org.seedtune.engine.journal.Journal
@@ -19,7 +19,7 @@ internal class ByGradient(
     settings: Settings,
     gradient: Gradient,
     private val optimizer: AdamW,
-    sampler: Sampler,
+    sampler: Sampling,
     feeder: Feeder,
     override val evaluated: State,
     run: File,

@@ -1,7 +1,7 @@
 package org.seedtune.engine.run.method
 
 import org.seedtune.engine.data.Feeder
-import org.seedtune.engine.data.Sampler
+import org.seedtune.engine.data.Sampling
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.Journal
 import org.seedtune.engine.journal.Record
@@ -19,7 +19,7 @@ internal class ByProbes(
     private val estimating: ProbeEstimatorSettings,
     private val estimator: Estimator,
     private val optimizer: Optimizer,
-    sampler: Sampler,
+    sampler: Sampling,
     feeder: Feeder,
     private val state: State,
     private val check: () -> Unit,

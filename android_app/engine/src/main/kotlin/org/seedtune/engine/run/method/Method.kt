@@ -4,7 +4,6 @@ import java.io.Closeable
 import java.io.File
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.data.Feeder
-import org.seedtune.engine.data.Sampler
 import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.journal.Journal
@@ -56,7 +55,7 @@ internal interface Method : Closeable {
         fun of(
             settings: Settings, graphs: Graphs, feeder: Feeder, state: State, run: File, check: () -> Unit, record: (List<JournalRecord>) -> Unit,
         ): Method {
-            val sampler = Sampler(settings.seed, feeder.size, settings.batchSize)
+            val sampler = feeder.sampling(settings.seed, settings.batchSize)
             return when (val estimator = settings.estimator) {
                 is ProbeEstimatorSettings -> {
                     val optimizer = (settings.optimizer as ProbeOptimizerSettings).build(settings.steps, estimator.probes)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
+from seedtune.runtime.batches.types import CoupledFeeder, Feeder
 from seedtune.runtime.noise import derive_seed, permutation
 
 
@@ -51,3 +54,10 @@ class Sampler:
             self._epoch = epoch
             self._order = permutation(derive_seed(self.seed, "sampler", epoch), self.examples)
         return self._order
+
+
+def rows_of(feeder: Feeder, seed: int, batch_size: int) -> Callable[[int], npt.NDArray[np.int64]]:
+    """Step (0-based) -> the rows of ``feeder`` that it sees: a `Sampler`'s, or those that a coupled feeder says."""
+    if isinstance(feeder, CoupledFeeder):
+        return lambda step: feeder.group(seed, step, batch_size)
+    return Sampler(seed, len(feeder), batch_size).indices

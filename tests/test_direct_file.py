@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from seedtune.runtime.direct_file import PAGE_BYTES, DirectFile, span_of
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.stages.direct_file import PAGE_BYTES, DirectFile, span_of
 from seedtune.runtime.stages.tensors import read_header
 
 
@@ -35,7 +35,7 @@ def test_what_is_read_is_what_the_file_holds(weights: Path, refused: bool, monke
 
         monkeypatch.setattr(os, "open", open_file)
     raw, generator = weights.read_bytes(), random.Random(4)
-    file = DirectFile(weights)
+    file = DirectFile(weights, "the weights", "export it again")
     assert not (refused and file.direct)
     buffer = mmap.mmap(-1, 16 * PAGE_BYTES)
     for _ in range(200):
@@ -52,7 +52,7 @@ def test_what_is_read_is_what_the_file_holds(weights: Path, refused: bool, monke
 
 @pytest.mark.parametrize("change", ["written to", "cut short", "grown"])
 def test_a_file_that_was_changed_is_refused(weights: Path, change: str) -> None:
-    file = DirectFile(weights)
+    file = DirectFile(weights, "the weights", "export it again")
     file.require_unchanged()
     with weights.open("r+b") as writer:
         if change == "cut short":
@@ -66,7 +66,7 @@ def test_a_file_that_was_changed_is_refused(weights: Path, change: str) -> None:
 
 
 def test_a_file_that_became_shorter_is_noticed_while_it_is_read(weights: Path) -> None:
-    file = DirectFile(weights)
+    file = DirectFile(weights, "the weights", "export it again")
     os.truncate(weights, PAGE_BYTES)
     with pytest.raises(SeedTuneError, match="changed while it was in use"):
         file.read(0, memoryview(mmap.mmap(-1, 4 * PAGE_BYTES)))

@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
+
 from seedtune.runtime.errors import SeedTuneError
 
 PAGE_BYTES = 4096
@@ -20,8 +22,19 @@ def span_of(offset: int, size_bytes: int) -> tuple[int, int]:
     return start, -(-(offset + size_bytes - start) // PAGE_BYTES) * PAGE_BYTES
 
 
+def pages_of(size_bytes: int) -> memoryview:
+    """New memory of whole pages that starts on a page: what can be read into."""
+    whole = np.empty(size_bytes + PAGE_BYTES, np.uint8)
+    return whole[-whole.ctypes.data % PAGE_BYTES :][:size_bytes].data
+
+
 class DirectFile:
     """A file opened with O_DIRECT; where the file system has no such thing, pages are dropped right after reading.
+
+    Args:
+        path: of the file.
+        what: it is, in messages.
+        remedy: where it was changed.
 
     Attributes:
         direct: whether the page cache is passed by.
@@ -29,8 +42,10 @@ class DirectFile:
         reading_seconds: that took.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, what: str, remedy: str) -> None:
         self.path = path
+        self._what = what
+        self._remedy = remedy
         self.bytes_read = 0
         self.reading_seconds = 0.0
         try:
@@ -57,7 +72,7 @@ class DirectFile:
                 count = os.preadv(self._descriptor, [into[done : done + READ_BYTES]], start + done)
             except OSError as error:
                 raise SeedTuneError(
-                    f"the weights cannot be read ({error.strerror})", file=self.path, remedy="check the storage"
+                    f"{self._what} cannot be read ({error.strerror})", file=self.path, remedy="check the storage"
                 ) from error
             if not self.direct:
                 os.posix_fadvise(self._descriptor, start + done, count, os.POSIX_FADV_DONTNEED)
@@ -68,6 +83,11 @@ class DirectFile:
         self.reading_seconds += time.perf_counter() - began
         if start + done < min(start + size, self._identity[0]):
             raise self._changed()
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file when it was opened."""
+        return self._identity[0]
 
     def require_unchanged(self) -> None:
         """Raises SeedTuneError when the file was written to, or replaced in place, since it was opened."""
@@ -84,8 +104,8 @@ class DirectFile:
 
     def _changed(self) -> SeedTuneError:
         return SeedTuneError(
-            "the weights file was changed while it was in use",
+            f"{self._what}: the file was changed while it was in use",
             file=self.path,
-            rule="nobody writes to a bundle",
-            remedy="copy or export the bundle again, then start anew",
+            rule="nobody else writes to this file",
+            remedy=self._remedy,
         )

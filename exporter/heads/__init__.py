@@ -1,0 +1,1 @@
+"""Graphs over rows of features, by onnx-ir alone: contrastive embeddings; heads of robust and non-robust features."""
