@@ -26,10 +26,6 @@ class AsymmetricSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             "one away from the picture's own class, too."
         ),
     ] = "both"
-    pull: Annotated[
-        float,
-        Meta(ge=0, description="Of attack both: how much its way toward the other class counts beside the other way."),
-    ] = 0.3
     robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the robust head's features.")] = 64
     non_robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the non-robust head's features.")] = 64
     robust_weight: Annotated[float, Meta(ge=0, description="Of the robust head's loss on attacked pictures.")] = 4.0

@@ -45,7 +45,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 WAYS = ("natural", "adversarial", "trades", "two heads", "asymmetric")
 RIVALS = WAYS[:3]
 # Settings that only asymmetric training has.
-OWN = ("attack", "pull", "robust_weight", "target_weight")
+OWN = ("attack", "robust_weight", "target_weight")
 CLASSES = 10
 SETTINGS = {
     "digits": AsymmetricSettings(epochs=12, shift=2),
@@ -150,7 +150,7 @@ def _trained(kind: str, way: str, learn: Pictures) -> Net:
         torch.save({"net": net.state_dict(), "seconds": seconds}, path)
     net.eval()
     if isinstance(net, AsymmetricNet):
-        return Net({head: Head(net, head) for head in HEADS}, seconds)
+        return Net({head: Head(net, head).eval() for head in HEADS}, seconds)
     return Net({"only": net}, seconds)
 
 

@@ -129,6 +129,7 @@ def test_a_room_imports_only_the_rooms_below_it() -> None:
                     "merging",
                     "onnx_source",
                     "pipeline",
+                    "recipes",
                     "reference",
                     "torch_classifier",
                     "white_box",

@@ -73,9 +73,12 @@ def test_the_files_scores_are_those_of_the_features_and_the_heads(made: Path) ->
     test = found["test"]
     assert figures["joint_clean"] == pytest.approx((logits[test].argmax(1) == found["labels"][test]).mean())
     assert figures["joint_clean"] > 0.85
-    # Of an attack on the joint and the robust scores, the non-robust features say more of what it aimed at.
-    moved = found["z_non_robust_adversarial"] @ found["w_non_robust"].T + found["b_non_robust"]
-    assert (moved.argmax(1) == found["adversarial_targets"]).mean() > 0.3
+    # The non-robust features say what the attack aimed at, far more than by chance and than the robust ones.
+    aimed = {}
+    for head in ("robust", "non_robust"):
+        moved = found[f"z_{head}_adversarial"] @ found[f"w_{head}"].T + found[f"b_{head}"]
+        aimed[head] = (moved.argmax(1) == found["adversarial_targets"]).mean()
+    assert aimed["non_robust"] > max(0.3, 1.5 * aimed["robust"])
 
 
 def test_the_same_seed_makes_the_same_bits(tmp_path: Path) -> None:

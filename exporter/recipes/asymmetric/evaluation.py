@@ -41,7 +41,7 @@ def accuracy(model: nn.Module, pictures: Floats, labels: Integers) -> float:
 
 
 def under_attack(model: nn.Module, pictures: Floats, labels: Integers, bound: float, seed: int) -> Floats:
-    """Pictures within ``bound`` of ``pictures`` [N, C, H, W] that ``model`` is to get wrong: untargeted PGD of `STEPS`."""
+    """Pictures within ``bound`` of ``pictures`` [N, C, H, W] that ``model`` is to get wrong: PGD of `STEPS`."""
     parts = [
         attacked(model, "pgd", pictures[first : first + BATCH], labels[first : first + BATCH], bound, STEPS, seed)
         for first in range(0, len(pictures), BATCH)
@@ -53,7 +53,7 @@ def figures(net: AsymmetricNet, pictures: Floats, labels: Integers, bound: float
     """Of each head: ``HEAD_clean``, and ``HEAD_pgd``, attacked through its own scores."""
     found = {}
     for head in HEADS:
-        model = Head(net, head)
+        model = Head(net, head).eval()
         found[f"{head}_clean"] = accuracy(model, pictures, labels)
         found[f"{head}_pgd"] = accuracy(model, under_attack(model, pictures, labels, bound, seed), labels)
     return found

@@ -1,6 +1,6 @@
 """Learning: pictures attacked toward a random class t, then one step on five losses.
 
-    x_a: PGD toward t != y on the joint classifier, by CE(joint(x_a), t), and away from y on the robust one
+    x_a: PGD on CE(joint(x_a), t) - CE(r(x_a), y), or on the first of the two alone; t != y
     CE(joint(x), y) + CE(r(x), y) + CE(n(x), y) + a CE(r(x_a), y) + b CE(n(x_a), t)
 
 The asymmetry: of the same picture the robust head is to say what it shows, the non-robust one what it was turned into.
@@ -100,15 +100,15 @@ class Learning:
     ) -> torch.Tensor:
         """``pictures`` [B, ...] attacked toward ``targets`` [B] and, if settings say so, away from ``labels`` [B]."""
 
-        def losses(moved: torch.Tensor) -> list[torch.Tensor]:
+        def loss(moved: torch.Tensor) -> torch.Tensor:
             found = self.net.answers(moved)
             toward = functional.cross_entropy(found.logits, targets, reduction="sum")
             if self.settings.attack == "joint":
-                return [toward]
-            return [toward, -functional.cross_entropy(found.robust, labels, reduction="sum")]
+                return toward
+            return toward - functional.cross_entropy(found.robust, labels, reduction="sum")
 
         steps, step_size = self.settings.attack_steps, self.settings.attack_step * bound
-        return descended(losses, pictures, bound, steps, step_size, chance, (self.settings.pull, 1.0))
+        return descended(loss, pictures, bound, steps, step_size, chance)
 
 
 def shifted(pictures: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:

@@ -68,16 +68,16 @@ def _loss(
     step_size = settings.attack_step * bound
     if way == "adversarial":
 
-        def right(moved: torch.Tensor) -> list[torch.Tensor]:
-            return [-functional.cross_entropy(net(moved), said, reduction="sum")]
+        def right(moved: torch.Tensor) -> torch.Tensor:
+            return -functional.cross_entropy(net(moved), said, reduction="sum")
 
         attacked = descended(right, shown, bound, settings.attack_steps, step_size, generator)
         return functional.cross_entropy(net(attacked), said)
     plain = net(shown)
     before = plain.detach().softmax(1)
 
-    def alike(moved: torch.Tensor) -> list[torch.Tensor]:
-        return [-functional.kl_div(net(moved).log_softmax(1), before, reduction="sum")]
+    def alike(moved: torch.Tensor) -> torch.Tensor:
+        return -functional.kl_div(net(moved).log_softmax(1), before, reduction="sum")
 
     attacked = descended(alike, shown, bound, settings.attack_steps, step_size, generator)
     apart = functional.kl_div(net(attacked).log_softmax(1), plain.softmax(1), reduction="batchmean")
