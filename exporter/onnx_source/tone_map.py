@@ -6,7 +6,7 @@ with K knots a map; the state moves the knots from the identity. ``spt`` has one
 channel, and moves each pattern of the picture (its pixels with one number, see `runtime/scan/patterns.py`) by an amount
 of its own a channel besides.
 
-    y = clip(round(255 (interpolate(x; k/(K-1) + state_k) + shift[pattern, channel])) / 255, 0, 1)
+    y = clip(round(255 (interpolate(x; k/(K-1) + state_k) + shift[pattern, channel] / 8)) / 255, 0, 1)
 
 Rounded, because a picture has bytes: what is found can be saved, and fools as it was saved.
 """
@@ -21,6 +21,10 @@ import onnx_ir as ir
 from seedtune.exporter.onnx_source.pictures import in_bytes
 from seedtune.exporter.passes.emitter import Emitter
 from seedtune.runtime.noise import BITS_PER_WORD
+
+# How far a pattern moves where a knot moves by 1. At 1 a probe that moves knots far tears patterns apart: the search of
+# digits found 28 instead of 93 % (docs/log/2026-11-27.md, "Gradients on top of a scan").
+SHIFT = 0.125
 
 
 @dataclass(frozen=True)
@@ -87,5 +91,6 @@ class ToneMap:
         if pattern is not None:
             first = emit.constant(self.maps * knots + channel)
             place = emit.op("Add", emit.op("Mul", pattern, emit.integers(self.channels)), first)
-            found = emit.op("Add", found, emit.op("GatherElements", values, place, axis=1))
+            shift = emit.op("GatherElements", values, place, axis=1)
+            found = emit.op("Add", found, emit.op("Mul", shift, emit.constant(np.array(SHIFT, np.float32))))
         return in_bytes(emit, found)

@@ -107,6 +107,8 @@ def run_command(
 
         seedtune run bundle-of-heads --out run
     """
+    # Whether there must be a run to resume is a question to the bundle; the rest is known before it is read.
+    RunFolder(out, resume=resume, may_start=True).check()
     with seedtune.open(bundle, memory_limit=memory_limit, threads=threads) as model:
         brings_rows = model.bundle.manifest.objective.brings_rows
         folder = RunFolder(out, resume=resume, may_start=train is not None or brings_rows)

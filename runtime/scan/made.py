@@ -20,7 +20,7 @@ from seedtune.runtime.graphs.state import State
 from seedtune.runtime.journal.file import JournalWriter
 from seedtune.runtime.journal.format import Header
 from seedtune.runtime.scan import records as scan
-from seedtune.runtime.scan.answers import Answers, Floats
+from seedtune.runtime.scan.answers import Answers
 from seedtune.runtime.scan.applied import Applied
 from seedtune.runtime.scan.asked import Asked, Writers, opened
 from seedtune.runtime.scan.chosen import choose
@@ -82,9 +82,7 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
         patterns = patterns_of(images, settings.patterns) if settings.attack == "spa" else None
         feeder = ImageFeeder(images.values, images.labels, patterns)
         _save_searched(folder / scan.SEARCHED_FILE, images, patterns)
-        findings, final, seconds, queries = yield from _searched(
-            asked, folder, feeder, applied, answers, classifier.sha256
-        )
+        findings, seconds, queries = yield from _searched(asked, folder, feeder, applied, answers, classifier.sha256)
         records, pictures = verified(applied, feeder, findings, images, right, settings.steps)
         found = images.chosen(np.flatnonzero([record.found for record in records]))
         _save(folder / scan.PICTURES_FILE, found, pictures)
@@ -97,7 +95,7 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
         if settings.also is not None:
             yield scan.ScanComparing(what=f"{settings.also} within {settings.norm_bound:g}")
             attack = write.attack(asked.classifier, images.values[:FEW], scores[right][:FEW], probabilities)
-            reached = reached_pictures(applied, feeder, findings, final, settings)
+            reached = reached_pictures(applied, feeder, findings, settings)
             white_box, attacked = white_boxed(attack, applied, images, reached, settings, others)
             attacked.save(folder / scan.WHITE_BOX_FILE, images)
         records = with_others(records, [said for _, said in shown])
@@ -123,8 +121,8 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
 
 def _searched(
     asked: Asked, folder: Path, feeder: ImageFeeder, applied: Applied, answers: Answers, sha256: str
-) -> Generator[scan.ScanEvent, None, tuple[Findings, Floats, float, int]]:
-    """The findings, the states at the end, and the seconds and queries that they took."""
+) -> Generator[scan.ScanEvent, None, tuple[Findings, float, int]]:
+    """The findings, and the seconds and queries that they took."""
     settings, graphs = asked.settings, folder / scan.GRAPHS_FOLDER
     flat, groups = settings.flat(), len(feeder)
     state = State(open_session(graphs / "update.onnx", asked.threads), applied.parameters, groups)
@@ -149,7 +147,7 @@ def _searched(
                 images=groups,
                 loss=each.loss,
             )
-    return search.findings, state.values, time.perf_counter() - started, answers.queries - before
+    return search.findings, time.perf_counter() - started, answers.queries - before
 
 
 def _write(path: Path, record: msgspec.Struct) -> None:

@@ -35,12 +35,14 @@ class Findings:
     Attributes:
         step: [G] at which it was found, from 1; 0 while it was not.
         side: [G] of that step: 1 or -1.
-        states: [G, n] there; zero of those that were not found.
+        loss: [G] the least so far: 0 of those that were found.
+        states: [G, n] where that was.
     """
 
     def __init__(self, groups: int, parameters: int) -> None:
         self.step = np.zeros(groups, np.int64)
         self.side = np.zeros(groups, np.int64)
+        self.loss = np.full(groups, np.inf, np.float32)
         self.states = np.zeros((groups, parameters), np.float32)
 
     @property
@@ -51,15 +53,15 @@ class Findings:
 
     def see(self, step: int, seed: int, record: Record, states: Floats, epsilon: float) -> None:
         """Takes note of step ``step`` (from 1): ``epsilon`` along the noise of ``seed``, at ``states`` [G, n]."""
-        plus, minus = record.loss_plus == 0, record.loss_minus == 0
-        arrived = np.flatnonzero(self.open & (plus | minus))
-        if not len(arrived):
-            return
-        self.step[arrived] = step
-        self.side[arrived] = np.where(plus[arrived], 1, -1)
-        # As the graph rounds: c z is exact, so the sum rounds once.
         away = rademacher(seed, states.shape[1]) * np.float32(epsilon)
-        self.states[arrived] = states[arrived] + self.side[arrived, None].astype(np.float32) * away
+        for side, losses in ((1, record.loss_plus), (-1, record.loss_minus)):
+            # What is found has the loss 0, and nothing is less.
+            nearer = np.flatnonzero(losses < self.loss)
+            self.loss[nearer] = losses[nearer]
+            # As the graph rounds: c z is exact, so the sum rounds once.
+            self.states[nearer] = states[nearer] + np.float32(side) * away
+            arrived = nearer[losses[nearer] == 0]
+            self.step[arrived], self.side[arrived] = step, side
 
 
 class OfThoseLeft:

@@ -62,16 +62,13 @@ def verified(
     return records, np.round(pictures[kept] * 255).astype(np.uint8)
 
 
-def reached_pictures(
-    applied: Applied, feeder: ImageFeeder, findings: Findings, final: Floats, settings: ScanSettings
-) -> Floats:
-    """What the search made of each picture, [G, C H W] in whole 255ths: what was found, else where its state ended.
+def reached_pictures(applied: Applied, feeder: ImageFeeder, findings: Findings, settings: ScanSettings) -> Floats:
+    """What the search made of each picture, [G, C H W] in whole 255ths: what was found, else what came nearest.
 
-    An end that is not like the original any more is none: the picture stays as it was.
+    What is not like the original any more does not count: the picture stays as it was.
     """
     places = np.arange(len(feeder))
-    states = np.where(findings.open[:, None], final, findings.states)
-    pictures, _, correlation, contrast = applied.pictures(feeder, places, states)
+    pictures, _, correlation, contrast = applied.pictures(feeder, places, findings.states)
     unlike = findings.open & ((correlation < settings.correlation) | (contrast < settings.contrast))
     return np.where(unlike[:, None], feeder.values, np.round(pictures * np.float32(255)) / np.float32(255))
 

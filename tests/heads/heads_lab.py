@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def digits(rows: int = 600) -> Arrays:
     }
 
 
+@functools.cache
 def robust(rows: int = 240, classes: int = 3, seed: int = 0) -> Arrays:
     """All arrays of the objective heads: the attack moves non-robust features to another class, and no robust ones.
 

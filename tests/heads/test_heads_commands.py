@@ -58,53 +58,58 @@ def test_features_become_a_run_that_is_evaluated_reported_replayed_and_verified(
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (("--train", "rows.jsonl"), "--train"),
-        (("--eval", "rows.jsonl"), "--eval"),
-        (("--held-out-rows", 3), "--held-out-rows"),
-        (("--memory-limit", "200M"), "--memory-limit"),
-        (("--cache", "contexts"), "--cache"),
-        (("--rows-per-call", 4), "--rows-per-call"),
-        (("--estimator", "gradient"), "no gradient graph"),
-        (("--estimator", "gauss-newton"), "no scores of labels"),
-        (("--objective", "f1"), "no scores of labels"),
+        ({"train": "rows.jsonl"}, "--train"),
+        ({"held_out": "rows.jsonl"}, "--eval"),
+        ({"held_out_rows": 3}, "--held-out-rows"),
+        ({"data_format": "csv"}, "--data-format"),
+        ({"cache": "contexts"}, "--cache"),
+        ({"cache_limit": "1M"}, "--cache-limit"),
+        ({"rows_per_call": 4}, "--rows-per-call"),
+        ({"estimator": "gradient"}, "no gradient graph"),
+        ({"estimator": "gauss-newton"}, "no scores of labels"),
+        ({"objective": "f1"}, "no scores of labels"),
     ],
 )
 def test_what_only_texts_or_weights_can_have_is_refused_by_name(
-    seedtune: Command, heads_bundle: Callable[..., Path], tmp_path: Path, options: tuple[Any, ...], named: str
+    heads_bundle: Callable[..., Path], tmp_path: Path, options: dict[str, Any], named: str
 ) -> None:
-    done = seedtune("run", heads_bundle("contrastive"), "--out", tmp_path / "run", *options)
-    assert done.returncode == 2
-    assert named in done.stderr
+    with package.open(heads_bundle("contrastive")) as model, pytest.raises(package.SeedTuneError) as caught:
+        list(model.tune(out=tmp_path / "run", **options))
+    assert named in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
 def test_commands_of_text_say_that_there_is_none(
     seedtune: Command, heads_bundle: Callable[..., Path], tmp_path: Path
 ) -> None:
-    bundle, rows = heads_bundle("contrastive"), tmp_path / "rows.jsonl"
-    rows.write_text('{"text": "a", "label": 0}\n')
-    for command in (
-        ("predict", bundle, "--data", rows),
-        ("generate", bundle, "once upon a time"),
-        ("cache", bundle, "--data", rows, "--out", tmp_path / "contexts"),
-        ("adapter", bundle, "--out", tmp_path / "adapter"),
-        ("serve", bundle, "--port", 1),
-    ):
-        done = seedtune(*command)
-        assert done.returncode == 2, done.stderr
-        assert "heads over features, and no text" in done.stderr
-    done = seedtune("eval", bundle, "--data", rows)
-    assert done.returncode == 2
-    assert "leave --data out" in done.stderr
+    bundle, row = heads_bundle("contrastive"), {"text": "a", "label": 0}
+    with package.open(bundle) as model:
+        for ask in (
+            lambda: model.predict([row]),
+            lambda: list(model.predictions([row])),
+            lambda: model.rows([row]),
+            lambda: model.cache_contexts([row], tmp_path),
+            lambda: model.generate("once upon a time"),
+            lambda: package.adapter(model, out=tmp_path / "adapter"),
+        ):
+            with pytest.raises(package.SeedTuneError, match="heads over features, and no text"):
+                ask()
+        with pytest.raises(package.SeedTuneError, match="leave --data out"):
+            model.evaluate([row])
+    with package.open(bundle, memory_limit="200M") as limited:
+        for ask in (lambda: list(limited.tune(out=tmp_path / "run")), limited.evaluate):
+            with pytest.raises(package.SeedTuneError, match="leave --memory-limit out"):
+                ask()
+    done = seedtune("serve", bundle, "--port", 1)
+    assert done.returncode == 2, done.stderr
+    assert "heads over features, and no text" in done.stderr
 
 
 def test_options_of_a_task_and_of_an_objective_do_not_mix(seedtune: Command, tmp_path: Path) -> None:
     source = saved(tmp_path / "features.npz", digits(60))
     for options, named in (
-        (("--objective", "contrastive", "--storage", "int8"), "--storage"),
-        (("--objective", "contrastive", "--task", "sentiment"), "--task"),
+        (("--objective", "contrastive", "--storage", "int8", "--task", "sentiment"), "--storage, --task"),
         (("--task", "sentiment", "--temperature", 1), "--temperature"),
-        ((), "a task or for an objective"),
     ):
         done = seedtune("export", source, "--out", tmp_path / "bundle", *options)
         assert done.returncode == 2

@@ -18,7 +18,7 @@ from seedtune.exporter.onnx_source.scan_graphs import (
     write_loss_graph,
     write_map_graphs,
 )
-from seedtune.exporter.onnx_source.tone_map import ToneMap
+from seedtune.exporter.onnx_source.tone_map import SHIFT, ToneMap
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.noise import rademacher
 
@@ -83,7 +83,7 @@ def test_a_pattern_moves_by_an_amount_of_its_own_a_channel(lab: SimpleNamespace,
     pattern = np.tile(np.array([0, 1, 2, 3]), 3)[None]
     state = np.zeros((1, COLOURS.parameters), np.float32)
     shifts = (generator.integers(-50, 50, (4, 3)) / 255).astype(np.float32)
-    state[0, 15 : 15 + 12] = shifts.ravel()
+    state[0, 15 : 15 + 12] = shifts.ravel() / SHIFT
     (pictures,) = open_session(tmp_path / "apply.onnx").run(
         ["pictures"], {"image": image, "state": state, "pattern": pattern}
     )
