@@ -45,8 +45,8 @@ def graph_contrastive_command(
 ) -> None:
     """Embed the nodes of a graph by contrastive learning, repaired for class collision and uneven negatives.
 
-    Two views of the graph, a graph convolution net of two layers, InfoNCE. What is in the folder is read by `seedtune
-    export FEATURES --objective contrastive` and `heads`.
+    Two views of the graph, a graph convolution net of two layers, InfoNCE. `seedtune export
+    FEATURES --objective contrastive` reads the folder.
 
     Examples:
 
