@@ -97,9 +97,10 @@ def test_commands_of_text_say_that_there_is_none(
         with pytest.raises(package.SeedTuneError, match="leave --data out"):
             model.evaluate([row])
     with package.open(bundle, memory_limit="200M") as limited:
-        for ask in (lambda: list(limited.tune(out=tmp_path / "run")), limited.evaluate):
-            with pytest.raises(package.SeedTuneError, match="leave --memory-limit out"):
-                ask()
+        with pytest.raises(package.SeedTuneError, match="leave --memory-limit out"):
+            list(limited.tune(out=tmp_path / "run"))
+        with pytest.raises(package.SeedTuneError, match="leave --memory-limit out"):
+            limited.evaluate()
     done = seedtune("serve", bundle, "--port", 1)
     assert done.returncode == 2, done.stderr
     assert "heads over features, and no text" in done.stderr

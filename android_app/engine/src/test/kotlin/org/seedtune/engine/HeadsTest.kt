@@ -22,6 +22,7 @@ import org.seedtune.engine.heads.HeadRows
 import org.seedtune.engine.journal.JournalFormat
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.TuningEvent
+import org.seedtune.engine.tuning.estimator.GradientSettings
 
 /** Heads over features: the rows that bundles bring, and runs that Python made. */
 class HeadsTest {
@@ -123,6 +124,11 @@ class HeadsTest {
                 { SeedTune.contextCost(case.bundle, File(temporary.root, "run"), rows) },
             )
             for (ask in asked) assertEquals("this bundle has heads over features, and no text", refused { ask() }.what)
+        }
+        SeedTune.open(case.bundle, 1).use { model ->
+            val error = refused { model.tune(File(temporary.root, "run"), Settings.by(GradientSettings)) }
+            assertEquals("the bundle has no gradient graph", error.what)
+            assertEquals("contrastive over 300 rows of 64 features", error.value)
         }
         SeedTune.open(case.bundle, 1, memoryLimitBytes = 200_000_000).use { model ->
             assertEquals("a bundle of heads has no weights to stream", refused { model.tune(File(temporary.root, "run"), case.settings) }.what)

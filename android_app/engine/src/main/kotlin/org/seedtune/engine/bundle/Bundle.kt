@@ -40,7 +40,10 @@ class Bundle private constructor(val folder: File, val manifest: Manifest, val s
             throw SeedTuneException(
                 "the bundle has no $name graph",
                 folder.path,
-                manifest.files.keys.filter { it.endsWith(".onnx") }.sorted().joinToString(),
+                when (val objective = manifest.objective) {
+                    is LanguageModel -> "scope ${objective.scope}, ${objective.model.architecture}"
+                    is FeatureHeads -> objective.summary
+                },
                 "gradients need a bundle of scope suffix or last, whose operators all have a gradient",
                 "export with --scope last, or choose the estimator two_sided",
             )

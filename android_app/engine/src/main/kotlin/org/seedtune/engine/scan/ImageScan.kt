@@ -2,6 +2,7 @@ package org.seedtune.engine.scan
 
 import java.io.Closeable
 import java.io.File
+import kotlinx.serialization.json.JsonPrimitive
 import org.seedtune.engine.SeedTuneException
 import org.seedtune.engine.files.sha256Of
 import org.seedtune.engine.graph.GraphSession
@@ -13,6 +14,7 @@ import org.seedtune.engine.journal.Record
 import org.seedtune.engine.journal.probeSeed
 import org.seedtune.engine.tuning.Recorded
 import org.seedtune.engine.tuning.estimator.TwoSidedSettings
+import org.seedtune.engine.tuning.optimizer.NormalisedSettings
 import org.seedtune.engine.tuning.optimizer.Optimizer
 import org.seedtune.engine.tuning.optimizer.OptimizerSettings
 import org.seedtune.engine.tuning.optimizer.ProbeOptimizerSettings
@@ -61,7 +63,7 @@ class ImageScan(
      * @throws SeedTuneException the journal cannot be written, or a loss is not finite.
      */
     fun search(journal: File, onStep: (ScanStep) -> Boolean = { true }): ScanFindings {
-        val settings = OptimizerSettings.of(Recorded(folder.settings).of(OptimizerSettings.WORD)) as ProbeOptimizerSettings
+        val settings = OptimizerSettings.of(Recorded(LEFT_OUT + folder.settings).of(OptimizerSettings.WORD)) as ProbeOptimizerSettings
         val header = Header(folder.seed, folder.parameters, folder.groups, 1, folder.classifierSha256, folder.settings)
         return UpdateGraph(folder.graph("update")).use { update ->
             State(update, folder.parameters, folder.groups, stacked = true).use { state ->
@@ -73,6 +75,11 @@ class ImageScan(
     }
 
     override fun close() = graphs.close()
+
+    private companion object {
+        /** What the settings of a scan do not say, as they cannot be chosen. */
+        val LEFT_OUT = NormalisedSettings().let { mapOf("optimizer.rms_decay" to JsonPrimitive(it.rmsDecay), "optimizer.clip" to JsonPrimitive(it.clip)) }
+    }
 
     private inner class Search(
         private val state: State,

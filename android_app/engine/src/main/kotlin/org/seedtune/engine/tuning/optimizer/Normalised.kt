@@ -43,11 +43,7 @@ data class NormalisedSettings(
         internal const val KIND = "normalised"
 
         fun of(recorded: Recorded) = NormalisedSettings(
-            recorded.double("learning_rate"),
-            recorded.text("schedule"),
-            // Which the settings of a scan leave out.
-            recorded.double("rms_decay", NormalisedSettings().rmsDecay),
-            recorded.double("clip", NormalisedSettings().clip),
+            recorded.double("learning_rate"), recorded.text("schedule"), recorded.double("rms_decay"), recorded.double("clip"),
             recorded.double(AVERAGE, 0.0),
         )
     }
