@@ -165,9 +165,10 @@ def test_what_torch_exports_gets_its_gradients_back(
 ) -> None:
     """Its reshapes have an attribute that onnx2torch refuses."""
     weights, _bias = lab.layers[0]
-    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(*weights.shape), torch.nn.Unflatten(1, (12, 4)))
-    module = torch.nn.Sequential(module, torch.nn.Flatten(), torch.nn.Linear(48, 10))
-    torch.nn.init.eye_(module[-1].weight)
+    first = [torch.nn.Flatten(), torch.nn.Linear(*weights.shape), torch.nn.Unflatten(1, (12, 4)), torch.nn.Flatten()]
+    last = torch.nn.Linear(48, 10)
+    torch.nn.init.eye_(last.weight)
+    module = torch.nn.Sequential(*first, last)
     seedtune.export_classifier(module, image_shape=(1, 8, 8), out=tmp_path / "net.onnx")
     assert any(node.op_type == "Reshape" and node.attributes for node in ir.load(tmp_path / "net.onnx").graph)
     assert scan_of(tmp_path / "net.onnx", also="cw", also_steps=3, first=40, queries=4).result.white_box is not None
