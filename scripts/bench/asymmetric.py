@@ -35,7 +35,7 @@ from seedtune.runtime.recipes.asymmetric_settings import AsymmetricSettings
 WHAT = "robust and non-robust heads beside other training"
 BAR = {
     "digits, asymmetric, joint: clean": ">= adversarial + 0.5",
-    "digits, asymmetric, robust: under attack": ">= adversarial - 5 points",
+    "digits, asymmetric, robust: PGD-20": ">= adversarial - 5",
     "digits, asymmetric, non_robust: clean, under attack": ">= 90 %, <= 5 %",
     "digits, asymmetric, seconds": "<= 900",
     "cifar, under attack": "robust > non_robust + 15 points",
