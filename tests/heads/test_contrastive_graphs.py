@@ -19,6 +19,7 @@ from seedtune.runtime.heads.coupled import CoupledRows
 from seedtune.runtime.heads.rows import open_rows
 from seedtune.runtime.noise import rademacher
 
+pytestmark = pytest.mark.traced
 EPSILON = 1e-2
 
 

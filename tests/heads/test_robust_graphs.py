@@ -19,6 +19,7 @@ from seedtune.runtime.heads.array_rows import ArrayRows
 from seedtune.runtime.heads.rows import open_rows
 from seedtune.runtime.noise import rademacher
 
+pytestmark = pytest.mark.traced
 EPSILON = 1e-2
 WEIGHTS = {"adversarial_weight": 0.7, "target_weight": 0.3}
 

@@ -61,18 +61,23 @@ def test_a_kill_costs_the_steps_since_the_last_kept_state_and_no_more(
     causal_bundle: Path, tune_tiny: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tune_tiny(tmp_path / "whole", bundle=causal_bundle, **GRADIENT)
-    append = JournalWriter.append
+    begin = JournalWriter.begin
 
-    def append_and_die(self: JournalWriter, records: Sequence[GradientRecord]) -> None:
-        append(self, records)
-        if self.count == 5:
-            raise Killed
+    def begin_and_die(self: JournalWriter, records: Sequence[GradientRecord]) -> Callable[[], None]:
+        settle = begin(self, records)
+
+        def settled() -> None:
+            settle()
+            if self.count == 5:
+                raise Killed
+
+        return settled
 
     def write_no_result(*_arguments: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(JournalWriter, "append", append_and_die)
+        patch.setattr(JournalWriter, "begin", begin_and_die)
         patch.setattr("seedtune.runtime.run.driver.Run._conclude", write_no_result)
         with pytest.raises(Killed):
             tune_tiny(tmp_path / "killed", bundle=causal_bundle, **GRADIENT)

@@ -62,14 +62,19 @@ def test_a_kill_between_journal_and_state_loses_nothing(
     with monkeypatch.context() as patch:
         from seedtune.runtime.journal.file import JournalWriter
 
-        append = JournalWriter.append
+        begin = JournalWriter.begin
 
-        def append_and_die(self: JournalWriter, record: Sequence[Record]) -> None:
-            append(self, record)
-            if self.count == 5:
-                raise Killed
+        def begin_and_die(self: JournalWriter, record: Sequence[Record]) -> Callable[[], None]:
+            settle = begin(self, record)
 
-        patch.setattr(JournalWriter, "append", append_and_die)
+            def settled() -> None:
+                settle()
+                if self.count == 5:
+                    raise Killed
+
+            return settled
+
+        patch.setattr(JournalWriter, "begin", begin_and_die)
         with pytest.raises(Killed):
             tune_tiny(out)
     assert read_journal(out / "journal.bin").steps == 5

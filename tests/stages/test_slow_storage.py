@@ -19,8 +19,8 @@ import seedtune
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import Reading
-from seedtune.runtime.run import start
 from seedtune.runtime.run.listeners.slow_storage import STEPS_WATCHED, SlowStorage
+from seedtune.runtime.run.materials import text
 from seedtune.runtime.telemetry.events import Notice, Step
 from seedtune.runtime.telemetry.records import StepRecord
 
@@ -87,7 +87,7 @@ def test_a_run_on_slow_storage_says_so(
         limits = {"memory_limit": 10**9}
         # Else all matrices would stay in memory.
         monkeypatch.setattr(
-            start,
+            text,
             "limit_memory",
             lambda bundle, *_rest, **_options: streamed(bundle, tokens_in_flight=200, tokens_per_call=200),
         )
