@@ -16,6 +16,7 @@ from seedtune.runtime.graphs.types import Graph, Graphs
 from seedtune.runtime.heads.array_rows import ArrayRows
 from seedtune.runtime.heads.coupled import CoupledRows
 from seedtune.runtime.heads.linear_evaluation import can_be_learnt, linear_evaluation
+from seedtune.runtime.heads.refused import refuse_what_is_of_text
 from seedtune.runtime.heads.rows import NONE, HeadRows, open_rows
 from seedtune.runtime.model.evaluation import Embedded, Evaluation
 from seedtune.runtime.telemetry.events import Evaluating
@@ -224,15 +225,8 @@ def evaluating_heads(
     Raises:
         SeedTuneError: as said, or the rows are damaged or have too few labels.
     """
-    given = [name for name, value in (("--data", data), ("--memory-limit", memory_limit_bytes)) if value is not None]
-    if given:
-        raise SeedTuneError(
-            "a bundle of heads brings its rows and has no weights to stream",
-            file=graphs.bundle.path,
-            value=", ".join(given),
-            rule="seedtune eval RUN",
-            remedy=f"leave {' and '.join(given)} out",
-        )
+    given = {"--data": data, "--memory-limit": memory_limit_bytes}
+    refuse_what_is_of_text(given, graphs.bundle.path, "seedtune eval RUN")
     rows = open_rows(graphs.bundle)
     exam = exam_of(rows)
     if not len(exam.held_out):

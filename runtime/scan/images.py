@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,35 @@ class Images:
         index = np.asarray(places, np.int64)
         names = tuple(self.names[place] for place in index)
         return Images(self.values[index], self.labels[index], names, self.height, self.width, self.channels)
+
+
+def in_bytes(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Whole 255ths as bytes."""
+    return np.round(values * np.float32(255)).astype(np.uint8)
+
+
+def of_bytes(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Bytes as values in 0..1."""
+    return pictures.astype(np.float32) / np.float32(255)
+
+
+def save_pictures(path: Path, originals: Images, pictures: npt.NDArray[np.uint8], **more: Any) -> None:
+    """Writes an .npz: ``images`` and ``originals`` ([F, H, W, C] bytes), ``labels``, and ``more``.
+
+    Args:
+        path: of the file.
+        originals: F of them.
+        pictures: [F, C H W], what was made of them.
+        more: by name, [F].
+    """
+    shape = (len(originals), originals.channels, originals.height, originals.width)
+
+    def turned(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        return values.reshape(shape).transpose(0, 2, 3, 1)
+
+    np.savez_compressed(
+        path, images=turned(pictures), originals=turned(in_bytes(originals.values)), labels=originals.labels, **more
+    )
 
 
 def read_images(path: Path, first: int | None = None) -> Images:

@@ -27,7 +27,7 @@ from seedtune.runtime.scan.chosen import choose
 from seedtune.runtime.scan.compared import compared
 from seedtune.runtime.scan.feeder import ImageFeeder
 from seedtune.runtime.scan.graph import ScanGraph
-from seedtune.runtime.scan.images import Images
+from seedtune.runtime.scan.images import Images, in_bytes, save_pictures
 from seedtune.runtime.scan.others import open_others
 from seedtune.runtime.scan.patterns import patterns_of
 from seedtune.runtime.scan.search import Findings, Search
@@ -85,7 +85,7 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
         findings, seconds, queries = yield from _searched(asked, folder, feeder, applied, answers, classifier.sha256)
         records, pictures = verified(applied, feeder, findings, images, right, settings.steps)
         found = images.chosen(np.flatnonzero([record.found for record in records]))
-        _save(folder / scan.PICTURES_FILE, found, pictures)
+        save_pictures(folder / scan.PICTURES_FILE, found, pictures)
         controls = yield from compared(asked, folder, feeder, applied, answers, probabilities, write)
         if asked.others:
             yield scan.ScanComparing(what="what was found, shown to the others")
@@ -96,8 +96,9 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
             yield scan.ScanComparing(what=f"{settings.also} within {settings.norm_bound:g}")
             attack = write.attack(asked.classifier, images.values[:FEW], scores[right][:FEW], probabilities)
             reached = reached_pictures(applied, feeder, findings, settings)
-            white_box, attacked = white_boxed(attack, applied, images, reached, settings, others)
-            attacked.save(folder / scan.WHITE_BOX_FILE, images)
+            white_box, attacked, fools = white_boxed(attack, applied, images, reached, settings, others)
+            places = np.flatnonzero(fools)
+            save_pictures(folder / scan.WHITE_BOX_FILE, images.chosen(places), attacked[places], places=places)
         records = with_others(records, [said for _, said in shown])
         lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
         write_durably(folder / scan.LINES_FILE, lines)
@@ -157,20 +158,9 @@ def _write(path: Path, record: msgspec.Struct) -> None:
 def _save_searched(path: Path, images: Images, patterns: Integers | None) -> None:
     """What the journal is about: with it and the graphs the search can be made again, here or on a phone."""
     tensors: dict[str, npt.NDArray[Any]] = {
-        "pictures": np.round(images.values * 255).astype(np.uint8),
+        "pictures": in_bytes(images.values),
         "labels": images.labels.astype(np.int64),
     }
     if patterns is not None:
         tensors["patterns"] = patterns
     write_durably(path, encode_tensors(tensors))
-
-
-def _save(path: Path, found: Images, pictures: npt.NDArray[np.uint8]) -> None:
-    """What was found, and what it was made of, [F, H, W, C] bytes."""
-    shape = (len(found), found.channels, found.height, found.width)
-    originals = np.round(found.values * 255).astype(np.uint8)
-
-    def turned(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return values.reshape(shape).transpose(0, 2, 3, 1)
-
-    np.savez_compressed(path, images=turned(pictures), originals=turned(originals), labels=found.labels)

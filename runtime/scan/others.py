@@ -12,7 +12,7 @@ from seedtune.runtime.batches.types import Integers
 from seedtune.runtime.files import sha256_of
 from seedtune.runtime.scan.applied import Applied
 from seedtune.runtime.scan.asked import Asked, Writers, opened
-from seedtune.runtime.scan.images import Images
+from seedtune.runtime.scan.images import Images, of_bytes
 from seedtune.runtime.scan.records import TransferRecord
 
 
@@ -27,7 +27,7 @@ class Other:
     def shown(self, originals: Images, pictures: npt.NDArray[np.uint8]) -> tuple[TransferRecord, Integers]:
         """How many of ``originals`` [F] it gets right and of ``pictures`` [F, C H W] not; its answers to these, [F]."""
         right = self.applied.untouched(originals.values).argmax(1) == originals.labels
-        said = self.applied.untouched(pictures.astype(np.float32) / np.float32(255)).argmax(1)
+        said = self.applied.untouched(of_bytes(pictures)).argmax(1)
         fooled = int((right & (said != originals.labels)).sum())
         return TransferRecord(path=str(self.path), sha256=self.sha256, right=int(right.sum()), fooled=fooled), said
 

@@ -12,7 +12,7 @@ from seedtune.runtime.batches.types import Integers
 from seedtune.runtime.scan.answers import Floats
 from seedtune.runtime.scan.applied import Applied
 from seedtune.runtime.scan.feeder import ImageFeeder
-from seedtune.runtime.scan.images import Images
+from seedtune.runtime.scan.images import Images, in_bytes
 from seedtune.runtime.scan.records import ImageRecord
 from seedtune.runtime.scan.search import Findings
 from seedtune.runtime.scan.settings import ScanSettings
@@ -59,7 +59,7 @@ def verified(
                 contrast=float(contrast[number]),
             )
         )
-    return records, np.round(pictures[kept] * 255).astype(np.uint8)
+    return records, in_bytes(pictures[kept])
 
 
 def reached_pictures(applied: Applied, feeder: ImageFeeder, findings: Findings, settings: ScanSettings) -> Floats:

@@ -6,8 +6,6 @@ Carried out by what the exporter brings (`Writers.attack`): the runtime knows no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,54 +13,31 @@ import numpy.typing as npt
 from seedtune.runtime.scan.answers import Floats
 from seedtune.runtime.scan.applied import Applied
 from seedtune.runtime.scan.asked import Attacked
-from seedtune.runtime.scan.images import Images
+from seedtune.runtime.scan.images import Images, in_bytes, of_bytes
 from seedtune.runtime.scan.others import Other
 from seedtune.runtime.scan.records import TransferRecord, WhiteBoxRecord
 from seedtune.runtime.scan.settings import ScanSettings
 
 
-@dataclass(frozen=True)
-class WhiteBoxed:
-    """Pictures [G, C H W] in bytes: of the attack alone, and on top; and whether each fools."""
-
-    alone: npt.NDArray[np.uint8]
-    on_top: npt.NDArray[np.uint8]
-    alone_fools: npt.NDArray[np.bool_]
-    on_top_fools: npt.NDArray[np.bool_]
-
-    def save(self, path: Path, originals: Images) -> None:
-        """Writes ``images``, ``originals`` ([F, H, W, C] bytes), ``labels`` and ``places`` of what fools, on top."""
-        places = np.flatnonzero(self.on_top_fools)
-        shape = (len(places), originals.channels, originals.height, originals.width)
-
-        def turned(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-            return values[places].reshape(shape).transpose(0, 2, 3, 1)
-
-        np.savez_compressed(
-            path,
-            images=turned(self.on_top),
-            originals=turned(_in_bytes(originals.values)),
-            labels=originals.labels[places],
-            places=places,
-        )
-
-
 def white_boxed(
     attack: Attacked, applied: Applied, images: Images, made: Floats, settings: ScanSettings, others: Sequence[Other]
-) -> tuple[WhiteBoxRecord, WhiteBoxed]:
+) -> tuple[WhiteBoxRecord, npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """Attacks ``images`` [G], and ``made`` [G, C H W]: what the search made of them, found or not.
 
     A picture that fooled before the attack on top and does not after it stays as it was.
+
+    Returns:
+        What came of it; the pictures made on top, [G, C H W] in bytes; and whether each of them fools, [G].
     """
     assert settings.also is not None
     before = applied.untouched(made).argmax(1) != images.labels
     alone = _attacked(attack, images, images.values, settings)
     on_top = _attacked(attack, images, made, settings)
     alone_fools, fools = (
-        applied.untouched(_as_values(pictures)).argmax(1) != images.labels for pictures in (alone, on_top)
+        applied.untouched(of_bytes(pictures)).argmax(1) != images.labels for pictures in (alone, on_top)
     )
-    on_top = np.where((before & ~fools)[:, None], _in_bytes(made), on_top)
-    found = WhiteBoxed(alone, on_top, alone_fools, before | fools)
+    on_top = np.where((before & ~fools)[:, None], in_bytes(made), on_top)
+    fools |= before
 
     def shares(pictures: npt.NDArray[np.uint8], which: npt.NDArray[np.bool_]) -> tuple[TransferRecord, ...]:
         chosen = images.chosen(np.flatnonzero(which))
@@ -72,12 +47,12 @@ def white_boxed(
         kind=settings.also,
         bound=settings.norm_bound,
         steps=settings.also_steps,
-        alone=float(found.alone_fools.mean()),
-        on_top=float(found.on_top_fools.mean()),
-        transfer_alone=shares(found.alone, found.alone_fools),
-        transfer=shares(found.on_top, found.on_top_fools),
+        alone=float(alone_fools.mean()),
+        on_top=float(fools.mean()),
+        transfer_alone=shares(alone, alone_fools),
+        transfer=shares(on_top, fools),
     )
-    return record, found
+    return record, on_top, fools
 
 
 def _attacked(attack: Attacked, images: Images, starts: Floats, settings: ScanSettings) -> npt.NDArray[np.uint8]:
@@ -89,15 +64,7 @@ def _attacked(attack: Attacked, images: Images, starts: Floats, settings: ScanSe
         moved = attack(
             starts[part].reshape(shape), images.labels[part], settings.norm_bound, settings.also_steps, settings.seed
         )
-        parts.append(_in_bytes(moved.reshape(len(moved), -1)))
-    pictures, origin = np.concatenate(parts).astype(np.int16), _in_bytes(starts).astype(np.int16)
+        parts.append(in_bytes(moved.reshape(len(moved), -1)))
+    pictures, origin = np.concatenate(parts).astype(np.int16), in_bytes(starts).astype(np.int16)
     most = int(settings.norm_bound * 255)
     return np.clip(pictures, origin - most, origin + most).clip(0, 255).astype(np.uint8)
-
-
-def _in_bytes(values: Floats) -> npt.NDArray[np.uint8]:
-    return np.round(values * np.float32(255)).astype(np.uint8)
-
-
-def _as_values(pictures: npt.NDArray[np.uint8]) -> Floats:
-    return pictures.astype(np.float32) / np.float32(255)

@@ -9,6 +9,7 @@ from seedtune.runtime.bundle.heads import FeatureHeads
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.mapped import MappedGraphs
 from seedtune.runtime.graphs.types import Graphs
+from seedtune.runtime.heads.refused import refuse_what_is_of_text
 from seedtune.runtime.heads.rows import open_rows
 from seedtune.runtime.model.head_evaluation import exam_of
 from seedtune.runtime.run.folder import RunFolder
@@ -111,12 +112,4 @@ def _refuse_what_is_of_text(request: Request) -> None:
         "--memory-limit": request.memory_limit_bytes,
         "--rows-per-call": request.options.get("rows_per_call"),
     }
-    of_text = [name for name, value in given.items() if value is not None]
-    if of_text:
-        raise SeedTuneError(
-            "a bundle of heads brings its rows and has no weights to stream",
-            file=request.bundle.path,
-            value=", ".join(of_text),
-            rule="seedtune run BUNDLE --out RUN, and settings of the loop",
-            remedy=f"leave {' and '.join(of_text)} out",
-        )
+    refuse_what_is_of_text(given, request.bundle.path, "seedtune run BUNDLE --out RUN, and settings of the loop")
