@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from seedtune.runtime.estimators.protocol import Floats
+from seedtune.runtime.estimators.protocol import Doubles, Floats
 
 Objective = Literal["loss", "accuracy", "f1"]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
@@ -38,10 +38,40 @@ def without_gradient(objective: Objective, log_probabilities: Floats, labels: La
         log_probabilities: [N, L].
         labels: [N].
     """
-    predictions = log_probabilities.argmax(axis=1)
+    return _of_predictions(objective, log_probabilities.argmax(axis=1), labels, log_probabilities.shape[1])
+
+
+def row_values(objective: Objective, predictions: Labels, labels: Labels, count: int) -> Doubles:
+    """Values of rows [N] in place of their losses, so that two models can be compared row by row, paired.
+
+    Of ``accuracy`` 1 where a row is wrong. F1 is no mean over rows: its values are the jackknife's pseudo-values (Tukey
+    1958, Annals of Mathematical Statistics 29:614), N v - (N - 1) v', v' being 1 - F1 without the row.
+
+    Args:
+        objective: not ``loss``.
+        predictions: [N], the most probable labels.
+        labels: [N].
+        count: of the labels that there are.
+    """
+    if objective == "accuracy":
+        return (predictions != labels).astype(np.float64)
+    rows = len(labels)
+    whole = _of_predictions(objective, predictions, labels, count)
+    if rows == 1:
+        return np.array([whole])
+    values = np.empty(rows)
+    # Rows of one label and one prediction are alike.
+    kinds, places, which = np.unique(labels * count + predictions, return_index=True, return_inverse=True)
+    for kind in range(len(kinds)):
+        kept = np.arange(rows) != places[kind]
+        without = _of_predictions(objective, predictions[kept], labels[kept], count)
+        values[which == kind] = rows * whole - (rows - 1) * without
+    return values
+
+
+def _of_predictions(objective: Objective, predictions: Labels, labels: Labels, count: int) -> float:
     if objective == "accuracy":
         return int(np.count_nonzero(predictions != labels)) / len(labels)
-    count: int = log_probabilities.shape[1]
     right = np.bincount(labels[predictions == labels], minlength=count).tolist()
     rows, predicted = (np.bincount(each, minlength=count).tolist() for each in (labels, predictions))
     # One after the other, as any language can add.

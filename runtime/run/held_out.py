@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from seedtune.runtime.arrays import encode_arrays, read_arrays
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.estimators.objectives import Objective, without_gradient
+from seedtune.runtime.estimators.objectives import Objective, row_values, without_gradient
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.model.evaluation import Evaluation
@@ -28,6 +29,15 @@ from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
 
 # Evaluates a state [n] on all held-out rows, or on those at the given places.
 Examining = Callable[[npt.NDArray[np.float32], "npt.NDArray[np.int64] | None"], Generator[Evaluating, None, Evaluation]]
+
+
+@dataclass(frozen=True)
+class Gained:
+    """``difference`` from the start, of what is lowered: ``objective``, whose value was ``start``."""
+
+    objective: Objective
+    start: float
+    difference: Difference
 
 
 class HeldOut:
@@ -77,6 +87,22 @@ class HeldOut:
         """The loss of each row at the start of the run, [N]; it has been evaluated."""
         assert self._losses is not None
         return np.array(self._losses.start, np.float64)
+
+    def gained(self, evaluation: Evaluation, places: npt.NDArray[np.int64]) -> Gained:
+        """What ``evaluation`` of the rows at ``places`` is better by than the start, in what the run lowers.
+
+        A run that was begun by an earlier version may not know what its start said of each row: then it is the loss.
+        """
+        predictions, probabilities = evaluation.predictions, evaluation.probabilities
+        said = self._losses.start_predictions if self._losses else None
+        if self._objective_name == "loss" or said is None or predictions is None or probabilities is None:
+            before = self.start_losses[places]
+            return Gained("loss", float(before.mean()), paired_difference(before, evaluation.losses))
+        objective, labels, count = self._objective_name, evaluation.labels, probabilities.shape[1]
+        before, after = (
+            row_values(objective, each, labels, count) for each in (np.array(said, np.int64)[places], predictions)
+        )
+        return Gained(objective, float(before.mean()), paired_difference(before, after))
 
     @property
     def gain(self) -> Difference | None:
@@ -139,7 +165,9 @@ class HeldOut:
     def _note_losses(self, step: int, evaluation: Evaluation) -> None:
         losses: list[float | None] = [float(loss) for loss in evaluation.losses]
         if not step:
-            self._losses = HeldOutLosses(start=losses)
+            predictions = None if self._objective_name == "loss" else evaluation.predictions
+            said = None if predictions is None else predictions.tolist()
+            self._losses = HeldOutLosses(start=losses, start_predictions=said)
         elif self._losses is None or not is_best_tuned(evaluation.loss, self.records):
             return
         else:

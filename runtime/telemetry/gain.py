@@ -11,9 +11,11 @@ class HeldOutLosses(msgspec.Struct, frozen=True, kw_only=True):
     """The loss of each held-out row, in their order: at the start of the run, and at its best state after a step.
 
     ``tuned_step`` is the step of ``tuned``; both are None before the first evaluation behind a step.
+    ``start_predictions`` are the most probable labels at the start, where something else than the loss is lowered.
     """
 
     start: list[float | None]
+    start_predictions: list[int] | None = None
     tuned: list[float | None] | None = None
     tuned_step: int | None = None
 

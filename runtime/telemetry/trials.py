@@ -19,9 +19,11 @@ Positive = Annotated[int, Meta(ge=1)]
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """A short run from the start of the run, its schedule as short as it is, and its loss on held-out rows at its end.
 
-    ``gain`` is how much the mean loss of ``held_out_rows`` rows fell, give or take ``gain_half_width`` (paired over the
-    rows, 95 %); both are None where the trial diverged. ``step_ms`` is the median of its steps; ``seconds`` all that it
-    took, its evaluation included. ``example_passes`` counts a probe as two a row, a gradient as one.
+    ``gain`` is how much ``objective`` of ``held_out_rows`` rows fell from ``objective_start``, give or take
+    ``gain_half_width`` (paired over the rows, 95 %); both are None where the trial diverged. The objective is the mean
+    loss (``objective_start`` is None then), 1 - accuracy or 1 - F1. ``step_ms`` is the median of its steps;
+    ``seconds`` all that it took, its evaluation included. ``example_passes`` counts a probe as two a row, a gradient
+    as one.
     """
 
     method: str
@@ -37,6 +39,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: float | None
     gain: float | None = None
     gain_half_width: float | None = None
+    objective: str = "loss"
+    objective_start: float | None = None
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seedtune.runtime.batches.types import Batch, Work
-from seedtune.runtime.estimators.objectives import Objective, without_gradient
+from seedtune.runtime.estimators.objectives import Objective, row_values, without_gradient
 from seedtune.runtime.estimators.scores import SCORES
 from seedtune.runtime.estimators.two_sided import TwoSided
 from seedtune.runtime.noise import rademacher
@@ -29,6 +29,26 @@ def test_they_are_scikit_learns(labels: int, rows: int) -> None:
         f1 = metrics.f1_score(truth, predictions, labels=range(labels), average="macro", zero_division=1.0)
     assert without_gradient("f1", scores, truth) == pytest.approx(1 - f1)
     assert without_gradient("accuracy", scores, truth) == pytest.approx(1 - metrics.accuracy_score(truth, predictions))
+
+
+@pytest.mark.parametrize("labels", [2, 4])
+@pytest.mark.parametrize("rows", [1, 2, 40])
+def test_values_of_rows_are_the_jackknifes(labels: int, rows: int) -> None:
+    generator = np.random.default_rng(labels * rows)
+    truth, said = generator.integers(0, labels, rows), generator.integers(0, labels, rows)
+    np.testing.assert_array_equal(row_values("accuracy", said, truth, labels), truth != said)
+
+    def plain(kept: np.ndarray) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return float(
+                1 - metrics.f1_score(truth[kept], said[kept], labels=range(labels), average="macro", zero_division=1.0)
+            )
+
+    every = np.arange(rows)
+    whole = plain(every)
+    slow = [rows * whole - (rows - 1) * plain(np.delete(every, row)) for row in range(rows)] if rows > 1 else [whole]
+    np.testing.assert_allclose(row_values("f1", said, truth, labels), slow, atol=1e-9)
 
 
 class Threshold:

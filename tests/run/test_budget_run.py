@@ -68,6 +68,34 @@ def test_trials_take_no_more_than_their_share_and_are_recorded(chosen: SimpleNam
         assert trial["gain"] == pytest.approx(trial["loss_start"] - trial["loss"], abs=1e-6)
 
 
+@pytest.mark.parametrize("objective", ["accuracy", "f1"])
+def test_trials_are_ranked_by_what_the_run_lowers(
+    gradient_bundle: Path, tiny_data: SimpleNamespace, tmp_path: Path, objective: str
+) -> None:
+    out = tmp_path / "run"
+    with seedtune.open(gradient_bundle, threads=1) as model:
+        for event in model.tune(
+            tiny_data.train, tiny_data.eval, out=out, budget="8s", start="zero", seed=5, objective=objective
+        ):
+            if isinstance(event, Planned):
+                break
+    trials = trials_of(out)["trials"]
+    assert len(trials) == len(RATES[TwoSidedSettings])
+    start = lines(out / "evaluations.jsonl")[0]
+    for trial in trials:
+        assert trial["objective"] == objective
+        if objective == "accuracy" and trial["held_out_rows"] == start["examples"]:
+            assert trial["objective_start"] == pytest.approx(start["objective"])
+            assert trial["gain"] == pytest.approx(trial["objective_start"] - (1 - trial["accuracy"]))
+    said = json.loads((out / "held_out_losses.json").read_text())["start_predictions"]
+    assert said == [line["prediction"] for line in lines(out / "predictions_start.jsonl")]
+    best = max(trials, key=lambda trial: trial["gain"])
+    chosen = trials_of(out)["chosen"]
+    if chosen["method"] != "none":
+        assert f"a held-out 1 - {'F1' if objective == 'f1' else 'accuracy'} of" in chosen["reason"]
+        assert f"steps at {best['learning_rate']:g} in" in chosen["reason"]
+
+
 def test_the_choice_is_what_the_run_does(chosen: SimpleNamespace) -> None:
     recorded = trials_of(chosen.path)["chosen"]
     description = json.loads((chosen.path / "run.json").read_text())

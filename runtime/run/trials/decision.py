@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from seedtune.runtime.telemetry.trials import Trial
 
 NOTHING = "none"
+_WORDS = {"loss": "loss", "accuracy": "1 - accuracy", "f1": "1 - F1"}
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
@@ -17,14 +18,14 @@ def best_trial(trials: Sequence[Trial]) -> Trial | None:
 
 
 def helps(trial: Trial | None) -> bool:
-    """Whether the loss on held-out rows fell by more than noise."""
+    """Whether what the run lowers fell on held-out rows by more than noise."""
     return trial is not None and _gain(trial) - _half_width(trial) > 0
 
 
 def decide(groups: Sequence[Sequence[Trial]], *, pinned: bool) -> tuple[Trial | None, str]:
     """The trial to go on as, None for no step at all, and why in one line.
 
-    In this order: (1) the first method that helps by more than noise, (2) the first whose held-out loss fell at all,
+    In this order: (1) the first method that helps by more than noise, (2) the first by which it fell at all,
     (3) with ``pinned`` the best of the only method, (4) nothing.
 
     Args:
@@ -50,9 +51,10 @@ def decide(groups: Sequence[Sequence[Trial]], *, pinned: bool) -> tuple[Trial | 
 def _measured(best: Trial | None) -> str:
     if best is None:
         return "each trial diverged"
+    words, start = _WORDS[best.objective], best.loss_start if best.objective_start is None else best.objective_start
     change = f"{_gain(best):+.4f} ± {_half_width(best):.4f}"
     return (
-        f"trials gained {change} of a held-out loss of {_number(best.loss_start)}, {best.steps} steps at "
+        f"trials gained {change} of a held-out {words} of {_number(start)}, {best.steps} steps at "
         f"{best.learning_rate:g} in {best.seconds:.1f} s"
     )
 

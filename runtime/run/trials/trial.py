@@ -21,7 +21,6 @@ from seedtune.runtime.files import BackgroundSync
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.loop.taken import DivergedError
-from seedtune.runtime.paired import paired_difference
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.methods.choice import method_name, method_of
 from seedtune.runtime.run.methods.protocol import Method
@@ -140,7 +139,7 @@ class Laboratory:
             pass
         before = self.held_out.start_losses[places]
         made = len(times) - 1
-        gained = None if evaluation is None else paired_difference(before, evaluation.losses)
+        gained = None if evaluation is None else self.held_out.gained(evaluation, places)
         diverged = evaluation is None or not np.isfinite(evaluation.losses).all()
         return Trial(
             method=name,
@@ -154,8 +153,10 @@ class Laboratory:
             loss_start=_finite(float(before.mean(dtype=np.float64))),
             loss=None if evaluation is None else _finite(evaluation.loss),
             accuracy=None if evaluation is None else evaluation.accuracy,
-            gain=None if diverged or gained is None else gained.mean,
-            gain_half_width=None if diverged or gained is None else _finite(gained.half_width),
+            gain=None if diverged or gained is None else gained.difference.mean,
+            gain_half_width=None if diverged or gained is None else _finite(gained.difference.half_width),
+            objective="loss" if gained is None else gained.objective,
+            objective_start=None if gained is None or gained.objective == "loss" else _finite(gained.start),
         )
 
 
