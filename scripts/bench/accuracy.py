@@ -35,7 +35,7 @@ if "OMP_NUM_THREADS" not in os.environ:
 
 from lab.accuracy import curves, table  # noqa: E402
 from lab.accuracy.catalogue import EVERYWHERE, METHODS, methods  # noqa: E402
-from lab.accuracy.corpora import SOURCES, Corpus, Sizes, corpus  # noqa: E402
+from lab.accuracy.corpora import SOURCES, Corpus, Sizes, corpora  # noqa: E402
 from lab.accuracy.jobs import Plan, run_jobs  # noqa: E402
 from lab.accuracy.language_model import LanguageModel  # noqa: E402
 from lab.accuracy.method import Budget  # noqa: E402
@@ -53,14 +53,16 @@ def main() -> None:
     """Measures and reports."""
     options = _options()
     try:
-        corpora = _corpora(options)
+        found = corpora(
+            options.tasks, options.data, OUTPUT, Sizes(options.train_rows, options.validation_rows, options.test_rows)
+        )
         if options.templates:
-            _try_templates(LanguageModel.opened(options.source, half=options.half), corpora)
+            _try_templates(LanguageModel.opened(options.source, half=options.half), found)
             return
         plan = Plan(
             options.source,
             options.half,
-            corpora,
+            found,
             methods(options.methods),
             options.seeds,
             Budget(options.epochs, options.steps, options.learning_rate),
@@ -104,20 +106,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--table", action="store_true", help="measure nothing: tables of the results that are there")
     parser.add_argument("--templates", action="store_true", help="try the templates of the tasks instead")
     return parser.parse_args()
-
-
-def _corpora(options: argparse.Namespace) -> list[Corpus]:
-    """The tasks that were named, which must be there, or those of all that are."""
-    sizes = Sizes(options.train_rows, options.validation_rows, options.test_rows)
-    found = []
-    for name in options.tasks or SOURCES:
-        try:
-            found.append(corpus(name, options.data, OUTPUT, sizes))
-        except SeedTuneError as error:
-            if options.tasks:
-                raise
-            print(f"task {name} is left out: {error}", file=sys.stderr)
-    return found
 
 
 def _report(plan: Plan) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,29 @@ def corpus(name: str, data: Path, output: Path, sizes: Sizes) -> Corpus:
         raise SeedTuneError("there is no such task", value=name, rule=", ".join(SOURCES))
     file, read = SOURCES[name]
     return Corpus(name, file, load_task(file), parted(read(data, output), sizes))
+
+
+def corpora(names: Sequence[str], data: Path, output: Path, sizes: Sizes) -> list[Corpus]:
+    """The tasks called ``names``; where there are none, all whose rows are to be had: the others are named.
+
+    Args:
+        names: of SOURCES.
+        data: the folder of the tweets.
+        output: a folder for what is made.
+        sizes: of the parts.
+
+    Raises:
+        SeedTuneError: a task that was named is not to be had.
+    """
+    found = []
+    for name in names or SOURCES:
+        try:
+            found.append(corpus(name, data, output, sizes))
+        except SeedTuneError as error:
+            if names:
+                raise
+            print(f"task {name} is left out: {error}", file=sys.stderr)
+    return found
 
 
 def parted(rows: dict[str, list[Row]], sizes: Sizes) -> dict[str, list[Row]]:
