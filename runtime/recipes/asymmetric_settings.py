@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -19,16 +19,18 @@ class AsymmetricSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     bound: Annotated[float, Meta(gt=0, le=1, description="How far an attack may change a value of a picture.")] = 0.3
     attack_steps: Annotated[int, Meta(ge=1, le=1000, description="Of the attack within a step of learning.")] = 7
     attack_step: Annotated[float, Meta(gt=0, le=1, description="Of the bound, that a step of the attack goes.")] = 0.33
-    attack: Annotated[
-        Literal["both", "joint"],
+    target_share: Annotated[
+        float,
         Meta(
-            description="Within learning. joint: toward another class, on the joint classifier; both: on the robust "
-            "one away from the picture's own class, too."
+            gt=0,
+            le=1,
+            description="Of a step's pictures, those that are attacked toward another class, on the joint classifier; "
+            "the others are attacked away from their own, on the robust one.",
         ),
-    ] = "both"
-    robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the robust head's features.")] = 64
+    ] = 0.3
+    robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the robust head's features.")] = 128
     non_robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the non-robust head's features.")] = 64
-    robust_weight: Annotated[float, Meta(ge=0, description="Of the robust head's loss on attacked pictures.")] = 4.0
+    robust_weight: Annotated[float, Meta(ge=0, description="Of the robust head's loss on attacked pictures.")] = 10.0
     target_weight: Annotated[
         float,
         Meta(ge=0, description="Of the non-robust head's, which is to say the attack's target; 0: no such loss."),

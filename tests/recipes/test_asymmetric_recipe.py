@@ -40,10 +40,10 @@ def arrays_of(folder: Path) -> dict[str, np.ndarray]:
 def test_the_folder_holds_what_its_readers_are_promised(made: Path) -> None:
     found = arrays_of(made)
     shapes = {
-        "features": (1797, 128), "labels": (1797,), "adversarial_targets": (1797,), "z_robust": (1797, 64),
-        "z_non_robust": (1797, 64), "z_robust_adversarial": (1797, 64), "z_non_robust_adversarial": (1797, 64),
-        "w_robust": (10, 64), "b_robust": (10,), "w_non_robust": (10, 64), "b_non_robust": (10,),
-        "w_joint": (10, 128), "b_joint": (10,),
+        "features": (1797, 192), "labels": (1797,), "adversarial_targets": (1797,), "z_robust": (1797, 128),
+        "z_non_robust": (1797, 64), "z_robust_adversarial": (1797, 128), "z_non_robust_adversarial": (1797, 64),
+        "w_robust": (10, 128), "b_robust": (10,), "w_non_robust": (10, 64), "b_non_robust": (10,),
+        "w_joint": (10, 192), "b_joint": (10,),
     }  # fmt: skip
     for name, shape in shapes.items():
         assert found[name].shape == shape, name

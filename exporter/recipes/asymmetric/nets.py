@@ -1,4 +1,8 @@
-"""The net: a trunk f of two convolutions, features z_r and z_n behind it, a linear classifier on each and on both."""
+"""The net: a trunk f, branches to features z_r and z_n, and a linear classifier on each and on both.
+
+A branch has a convolution of its own: behind one that both share the robust features lose against the others
+(docs/log/2026-11-27.md).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from torch import nn
 
 from seedtune.runtime.errors import SeedTuneError
 
-CHANNELS = (16, 32)
+TRUNK_CHANNELS, BRANCH_CHANNELS = 16, 32
 # Halved twice, a side must have something left.
 LEAST_SIDE = 4
 
@@ -27,7 +31,7 @@ class Answers:
 
 
 class AsymmetricNet(nn.Module):
-    """f, then z_r = relu(V_r f), z_n = relu(V_n f), W_r z_r + b_r, W_n z_n + b_n and W [z_r, z_n] + b.
+    """f, then z_r and z_n, each behind a branch, W_r z_r + b_r, W_n z_n + b_n and W [z_r, z_n] + b.
 
     Args:
         shape: (channels, height, width) of a picture.
@@ -52,16 +56,9 @@ class AsymmetricNet(nn.Module):
                 rule=f"{LEAST_SIDE} x {LEAST_SIDE} or larger",
                 remedy="give larger pictures",
             )
-        self.trunk = nn.Sequential(
-            nn.Conv2d(channels, CHANNELS[0], 4, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(CHANNELS[0], CHANNELS[1], 4, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Flatten(),
-        )
-        width_of_trunk = CHANNELS[1] * (height // 2 // 2) * (width // 2 // 2)
-        self.to_robust = nn.Linear(width_of_trunk, robust)
-        self.to_non_robust = nn.Linear(width_of_trunk, non_robust)
+        self.trunk = nn.Sequential(nn.Conv2d(channels, TRUNK_CHANNELS, 4, stride=2, padding=1), nn.ReLU())
+        self.to_robust = branch((height // 2, width // 2), BRANCH_CHANNELS, robust)
+        self.to_non_robust = branch((height // 2, width // 2), BRANCH_CHANNELS, non_robust)
         self.robust = nn.Linear(robust, classes)
         self.non_robust = nn.Linear(non_robust, classes)
         self.joint = nn.Linear(robust + non_robust, classes)
@@ -70,13 +67,25 @@ class AsymmetricNet(nn.Module):
     def answers(self, pictures: torch.Tensor) -> Answers:
         """Everything that the net says of ``pictures`` [B, channels, height, width] in 0..1."""
         trunk = self.trunk(pictures)
-        z_r, z_n = torch.relu(self.to_robust(trunk)), torch.relu(self.to_non_robust(trunk))
+        z_r, z_n = self.to_robust(trunk), self.to_non_robust(trunk)
         return Answers(self.joint(torch.cat([z_r, z_n], 1)), self.robust(z_r), self.non_robust(z_n), z_r, z_n)
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The same as a tuple, in the order of the exported outputs."""
         found = self.answers(pictures)
         return found.logits, found.robust, found.non_robust, found.z_r, found.z_n
+
+
+def branch(sides: tuple[int, int], channels: int, features: int) -> nn.Sequential:
+    """From what the trunk says, [B, `TRUNK_CHANNELS`, *sides], to ``features`` that are 0 or more, by a convolution."""
+    height, width = sides
+    return nn.Sequential(
+        nn.Conv2d(TRUNK_CHANNELS, channels, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(channels * (height // 2) * (width // 2), features),
+        nn.ReLU(),
+    )
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:

@@ -84,12 +84,16 @@ def made_asymmetric(source: str, out: Path, settings: AsymmetricSettings) -> Ite
 def _features(
     learning: Learning, values: torch.Tensor, labels: torch.Tensor, seed: int
 ) -> Iterator[dict[str, npt.NDArray[Any]]]:
-    """Both heads' features of `BATCH` pictures at a time, as they are and attacked toward a class drawn for each."""
+    """Both heads' features of `BATCH` pictures at a time, as they are and attacked.
+
+    Each is attacked both ways at once, toward a class drawn for it and away from its own: both heads will learn of it.
+    """
     generator = torch.Generator().manual_seed(seed + 1)
     for first in range(0, len(values), BATCH):
         shown, said = values[first : first + BATCH], labels[first : first + BATCH]
         targets = other_classes(said, learning.classes, generator)
-        moved = learning.attacked(shown, said, targets, learning.settings.bound, generator)
+        both = torch.ones(len(said), dtype=torch.bool)
+        moved = learning.attacked(shown, said, targets, both, both, learning.settings.bound, generator)
         with torch.no_grad():
             plain, after = learning.net.answers(shown), learning.net.answers(moved)
         yield {

@@ -1,7 +1,7 @@
-"""Learning: pictures attacked toward a random class t, then one step on five losses.
+"""Learning: pictures attacked, some toward a random class t and some away from their own, then a step on five losses.
 
-    x_a: PGD on CE(joint(x_a), t) - CE(r(x_a), y), or on the first of the two alone; t != y
-    CE(joint(x), y) + CE(r(x), y) + CE(n(x), y) + a CE(r(x_a), y) + b CE(n(x_a), t)
+    x_a: of a share of the pictures PGD on CE(joint(x_a), t), t != y; of the others PGD on -CE(r(x_a), y)
+    CE(joint(x), y) + CE(r(x), y) + CE(n(x), y) + a CE(r(x_a), y) + b CE(n(x_a), t), the last over the share alone
 
 The asymmetry: of the same picture the robust head is to say what it shows, the non-robust one what it was turned into.
 An attack on the joint classifier alone gets its way through the non-robust features, which are taught to give way; the
@@ -85,37 +85,51 @@ class Learning:
         """See the module docstring: of ``pictures`` [B, ...], which are those of ``rows`` as they are shown."""
         settings, labels = self.settings, self._labels[rows]
         targets = other_classes(labels, self.classes, self._generator)
-        attacked = self.attacked(pictures, labels, targets, bound, self._generator)
+        # In no order, so that the first are as any others.
+        aimed = torch.arange(len(rows)) < max(1, round(settings.target_share * len(rows)))
+        attacked = self.attacked(pictures, labels, targets, aimed, ~aimed, bound, self._generator)
         plain, moved = self.net.answers(pictures), self.net.answers(attacked)
         return (
             functional.cross_entropy(plain.logits, labels)
             + functional.cross_entropy(plain.robust, labels)
             + functional.cross_entropy(plain.non_robust, labels)
             + settings.robust_weight * functional.cross_entropy(moved.robust, labels)
-            + settings.target_weight * functional.cross_entropy(moved.non_robust, targets)
+            + settings.target_weight * functional.cross_entropy(moved.non_robust[aimed], targets[aimed])
         )
 
     def attacked(
-        self, pictures: torch.Tensor, labels: torch.Tensor, targets: torch.Tensor, bound: float, chance: torch.Generator
+        self,
+        pictures: torch.Tensor,
+        labels: torch.Tensor,
+        targets: torch.Tensor,
+        aimed: torch.Tensor,
+        away: torch.Tensor,
+        bound: float,
+        chance: torch.Generator,
     ) -> torch.Tensor:
-        """``pictures`` [B, ...] attacked toward ``targets`` [B] and, if settings say so, away from ``labels`` [B]."""
+        """``pictures`` [B, ...] attacked: where ``aimed`` toward ``targets``, where ``away`` away from ``labels``, [B].
+
+        The former is an attack on the joint classifier, the latter one on the robust one.
+        """
 
         def loss(moved: torch.Tensor) -> torch.Tensor:
             found = self.net.answers(moved)
-            toward = functional.cross_entropy(found.logits, targets, reduction="sum")
-            if self.settings.attack == "joint":
-                return toward
-            return toward - functional.cross_entropy(found.robust, labels, reduction="sum")
+            toward = functional.cross_entropy(found.logits, targets, reduction="none")
+            right = functional.cross_entropy(found.robust, labels, reduction="none")
+            return (toward * aimed - right * away).sum()
 
         steps, step_size = self.settings.attack_steps, self.settings.attack_step * bound
         return descended(loss, pictures, bound, steps, step_size, chance)
 
 
 def shifted(pictures: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:
-    """``pictures`` [B, C, H, W] moved by up to ``most`` pixels along each axis, all alike, black coming in."""
+    """``pictures`` [B, C, H, W], each moved by up to ``most`` pixels along each axis, black coming in."""
     if not most:
         return pictures
-    down, right = (int(torch.randint(0, 2 * most + 1, (), generator=generator)) for _axis in range(2))
+    count, _channels, height, width = pictures.shape
     padded = functional.pad(pictures, (most, most, most, most))
-    height, width = pictures.shape[-2:]
-    return padded[..., down : down + height, right : right + width]
+    down, right = (torch.randint(0, 2 * most + 1, (count, 1), generator=generator) for _axis in range(2))
+    rows, columns = down + torch.arange(height), right + torch.arange(width)
+    # Channels last where three axes are indexed, and back.
+    moved = padded.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 1, 2).contiguous()

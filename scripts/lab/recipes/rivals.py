@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from seedtune.exporter.recipes.asymmetric.attack import descended
-from seedtune.exporter.recipes.asymmetric.nets import AsymmetricNet, initialise
+from seedtune.exporter.recipes.asymmetric.nets import BRANCH_CHANNELS, AsymmetricNet, branch, initialise
 from seedtune.exporter.recipes.asymmetric.training import GROWTH, shifted
 from seedtune.runtime.recipes.asymmetric_settings import AsymmetricSettings
 
@@ -20,11 +20,12 @@ BETA = 6.0
 
 
 def rival(shape: tuple[int, int, int], classes: int, settings: AsymmetricSettings) -> nn.Sequential:
-    """The net: the trunk, as many features as both heads have, one linear classifier."""
+    """The net: the trunk, a branch as wide as both together, one linear classifier."""
     generator = torch.Generator().manual_seed(settings.seed)
-    both = settings.robust_dimensions + settings.non_robust_dimensions
-    whole = AsymmetricNet(shape, classes, both, 1, generator)
-    net = nn.Sequential(whole.trunk, whole.to_robust, nn.ReLU(), whole.robust)
+    features = settings.robust_dimensions + settings.non_robust_dimensions
+    whole = AsymmetricNet(shape, classes, 1, 1, generator)
+    wide = branch((shape[1] // 2, shape[2] // 2), 2 * BRANCH_CHANNELS, features)
+    net = nn.Sequential(whole.trunk, wide, nn.Linear(features, classes))
     initialise(net, generator)
     return net
 
