@@ -54,7 +54,8 @@ def row_values(objective: Objective, predictions: Labels, labels: Labels, count:
         count: of the labels that there are.
     """
     if objective == "accuracy":
-        return (predictions != labels).astype(np.float64)
+        wrong: Doubles = (predictions != labels).astype(np.float64)
+        return wrong
     rows = len(labels)
     whole = _of_predictions(objective, predictions, labels, count)
     if rows == 1:

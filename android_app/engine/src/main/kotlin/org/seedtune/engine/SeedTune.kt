@@ -12,25 +12,22 @@ import org.seedtune.engine.generation.Generator
 import org.seedtune.engine.generation.Prompt
 import org.seedtune.engine.generation.Sampling
 import org.seedtune.engine.graph.GraphSession
-import org.seedtune.engine.graph.Graphs
 import org.seedtune.engine.graph.Interruption
 import org.seedtune.engine.graph.State
 import org.seedtune.engine.graph.UpdateGraph
 import org.seedtune.engine.journal.readJournal
 import org.seedtune.engine.run.Caches
 import org.seedtune.engine.run.HeadTuning
-import org.seedtune.engine.run.HeldOut
 import org.seedtune.engine.run.Restored
-import org.seedtune.engine.run.Run
 import org.seedtune.engine.run.RowSources
-import org.seedtune.engine.run.RunFolder
 import org.seedtune.engine.run.RunResult
 import org.seedtune.engine.run.Settings
 import org.seedtune.engine.run.Source
 import org.seedtune.engine.run.Split
+import org.seedtune.engine.run.TextTuning
 import org.seedtune.engine.run.TuningEvent
 import org.seedtune.engine.stages.DesktopPlatform
-import org.seedtune.engine.stages.MappedGraphs
+import org.seedtune.engine.stages.FittingGraphs
 import org.seedtune.engine.stages.Platform
 import org.seedtune.engine.stages.StreamedGraphs
 import org.seedtune.engine.task.CompiledTask
@@ -45,9 +42,9 @@ import org.seedtune.engine.task.CompiledTask
  */
 class SeedTune private constructor(
     val bundle: Bundle,
-    private val threads: Int,
+    threads: Int,
     private val memoryLimitBytes: Long?,
-    private val platform: Platform,
+    platform: Platform,
 ) : Closeable {
     private val compiled = lazy { bundle.compiledTask() }
     private val task: CompiledTask get() = compiled.value
@@ -55,8 +52,8 @@ class SeedTune private constructor(
     private val update = UpdateGraph(bundle.graph("update"))
     private val state = State(update, bundle.manifest.state.parameters)
     private val interruption = Interruption()
-    private val mapped = MappedGraphs(bundle, threads, interruption)
-    private val evaluator = lazy { Evaluator(bundle, mapped) }
+    private val fitting = FittingGraphs(bundle, threads, memoryLimitBytes, platform, interruption)
+    private val evaluator = lazy { Evaluator(bundle, fitting.mapped) }
     private val generator = lazy { Generator.open(bundle, task, threads, memoryLimitBytes, interruption) }
     private var tuned = false
 
@@ -82,17 +79,8 @@ class SeedTune private constructor(
         contexts: File? = null,
         onEvent: (TuningEvent) -> Boolean = { true },
     ): RunResult {
-        settings.check()
-        settings.requireMade()
-        check(!tuned) { "this model has been tuned: open the bundle again for another run" }
-        bundle.requireGraph(settings.estimator.graph)
-        tuned = true
-        val goesOn = { event: TuningEvent -> !interruption.wanted && onEvent(event) && !interruption.wanted }
-        return try {
-            tune(run, train, settings, heldOut, cacheContexts, contexts, goesOn) { if (!goesOn(it)) throw StoppedException() }
-        } catch (_: StoppedException) {
-            // Before the run had a state.
-            RunResult(stepsOf(run), true, null, null, null)
+        return tuning(run, settings, onEvent) { goesOn, tell ->
+            TextTuning(bundle, task, sources, fitting).tune(run, train, settings, state, heldOut, cacheContexts, contexts, goesOn, tell)
         }
     }
 
@@ -102,48 +90,25 @@ class SeedTune private constructor(
      * @throws SeedTuneException the bundle is one of a language model, or there is a memory limit; or anything else the user can put right.
      */
     fun tune(run: File, settings: Settings, onEvent: (TuningEvent) -> Boolean = { true }): RunResult {
+        val heads = HeadTuning.of(bundle, memoryLimitBytes)
+        return tuning(run, settings, onEvent) { goesOn, tell -> heads.tune(run, settings, state, fitting.mapped, interruption, goesOn, tell) }
+    }
+
+    /** What [work] makes of a run, told the events of which [stop] or [onEvent] can make the last. */
+    private fun tuning(
+        run: File, settings: Settings, onEvent: (TuningEvent) -> Boolean, work: ((TuningEvent) -> Boolean, (TuningEvent) -> Unit) -> RunResult,
+    ): RunResult {
         settings.check()
         settings.requireMade()
         check(!tuned) { "this model has been tuned: open the bundle again for another run" }
         bundle.requireGraph(settings.estimator.graph)
-        val heads = HeadTuning.of(bundle, memoryLimitBytes)
         tuned = true
         val goesOn = { event: TuningEvent -> !interruption.wanted && onEvent(event) && !interruption.wanted }
         return try {
-            heads.tune(run, settings, state, mapped, interruption, goesOn) { if (!goesOn(it)) throw StoppedException() }
+            work(goesOn) { if (!goesOn(it)) throw StoppedException() }
         } catch (_: StoppedException) {
+            // Before the run had a state.
             RunResult(stepsOf(run), true, null, null, null)
-        }
-    }
-
-    private fun tune(
-        run: File, train: File, settings: Settings, heldOut: File?, cacheContexts: Boolean, contexts: File?,
-        onEvent: (TuningEvent) -> Boolean,
-        tell: (TuningEvent) -> Unit,
-    ): RunResult {
-        val learnt = split(train, tell)
-        val kept = heldOut?.let { split(it, tell) }
-        val examples = learnt.examples + kept?.examples.orEmpty()
-        return RunFolder(run).use { folder ->
-            val rowsPerCall = settings.rowsPerCall.takeIf { it > 0 } ?: folder.recordedSettings()?.rowsPerCall
-            graphs(examples, settings.batchSize, cacheContexts, rowsPerCall, settings).use { graphs ->
-                val limited = graphs as? StreamedGraphs
-                val resolved = settings.copy(rowsPerCall = rowsPerCall ?: limited?.let { 2 * it.choice.tokensPerCall } ?: Settings.ROWS_PER_CALL)
-                limited?.let { tell(TuningEvent.KeepingToLimit(it.choice.limitBytes, it.choice.expectedBytes, resolved.rowsPerCall)) }
-                val cache = if (cacheContexts) File(run, CONTEXTS) else null
-                sources.feeding(graphs, learnt.examples, Source("train", learnt, contexts, cache), tell) { feeder ->
-                    sources.feeding(graphs, kept?.examples.orEmpty(), Source("eval", kept, contexts, cache), tell) { keptFeeder ->
-                        val evaluation = kept?.let { split ->
-                            HeldOut(folder, split, resolved, tell) { state, advance ->
-                                // The session lives for one evaluation only: between two, its memory is the probe's to use.
-                                Evaluator(bundle, graphs).use { it.evaluate(state, keptFeeder, resolved.rowsPerCall, advance) }
-                            }
-                        }
-                        val whole = Run(folder, bundle, resolved, learnt, feeder, kept, evaluation, state, graphs, memoryLimitBytes, interruption, tell)
-                        whole.use { it.execute(onEvent) }
-                    }
-                }
-            }
         }
     }
 
@@ -194,9 +159,6 @@ class SeedTune private constructor(
         return generator.value.generate(prompt, state.tensor, maxTokens, sampling, stops, onPiece)
     }
 
-    private fun split(file: File, tell: (TuningEvent) -> Unit) =
-        Split.load(file, task) { done, of -> if (done % ROWS_TOLD == 0) tell(TuningEvent.ReadingRows(done, of)) }
-
     private fun stepsOf(run: File): Int = File(run, Restored.JOURNAL).let { if (it.isFile) readJournal(it).steps else 0 }
 
     /** Checks the rows of [data] as [tune] would, without tuning; returns their number. */
@@ -204,21 +166,13 @@ class SeedTune private constructor(
 
     private fun evaluate(examples: List<Example>, tokensPerCall: Int, source: Source): Evaluation {
         if (memoryLimitBytes == null) {
-            return sources.feeding(mapped, examples, source) { evaluator.value.evaluate(state, it, tokensPerCall) }
+            return sources.feeding(fitting.mapped, examples, source) { evaluator.value.evaluate(state, it, tokensPerCall) }
         }
         val atOnce = (TOKENS_AT_ONCE / examples.maxOf { it.ids.size }).coerceIn(1, examples.size)
-        return graphs(examples, atOnce, cached = false, rowsPerCall = null, Settings()).use { graphs ->
+        return fitting.of(examples, atOnce, cached = false, rowsPerCall = null, Settings()).use { graphs ->
             val tokens = 2 * (graphs as StreamedGraphs).choice.tokensPerCall
             sources.feeding(graphs, examples, source) { feeder -> Evaluator(bundle, graphs).use { it.evaluate(state, feeder, tokens) } }
         }
-    }
-
-    /** Graphs for [examples], of which [atOnce] are computed before the weights change, by [settings]; the caller closes them. */
-    private fun graphs(examples: List<Example>, atOnce: Int, cached: Boolean, rowsPerCall: Int?, settings: Settings): Graphs {
-        val limit = memoryLimitBytes ?: return mapped
-        val tokensPerCall = rowsPerCall?.let { maxOf(1, it / 2) }
-        val (estimator, vectors) = settings.estimator to settings.estimator.vectors + settings.optimizer.vectors
-        return StreamedGraphs.within(limit, bundle, examples, atOnce, cached, tokensPerCall, threads, platform, estimator.graph, vectors, interruption)
     }
 
     override fun close() {
@@ -231,8 +185,6 @@ class SeedTune private constructor(
     companion object {
         /** Tokens of one side for which an evaluation within a limit reads the weights once, at most. */
         private const val TOKENS_AT_ONCE = 4096
-        private const val CONTEXTS = "contexts"
-        private const val ROWS_TOLD = 64
 
         /** Of a text that is generated, unless another number is given. */
         const val MAX_TOKENS = 256
@@ -247,7 +199,7 @@ class SeedTune private constructor(
         fun contextCost(bundle: File, run: File, train: File, heldOut: File? = null, contexts: File? = null): ContextCost? {
             val opened = Bundle.open(bundle, verifyWeights = false)
             val caches = Caches(opened)
-            val read = caches.files(contexts) + caches.files(File(run, CONTEXTS))
+            val read = caches.files(contexts) + caches.files(File(run, TextTuning.CONTEXTS))
             val task = opened.compiledTask()
             return listOfNotNull(train, heldOut).mapNotNull { caches.cost(Split.load(it, task), read) }.reduceOrNull(ContextCost::plus)
         }
