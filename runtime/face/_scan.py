@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import msgspec
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.extras import needs_extra
 from seedtune.runtime.scan.answers import Floats
-from seedtune.runtime.scan.asked import Asked, Attacked, Writers
+from seedtune.runtime.scan.asked import Asked, Gradients, Writers
 from seedtune.runtime.scan.images import read_images
 from seedtune.runtime.scan.made import made
 from seedtune.runtime.scan.records import ScanEvent
@@ -73,17 +72,20 @@ def scan(
     def pixels(folder: Path, given: Classifier) -> None:
         write_map_graphs(folder, given, PixelMap(tone_map.pixels, chosen.norm_bound), normalisation)
 
-    def loss(folder: Path, probabilities: bool) -> None:
-        write_loss_graph(folder, Goal(chosen.correlation, chosen.contrast, chosen.margin, probabilities))
+    def goal(probabilities: bool) -> Goal:
+        return Goal(chosen.correlation, chosen.contrast, chosen.margin, probabilities)
 
-    def attack(given: Classifier, values: Floats, scores: Floats, probabilities: bool) -> Attacked:
+    def loss(folder: Path, probabilities: bool) -> None:
+        write_loss_graph(folder, goal(probabilities))
+
+    def gradients(given: Classifier, values: Floats, scores: Floats, probabilities: bool) -> Gradients:
         with needs_extra("white-box", "an attack with gradients needs"):
-            from seedtune.exporter.white_box.attack import attacked
             from seedtune.exporter.white_box.differentiable import Differentiable
+            from seedtune.exporter.white_box.gradients import ClassifierGradients
         assert chosen.also is not None
         module = Differentiable(given, normalisation, probabilities)
         module.require_same(values, scores)
-        return functools.partial(attacked, module, chosen.also)
+        return ClassifierGradients(module, chosen.also, tone_map, goal(probabilities))
 
     asked = Asked(
         read_classifier(Path(classifier), size, scores),
@@ -95,7 +97,7 @@ def scan(
         [read_classifier(Path(other), size) for other in transfer],
         threads,
     )
-    return made(asked, Path(out), Writers(maps, pixels, loss, attack))
+    return made(asked, Path(out), Writers(maps, pixels, loss, gradients))
 
 
 def export_classifier(module: Any, *, image_shape: tuple[int, ...], out: str | Path) -> None:

@@ -13,8 +13,25 @@ from seedtune.runtime.scan.applied import Applied
 from seedtune.runtime.scan.images import Images
 from seedtune.runtime.scan.settings import ScanSettings
 
-# (pictures [R, C, H, W] in 0..1, classes [R], bound, steps, seed) -> pictures within the bound of them.
-Attacked = Callable[[Floats, Integers, float, int, int], Floats]
+
+class Gradients(Protocol):
+    """Attacks with the gradients of a classifier, which the runtime does not import."""
+
+    def on_pictures(self, starts: Floats, labels: Integers, bound: float, steps: int, seed: int) -> Floats:
+        """Pictures within ``bound`` of ``starts`` [R, C, H, W], that are not to be read as ``labels`` [R]."""
+        ...
+
+    def on_states(
+        self,
+        pictures: Floats,
+        patterns: Integers | None,
+        labels: Integers,
+        states: Floats,
+        reach: float,
+        steps: int,
+    ) -> Floats:
+        """States within ``reach`` of ``states`` [R, n], by the loss of what they make of ``pictures`` [R, C, H, W]."""
+        ...
 
 
 class Given(Protocol):
@@ -54,14 +71,14 @@ class Writers:
         maps: (folder, classifier) -> probe.onnx, apply.onnx and update.onnx there.
         pixels: likewise, for the control that changes each pixel by itself.
         loss: (folder, whether scores are probabilities) -> loss.onnx there.
-        attack: (classifier, values [R, C H W] and its scores to them [R, L], whether these are probabilities) -> an
-            attack with its gradients, see `white_box.py`.
+        gradients: (classifier, values [R, C H W] and its scores to them [R, L], whether these are probabilities) ->
+            attacks with its gradients, see `white_box.py`.
     """
 
     maps: Callable[[Path, Any], None]
     pixels: Callable[[Path, Any], None]
     loss: Callable[[Path, bool], None]
-    attack: Callable[[Any, Floats, Floats, bool], Attacked]
+    gradients: Callable[[Any, Floats, Floats, bool], Gradients]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from seedtune.runtime.scan.images import Images, in_bytes, save_pictures
 from seedtune.runtime.scan.others import open_others
 from seedtune.runtime.scan.patterns import patterns_of
 from seedtune.runtime.scan.search import Findings, Search
-from seedtune.runtime.scan.verified import reached_pictures, verified, with_others
+from seedtune.runtime.scan.verified import verified, with_others
 from seedtune.runtime.scan.white_box import white_boxed
 from seedtune.runtime.telemetry.this_machine import this_machine
 from seedtune.runtime.vectors import encode_tensors
@@ -94,9 +94,8 @@ def made(asked: Asked, out: Path, write: Writers) -> Events:
         white_box = None
         if settings.also is not None:
             yield scan.ScanComparing(what=f"{settings.also} within {settings.norm_bound:g}")
-            attack = write.attack(asked.classifier, images.values[:FEW], scores[right][:FEW], probabilities)
-            reached = reached_pictures(applied, feeder, findings, settings)
-            white_box, attacked, fools = white_boxed(attack, applied, images, reached, settings, others)
+            gradients = write.gradients(asked.classifier, images.values[:FEW], scores[right][:FEW], probabilities)
+            white_box, attacked, fools = white_boxed(gradients, applied, feeder, images, findings, settings, others)
             places = np.flatnonzero(fools)
             save_pictures(folder / scan.WHITE_BOX_FILE, images.chosen(places), attacked[places], places=places)
         records = with_others(records, [said for _, said in shown])

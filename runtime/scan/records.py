@@ -99,7 +99,8 @@ class WhiteBoxRecord(msgspec.Struct, frozen=True, kw_only=True):
         bound: how far a value goes, of 1.
         steps: of the descent.
         alone: share of the searched pictures that it fools the classifier with, from the untouched pictures.
-        on_top: the same from what the search made of them, found or not.
+        on_map: share that the search found, or gradients of its map within the same rules.
+        on_top: share that it fools with from what these made of them, found or not.
         transfer_alone: of each other classifier, shown what fools alone.
         transfer: of each other classifier, shown what fools on top.
     """
@@ -108,6 +109,7 @@ class WhiteBoxRecord(msgspec.Struct, frozen=True, kw_only=True):
     bound: float
     steps: int
     alone: float
+    on_map: float
     on_top: float
     transfer_alone: tuple[TransferRecord, ...] = ()
     transfer: tuple[TransferRecord, ...] = ()

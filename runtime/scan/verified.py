@@ -62,15 +62,17 @@ def verified(
     return records, in_bytes(pictures[kept])
 
 
-def reached_pictures(applied: Applied, feeder: ImageFeeder, findings: Findings, settings: ScanSettings) -> Floats:
-    """What the search made of each picture, [G, C H W] in whole 255ths: what was found, else what came nearest.
+def reached_pictures(
+    applied: Applied, feeder: ImageFeeder, states: Floats, settings: ScanSettings
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """What ``states`` [G, n] make of each picture, [G, C H W] in whole 255ths, and whether it is a find, [G].
 
     What is not like the original any more does not count: the picture stays as it was.
     """
-    places = np.arange(len(feeder))
-    pictures, _, correlation, contrast = applied.pictures(feeder, places, findings.states)
-    unlike = findings.open & ((correlation < settings.correlation) | (contrast < settings.contrast))
-    return np.where(unlike[:, None], feeder.values, np.round(pictures * np.float32(255)) / np.float32(255))
+    pictures, scores, correlation, contrast = applied.pictures(feeder, np.arange(len(feeder)), states)
+    alike = (correlation >= settings.correlation) & (contrast >= settings.contrast)
+    whole = np.round(pictures * np.float32(255)) / np.float32(255)
+    return np.where(alike[:, None], whole, feeder.values), alike & (scores.argmax(1) != feeder.labels)
 
 
 def with_others(records: Sequence[ImageRecord], said: Sequence[Integers]) -> list[ImageRecord]:

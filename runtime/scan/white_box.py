@@ -1,6 +1,8 @@
-"""What gradients add: an attack within a bound on the untouched pictures, and on top of what the search made of them.
+"""What gradients add, on the untouched pictures and to what the search made of them.
 
-Carried out by what the exporter brings (`Writers.attack`): the runtime knows nothing of torch.
+First they take the search's own states on, within the rules of a find; then pictures are attacked within a bound, from
+the untouched ones and from those. Carried out by what the exporter brings (`asked.Gradients`): the runtime knows
+nothing of torch.
 """
 
 from __future__ import annotations
@@ -12,17 +14,29 @@ import numpy.typing as npt
 
 from seedtune.runtime.scan.answers import Floats
 from seedtune.runtime.scan.applied import Applied
-from seedtune.runtime.scan.asked import Attacked
+from seedtune.runtime.scan.asked import Gradients
+from seedtune.runtime.scan.feeder import ImageFeeder
 from seedtune.runtime.scan.images import Images, in_bytes, of_bytes
 from seedtune.runtime.scan.others import Other
 from seedtune.runtime.scan.records import TransferRecord, WhiteBoxRecord
+from seedtune.runtime.scan.search import Findings
 from seedtune.runtime.scan.settings import ScanSettings
+from seedtune.runtime.scan.verified import reached_pictures
+
+# How far a knot may go: from black to white.
+STATE_REACH = 1.0
 
 
 def white_boxed(
-    attack: Attacked, applied: Applied, images: Images, made: Floats, settings: ScanSettings, others: Sequence[Other]
+    gradients: Gradients,
+    applied: Applied,
+    feeder: ImageFeeder,
+    images: Images,
+    findings: Findings,
+    settings: ScanSettings,
+    others: Sequence[Other],
 ) -> tuple[WhiteBoxRecord, npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Attacks ``images`` [G], and ``made`` [G, C H W]: what the search made of them, found or not.
+    """Attacks ``images`` [G], which ``feeder`` has too, and what the search made of them: its ``findings``.
 
     A picture that fooled before the attack on top and does not after it stays as it was.
 
@@ -30,9 +44,9 @@ def white_boxed(
         What came of it; the pictures made on top, [G, C H W] in bytes; and whether each of them fools, [G].
     """
     assert settings.also is not None
-    before = applied.untouched(made).argmax(1) != images.labels
-    alone = _attacked(attack, images, images.values, settings)
-    on_top = _attacked(attack, images, made, settings)
+    made, before = _made(gradients, applied, feeder, images, findings, settings)
+    alone = _attacked(gradients, images, images.values, settings)
+    on_top = _attacked(gradients, images, made, settings)
     alone_fools, fools = (
         applied.untouched(of_bytes(pictures)).argmax(1) != images.labels for pictures in (alone, on_top)
     )
@@ -48,6 +62,7 @@ def white_boxed(
         bound=settings.norm_bound,
         steps=settings.also_steps,
         alone=float(alone_fools.mean()),
+        on_map=float(before.mean()),
         on_top=float(fools.mean()),
         transfer_alone=shares(alone, alone_fools),
         transfer=shares(on_top, fools),
@@ -55,13 +70,40 @@ def white_boxed(
     return record, on_top, fools
 
 
-def _attacked(attack: Attacked, images: Images, starts: Floats, settings: ScanSettings) -> npt.NDArray[np.uint8]:
+def _made(
+    gradients: Gradients,
+    applied: Applied,
+    feeder: ImageFeeder,
+    images: Images,
+    findings: Findings,
+    settings: ScanSettings,
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """What the search, and gradients from where it ended, make of each picture, [G, C H W]; whether it is a find."""
+    states, (still,) = findings.states.copy(), np.nonzero(findings.open)
+    shape = (-1, images.channels, images.height, images.width)
+    for first in range(0, len(still), settings.images_per_call):
+        part = still[first : first + settings.images_per_call]
+        states[part] = gradients.on_states(
+            feeder.values[part].reshape(shape),
+            None if feeder.patterns is None else feeder.patterns[part],
+            feeder.labels[part],
+            states[part],
+            STATE_REACH,
+            settings.also_steps,
+        )
+    (searched, found), (taken_on, more) = (
+        reached_pictures(applied, feeder, each, settings) for each in (findings.states, states)
+    )
+    return np.where((more & ~found)[:, None], taken_on, searched), found | more
+
+
+def _attacked(gradients: Gradients, images: Images, starts: Floats, settings: ScanSettings) -> npt.NDArray[np.uint8]:
     """In whole bytes, none farther from ``starts`` than the bound."""
     parts = []
     for first in range(0, len(starts), settings.images_per_call):
         part = slice(first, first + settings.images_per_call)
         shape = (-1, images.channels, images.height, images.width)
-        moved = attack(
+        moved = gradients.on_pictures(
             starts[part].reshape(shape), images.labels[part], settings.norm_bound, settings.also_steps, settings.seed
         )
         parts.append(in_bytes(moved.reshape(len(moved), -1)))

@@ -44,8 +44,10 @@ def with_gradients(kind: str, paths: dict[str, Path], images: Path, folder: Path
             gradients = result.white_box
             assert gradients is not None
             bar = ON_TOP_BAR if kind == "digits" and also == "pgd" else ""
-            shares = f"{result.success:.1%}, {gradients.alone:.1%}, {gradients.on_top:.1%}"
-            rows.append((f"{kind}, SPA at {correlation} alone, {also} alone, {also} on top", shares, bar))
+            shares = ", ".join(
+                f"{share:.1%}" for share in (result.success, gradients.on_map, gradients.alone, gradients.on_top)
+            )
+            rows.append((f"{kind}, SPA at {correlation}, by gradients, {also} alone, {also} on top", shares, bar))
             moved = [
                 ", ".join(f"{other.fooled / max(1, other.right):.1%}" for other in records)
                 for records in (result.transfer, gradients.transfer_alone, gradients.transfer)
@@ -53,6 +55,7 @@ def with_gradients(kind: str, paths: dict[str, Path], images: Path, folder: Path
             rows.append((f"{kind}, the natural nets fooled by these", "; ".join(moved), ""))
             found[f"{also}, {correlation}"] = {
                 "scan": result.success,
+                "on_map": gradients.on_map,
                 "alone": gradients.alone,
                 "on_top": gradients.on_top,
                 "transfer": moved,
