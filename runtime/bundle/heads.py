@@ -62,7 +62,7 @@ class RobustHeads(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a run has where nothing else is asked for; measured: docs/log/2026-11-27.md, "Heads that were trained"."""
+        """What a run has where nothing else is asked for; measured: docs/log/2026-11-27.md, "Trained heads"."""
         return {"steps": 4000, "batch_size": 256, "eval_every": 400, "learning_rate": 1e-3, "start": "zero"}
 
 

@@ -77,7 +77,7 @@ KINDS = {
         COLOURS,
         8 / 255,
         2 / 255,
-        Training("colour", bound=8 / 255, steps=5, step_size=0.4, epochs=30, rate=0.1, shift=4, mirrored=True),
+        Training("colour", bound=8 / 255, steps=4, step_size=0.4, epochs=20, rate=0.1, shift=4, mirrored=True),
         Training("colour", epochs=40, rate=0.1, shift=4, mirrored=True),
     ),
 }
