@@ -27,10 +27,10 @@ class AsymmetricSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
             description="Of a step's pictures, those that are attacked toward another class, on the joint classifier; "
             "the others are attacked away from their own, on the robust one.",
         ),
-    ] = 0.3
+    ] = 0.2
     robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the robust head's features.")] = 128
     non_robust_dimensions: Annotated[int, Meta(ge=1, le=4096, description="Of the non-robust head's features.")] = 64
-    robust_weight: Annotated[float, Meta(ge=0, description="Of the robust head's loss on attacked pictures.")] = 10.0
+    robust_weight: Annotated[float, Meta(ge=0, description="Of the robust head's loss on attacked pictures.")] = 20.0
     target_weight: Annotated[
         float,
         Meta(ge=0, description="Of the non-robust head's, which is to say the attack's target; 0: no such loss."),

@@ -56,7 +56,7 @@ CLASSES = 10
 # HEAD_clean and HEAD_pgd of each classifier of a net, and seconds.
 Figures = dict[str, float]
 SETTINGS = {
-    "digits": AsymmetricSettings(epochs=12, shift=2),
+    "digits": AsymmetricSettings(shift=2),
     "cifar": AsymmetricSettings(epochs=8, shift=2, bound=8 / 255),
 }
 

@@ -50,7 +50,7 @@ COLOURS = "colours"
 # Of the colour pictures, and how far a map may move a colour, as in the paper of ReColorAdv.
 QUERIES, COLOUR_BOUND = 1000, 0.06
 # Attacks of other libraries take some milliseconds a query.
-CONTROLLED = 200
+CONTROLLED = 50
 
 
 @dataclasses.dataclass(frozen=True)

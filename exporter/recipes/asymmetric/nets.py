@@ -14,7 +14,9 @@ from torch import nn
 
 from seedtune.runtime.errors import SeedTuneError
 
-TRUNK_CHANNELS, BRANCH_CHANNELS = 16, 32
+TRUNK_CHANNELS = 16
+# Robust features take more filters than others; together as many as one classifier would have.
+ROBUST_CHANNELS, NON_ROBUST_CHANNELS = 48, 16
 # Halved twice, a side must have something left.
 LEAST_SIDE = 4
 
@@ -57,8 +59,8 @@ class AsymmetricNet(nn.Module):
                 remedy="give larger pictures",
             )
         self.trunk = nn.Sequential(nn.Conv2d(channels, TRUNK_CHANNELS, 4, stride=2, padding=1), nn.ReLU())
-        self.to_robust = branch((height // 2, width // 2), BRANCH_CHANNELS, robust)
-        self.to_non_robust = branch((height // 2, width // 2), BRANCH_CHANNELS, non_robust)
+        self.to_robust = branch((height // 2, width // 2), ROBUST_CHANNELS, robust)
+        self.to_non_robust = branch((height // 2, width // 2), NON_ROBUST_CHANNELS, non_robust)
         self.robust = nn.Linear(robust, classes)
         self.non_robust = nn.Linear(non_robust, classes)
         self.joint = nn.Linear(robust + non_robust, classes)

@@ -10,7 +10,13 @@ from torch import nn
 from torch.nn import functional
 
 from seedtune.exporter.recipes.asymmetric.attack import descended
-from seedtune.exporter.recipes.asymmetric.nets import BRANCH_CHANNELS, AsymmetricNet, branch, initialise
+from seedtune.exporter.recipes.asymmetric.nets import (
+    NON_ROBUST_CHANNELS,
+    ROBUST_CHANNELS,
+    AsymmetricNet,
+    branch,
+    initialise,
+)
 from seedtune.exporter.recipes.asymmetric.training import GROWTH, shifted
 from seedtune.runtime.recipes.asymmetric_settings import AsymmetricSettings
 
@@ -24,7 +30,7 @@ def rival(shape: tuple[int, int, int], classes: int, settings: AsymmetricSetting
     generator = torch.Generator().manual_seed(settings.seed)
     features = settings.robust_dimensions + settings.non_robust_dimensions
     whole = AsymmetricNet(shape, classes, 1, 1, generator)
-    wide = branch((shape[1] // 2, shape[2] // 2), 2 * BRANCH_CHANNELS, features)
+    wide = branch((shape[1] // 2, shape[2] // 2), ROBUST_CHANNELS + NON_ROBUST_CHANNELS, features)
     net = nn.Sequential(whole.trunk, wide, nn.Linear(features, classes))
     initialise(net, generator)
     return net
