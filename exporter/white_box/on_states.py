@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import eagerpy
 import numpy as np
 import numpy.typing as npt
 import torch
+from eagerpy.astensor import astensor
 from foolbox.attacks.projected_gradient_descent import LinfProjectedGradientDescentAttack
 from foolbox.models.pytorch import PyTorchModel
 from torch import nn
@@ -89,7 +89,7 @@ class GoalAttack(LinfProjectedGradientDescentAttack):
             margin = torch.relu(scores.gather(1, place)[:, 0] - others + goal.margin + MARGIN_SPARE)
             unlike = torch.relu(goal.correlation + LIKENESS_SPARE - correlation)
             pale = torch.relu(goal.contrast + LIKENESS_SPARE - contrast)
-            return eagerpy.astensor(-(margin + WEIGHT_OF_LIKENESS * (unlike + pale)).sum())
+            return astensor(-(margin + WEIGHT_OF_LIKENESS * (unlike + pale)).sum())
 
         return loss
 

@@ -157,7 +157,7 @@ def _tell(result: ScanResult, console: Console) -> None:
 def _tell_white_box(found: WhiteBoxRecord, console: Console) -> None:
     console.print(
         f"with gradients, {found.kind} within {found.bound:g}: {found.alone:.1%} alone, "
-        f"{found.on_top:.1%} on top of the scan, which gradients of its map take to {found.on_map:.1%}",
+        f"{found.on_top:.1%} on top of the scan, which gradients of its map take to {found.on_map or 0:.1%}",
         highlight=False,
         soft_wrap=True,
     )

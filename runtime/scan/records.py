@@ -99,7 +99,7 @@ class WhiteBoxRecord(msgspec.Struct, frozen=True, kw_only=True):
         bound: how far a value goes, of 1.
         steps: of the descent.
         alone: share of the searched pictures that it fools the classifier with, from the untouched pictures.
-        on_map: share that the search found, or gradients of its map within the same rules.
+        on_map: share that the search found, or gradients of its map within the same rules; None of an earlier version.
         on_top: share that it fools with from what these made of them, found or not.
         transfer_alone: of each other classifier, shown what fools alone.
         transfer: of each other classifier, shown what fools on top.
@@ -109,8 +109,8 @@ class WhiteBoxRecord(msgspec.Struct, frozen=True, kw_only=True):
     bound: float
     steps: int
     alone: float
-    on_map: float
     on_top: float
+    on_map: float | None = None
     transfer_alone: tuple[TransferRecord, ...] = ()
     transfer: tuple[TransferRecord, ...] = ()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("art")
+from lab.vision.colour_controls import recoloured, square_attack
 
-from lab.vision.colour_controls import recoloured, square_attack  # noqa: E402
-
+Attack = Callable[[torch.nn.Module, npt.NDArray[np.float32], npt.NDArray[np.int64], float, int], float]
 pytestmark = pytest.mark.traced
 
 
@@ -22,7 +25,7 @@ class Reddish(torch.nn.Module):
 
 
 @pytest.mark.parametrize("attack", [recoloured, square_attack])
-def test_only_who_is_nearer_to_the_border_than_the_bound_is_fooled(attack) -> None:  # type: ignore[no-untyped-def]
+def test_only_who_is_nearer_to_the_border_than_the_bound_is_fooled(attack: Attack) -> None:
     pictures = 0.5 * torch.rand(12, 3, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.25
     wanted = torch.linspace(0.3, 0.7, 12)
     pictures[:, 0] += (wanted - pictures[:, 0].mean((1, 2)))[:, None, None]

@@ -16,6 +16,7 @@ from scan_lab import write_classifier
 
 import seedtune
 from seedtune import SeedTuneError
+from seedtune.exporter.onnx_source.classifier import Classifier
 from seedtune.exporter.onnx_source.scan_graphs import Normalisation, write_map_graphs
 from seedtune.exporter.onnx_source.tone_map import ToneMap
 from seedtune.exporter.white_box.on_states import OfState
@@ -86,15 +87,14 @@ def test_a_map_with_gradients_makes_the_pictures_of_the_one_without(
     tmp_path: Path, a_channel: bool, patterns: int, channels: int
 ) -> None:
     change = ToneMap(knots=6, channels=channels, pixels=channels * 20, a_channel=a_channel, patterns=patterns)
-    given = SimpleNamespace(channels=channels, height=4, width=5, pixels=change.pixels, order="channels first")
-    given.shape, given.kind, given.bytes_range = (channels, 4, 5), "float32", False
+    given = Classifier(tmp_path, "pixels", "scores", "channels first", channels, 4, 5, "float32", False)
     write_map_graphs(tmp_path, given, change, Normalisation())
     generator = np.random.default_rng(1)
     pictures = generator.random((7, change.pixels), np.float32)
     # A white pixel is of the last knot.
     pictures[:, 0] = 1
     states = (0.4 * generator.standard_normal((7, change.parameters))).astype(np.float32)
-    feeds = {"image": pictures, "state": states}
+    feeds: dict[str, Any] = {"image": pictures, "state": states}
     told = generator.integers(0, patterns, pictures.shape) if patterns else None
     if told is not None:
         feeds["pattern"] = told

@@ -43,6 +43,7 @@ def with_gradients(kind: str, paths: dict[str, Path], images: Path, folder: Path
             )
             gradients = result.white_box
             assert gradients is not None
+            assert gradients.on_map is not None
             bar = ON_TOP_BAR if kind == "digits" and also == "pgd" else ""
             shares = ", ".join(
                 f"{share:.1%}" for share in (result.success, gradients.on_map, gradients.alone, gradients.on_top)
