@@ -28,7 +28,7 @@ from torch import nn
 from lab.recipes.heads_plot import draw_heads
 from lab.recipes.rivals import epochs_of, rival
 from lab.report import command_line, report
-from lab.vision.data import Pictures, test_digits, training_digits
+from lab.vision.data import Pictures, colour_pictures, test_digits, training_digits
 from seedtune.exporter.recipes.asymmetric.evaluation import HEADS, Head, accuracy, under_attack
 from seedtune.exporter.recipes.asymmetric.nets import AsymmetricNet
 from seedtune.exporter.recipes.asymmetric.training import Learning
@@ -107,13 +107,7 @@ def main() -> None:
 def _pictures(kind: str, data: Path) -> tuple[Pictures, Pictures]:
     if kind == "digits":
         return training_digits(), test_digits(data)
-    path = data / "vision" / "cifar10-jpeg-sample.npz"
-    if not path.is_file():
-        raise SeedTuneError("CIFAR-10's sample is not there", file=path, rule="an .npz", remedy="give --data FOLDER")
-    with np.load(path, allow_pickle=False) as arrays:
-        parts = [(arrays[f"{part}_images"], arrays[f"{part}_labels"].astype(np.int64)) for part in ("train", "test")]
-    learn, test = (Pictures(images, labels) for images, labels in parts)
-    return learn, test
+    return colour_pictures(data, "train"), colour_pictures(data, "test")
 
 
 def _measured(kind: str, way: str, seed: int, learn: Pictures, test: Pictures, count: int) -> Figures:

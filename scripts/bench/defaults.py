@@ -18,15 +18,13 @@ import argparse
 import statistics
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lab.accuracy.against_probe import DefaultRuns
 from lab.accuracy.corpora import SOURCES, Corpus, Sizes, corpora
 from lab.accuracy.jobs import fingerprint
-from lab.accuracy.results import Result, append_result, find_result, read_results
-from lab.machine import commit, machine, versions
+from lab.accuracy.results import Result, append_result, find_result, origin, read_results
 from lab.models import GEMMA
 from lab.report import command_line, report
 from seedtune.runtime.errors import EXIT_CODE, SeedTuneError
@@ -97,13 +95,7 @@ def _results(options: argparse.Namespace, tasks: list[Corpus]) -> Iterator[Resul
                         folder = OUTPUT / "defaults" / f"{Path(options.source).name}-{task.name}-{fingerprint(task)}"
                         runs[task.name] = DefaultRuns(options.source, task, folder, options.threads)
                     outcome = runs[task.name].run(WAYS[way], seed).as_dict()
-                    origin = {
-                        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                        "commit": commit(),
-                        "machine": machine(),
-                        "versions": versions(),
-                    }
-                    kept = Result(key, outcome, origin)
+                    kept = Result(key, outcome, origin())
                     append_result(file, kept)
                     gain, probe = outcome["accuracy_gain"], outcome["linear_probe"]
                     print(
@@ -140,7 +132,7 @@ def _report(options: argparse.Namespace, found: list[Result]) -> None:
         lines.append((task, way, *shares, gain, worst, f"{loss:+.3f}", kept, seconds))
         bar = ""
         if way == "probes":
-            bar = BAR["reviews, probes: less the linear probe" if task == "reviews" else _OTHERS]
+            bar = BAR[f"{'reviews' if task == 'reviews' else 'others'}, probes: less the linear probe"]
         figures.append((f"{task}, {way}: less the linear probe, mean; least", f"{gain}; {worst}", bar))
     below = sum(
         _below(outcome["accuracy_gain"]) or outcome["accuracy"] < outcome["zero_shot"]["accuracy"]
@@ -156,9 +148,6 @@ def _report(options: argparse.Namespace, found: list[Result]) -> None:
         ("task", "way", "zero-shot", "linear probe", "run", "gain", "least gain", "loss gain", "kept", "took"),
         figures,
     )
-
-
-_OTHERS = list(BAR)[2]
 
 
 def _below(gain: dict[str, float]) -> bool:

@@ -123,6 +123,7 @@ def test_what_fools_on_top_is_what_the_file_gets_wrong_and_every_find_is_among_i
     assert len(images) == round(found.on_top * result.images)
     assert found.on_top >= max(found.on_map, found.alone)
     assert found.on_map >= result.success
+    assert found.on_top > result.success
     assert len(set(places.tolist())) == len(places)
     # Its own classifier, as another one, gets all of them wrong that it got right.
     assert [(each.right, each.fooled) for each in found.transfer] == [(len(images), len(images))]

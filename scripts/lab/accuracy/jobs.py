@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from lab.accuracy.catalogue import entering_layers
 from lab.accuracy.corpora import Corpus
 from lab.accuracy.language_model import LanguageModel
 from lab.accuracy.method import Budget, Method, Prepared
-from lab.accuracy.results import Result, append_result, find_result, read_results
-from lab.machine import commit, machine, versions
+from lab.accuracy.results import Result, append_result, find_result, origin, read_results
 
 
 @dataclass(frozen=True)
@@ -84,13 +82,7 @@ def run_jobs(plan: Plan) -> Iterator[Result]:
             )
             prepared[corpus.name] = Prepared(corpus, model, entering, folder, plan.source)
         outcome = method.run(prepared[corpus.name], seed, plan.budget)
-        origin = {
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": commit(),
-            "machine": machine(),
-            "versions": versions(),
-        }
-        result = Result(key, outcome.as_dict(), origin)
+        result = Result(key, outcome.as_dict(), origin())
         append_result(plan.results, result)
         yield result
 

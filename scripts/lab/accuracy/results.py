@@ -6,9 +6,11 @@ import fcntl
 import json
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lab.machine import commit, machine, versions
 from seedtune.runtime.errors import SeedTuneError
 
 KEY = ("source", "task", "method", "seed", "rows", "settings")
@@ -42,6 +44,16 @@ class Result:
     def seed(self) -> int:
         """Of the run."""
         return int(self.key["seed"])
+
+
+def origin() -> dict[str, Any]:
+    """Of a result that is measured now."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": versions(),
+    }
 
 
 def read_results(file: Path) -> list[Result]:
