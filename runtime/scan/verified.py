@@ -63,16 +63,28 @@ def verified(
 
 
 def reached_pictures(
-    applied: Applied, feeder: ImageFeeder, states: Floats, settings: ScanSettings
+    applied: Applied, feeder: ImageFeeder, places: Integers, states: Floats, settings: ScanSettings
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """What ``states`` [G, n] make of each picture, [G, C H W] in whole 255ths, and whether it is a find, [G].
+    """What ``states`` [R, n] make of the rows ``places`` [R], [R, C H W] in whole 255ths; whether it is a find, [R].
 
     What is not like the original any more does not count: the picture stays as it was.
     """
-    pictures, scores, correlation, contrast = applied.pictures(feeder, np.arange(len(feeder)), states)
+    pictures, scores, correlation, contrast = applied.pictures(feeder, places, states)
     alike = (correlation >= settings.correlation) & (contrast >= settings.contrast)
-    whole = np.round(pictures * np.float32(255)) / np.float32(255)
-    return np.where(alike[:, None], whole, feeder.values), alike & (scores.argmax(1) != feeder.labels)
+    reached = np.where(alike[:, None], _whole(pictures), feeder.values[places])
+    return reached, alike & (scores.argmax(1) != feeder.labels[places])
+
+
+def found_pictures(
+    applied: Applied, feeder: ImageFeeder, places: Integers, states: Floats
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """As :func:`reached_pictures`, of rows that the search found: they are alike, for it counted no others."""
+    pictures, scores, _, _ = applied.pictures(feeder, places, states)
+    return _whole(pictures), scores.argmax(1) != feeder.labels[places]
+
+
+def _whole(pictures: Floats) -> Floats:
+    return np.round(pictures * np.float32(255)) / np.float32(255)
 
 
 def with_others(records: Sequence[ImageRecord], said: Sequence[Integers]) -> list[ImageRecord]:

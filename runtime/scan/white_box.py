@@ -21,7 +21,7 @@ from seedtune.runtime.scan.others import Other
 from seedtune.runtime.scan.records import TransferRecord, WhiteBoxRecord
 from seedtune.runtime.scan.search import Findings
 from seedtune.runtime.scan.settings import ScanSettings
-from seedtune.runtime.scan.verified import reached_pictures
+from seedtune.runtime.scan.verified import found_pictures, reached_pictures
 
 # How far a knot may go: from black to white.
 STATE_REACH = 1.0
@@ -79,22 +79,27 @@ def _made(
     settings: ScanSettings,
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """What the search, and gradients from where it ended, make of each picture, [G, C H W]; whether it is a find."""
-    states, (still,) = findings.states.copy(), np.nonzero(findings.open)
-    shape = (-1, images.channels, images.height, images.width)
-    for first in range(0, len(still), settings.images_per_call):
-        part = still[first : first + settings.images_per_call]
-        states[part] = gradients.on_states(
+    made, finds = feeder.values.copy(), np.zeros(len(feeder), np.bool_)
+    closed = np.flatnonzero(~findings.open)
+    if closed.size:
+        made[closed], finds[closed] = found_pictures(applied, feeder, closed, findings.states[closed])
+    left, shape = np.flatnonzero(findings.open), (-1, images.channels, images.height, images.width)
+    for first in range(0, len(left), settings.images_per_call):
+        part = left[first : first + settings.images_per_call]
+        ended = findings.states[part]
+        taken_on = gradients.on_states(
             feeder.values[part].reshape(shape),
             None if feeder.patterns is None else feeder.patterns[part],
             feeder.labels[part],
-            states[part],
+            ended,
             STATE_REACH,
             settings.also_steps,
         )
-    (searched, found), (taken_on, more) = (
-        reached_pictures(applied, feeder, each, settings) for each in (findings.states, states)
-    )
-    return np.where((more & ~found)[:, None], taken_on, searched), found | more
+        (searched, found), (further, more) = (
+            reached_pictures(applied, feeder, part, states, settings) for states in (ended, taken_on)
+        )
+        made[part], finds[part] = np.where((more & ~found)[:, None], further, searched), found | more
+    return made, finds
 
 
 def _attacked(gradients: Gradients, images: Images, starts: Floats, settings: ScanSettings) -> npt.NDArray[np.uint8]:

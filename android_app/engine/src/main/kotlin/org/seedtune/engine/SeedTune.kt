@@ -90,8 +90,9 @@ class SeedTune private constructor(
      * @throws SeedTuneException the bundle is one of a language model, or there is a memory limit; or anything else the user can put right.
      */
     fun tune(run: File, settings: Settings, onEvent: (TuningEvent) -> Boolean = { true }): RunResult {
-        val heads = HeadTuning.of(bundle, memoryLimitBytes)
-        return tuning(run, settings, onEvent) { goesOn, tell -> heads.tune(run, settings, state, fitting.mapped, interruption, goesOn, tell) }
+        return tuning(run, settings, onEvent) { goesOn, tell ->
+            HeadTuning.of(bundle, memoryLimitBytes).tune(run, settings, state, fitting.mapped, interruption, goesOn, tell)
+        }
     }
 
     /** What [work] makes of a run, told the events of which [stop] or [onEvent] can make the last. */
