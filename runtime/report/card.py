@@ -13,6 +13,7 @@ from typing import Any
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.report.collect import RunData
 from seedtune.runtime.report.statistics import wilson_interval
+from seedtune.runtime.telemetry.gain import describe_gain
 from seedtune.runtime.telemetry.records import DataFileInfo, EvaluationRecord, RunResult
 
 # The hub's name for an accuracy of rows that come in one order or another.
@@ -107,8 +108,7 @@ def _figures(data: RunData, result: RunResult) -> str:
         note = f"Accuracy is that of the responses' tokens. {note}"
     gain = ""
     if result.gain is not None:
-        width = "" if result.gain.half_width is None else f", give or take {result.gain.half_width:.4f} (paired, 95 %)"
-        gain = f"\n\nOn these rows it loses {result.gain.loss:.4f} less than the {_plain(result.gain.over)}{width}."
+        gain = f"\n\nOn these rows: {_plain(describe_gain(result.gain))}."
     return "\n".join(["## Figures", "", *rows, "", note]) + gain
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from seedtune.runtime.extras import import_extra
 from seedtune.runtime.report.collect import RunData
 from seedtune.runtime.report.statistics import wilson_interval
+from seedtune.runtime.telemetry.gain import OBJECTIVE_WORDS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -31,7 +32,7 @@ def loss_figure(run: RunData) -> Figure | None:
     held_out = [(step, value) for step, value in of_records if value is not None]
     if not run.steps and not held_out:
         return None
-    figure = empty_figure("loss, nats" if objective == "loss" else f"1 - {objective}")
+    figure = empty_figure("loss, nats" if objective == "loss" else OBJECTIVE_WORDS[objective])
     if run.steps:
         steps, losses = thin([s.step for s in run.steps], [s.loss for s in run.steps])
         # The average runs over every step, and is thinned after.

@@ -18,6 +18,7 @@ from seedtune.runtime.report.feature_figures import feature_charts
 from seedtune.runtime.report.phone import phone_charts, phone_facts
 from seedtune.runtime.report.rendering import Chart, render
 from seedtune.runtime.report.summary import summarise
+from seedtune.runtime.telemetry.gain import OBJECTIVE_WORDS
 
 REPORT_FILE = "report.html"
 
@@ -74,7 +75,7 @@ def _charts(run: RunData, tsne: bool) -> list[Chart]:
     charts = (
         (
             "loss",
-            "Loss" if run.objective == "loss" else f"Objective: 1 - {run.objective}",
+            "Loss" if run.objective == "loss" else f"Objective: {OBJECTIVE_WORDS[run.objective]}",
             "Mean of both sides of each probe, its moving average, and the same on held-out rows.",
             figures.loss_figure(run),
         ),

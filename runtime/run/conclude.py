@@ -45,11 +45,12 @@ def conclude(
     Raises:
         SeedTuneError: the file cannot be written.
     """
+    start = "linear-probe" if starts_from_probe else "zero"
     result = outcome.result(
         steps=steps,
         evaluations=held_out.records if held_out else (),
         zero_shot=held_out.zero_shot if held_out else None,
-        start="linear-probe" if starts_from_probe else "zero",
+        start=start,
         state_sha256=state.sha256(),
         journal=str(folder.journal),
         seconds=seconds,
@@ -58,7 +59,7 @@ def conclude(
         memory_limit_bytes=memory.limit_bytes if memory else None,
         ended_by=ended_by,
         settings=settings,
-        gain=held_out.gain if held_out else None,
+        gain=held_out.beside_start.gain(over="zero-shot" if start == "zero" else start) if held_out else None,
         features=held_out.features if held_out else None,
     )
     folder.write_result(result)

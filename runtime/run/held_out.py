@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,17 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from seedtune.runtime.arrays import encode_arrays, read_arrays
-from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.estimators.objectives import Objective, row_values, without_gradient
+from seedtune.runtime.estimators.objectives import Objective, without_gradient
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.model.evaluation import Evaluation
-from seedtune.runtime.paired import Difference, paired_difference
+from seedtune.runtime.run.beside_start import BesideStart
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.listeners.outcome import best_of, is_best_tuned
 from seedtune.runtime.telemetry.events import Evaluated, Evaluating
 from seedtune.runtime.telemetry.features import FeatureResult
-from seedtune.runtime.telemetry.gain import HeldOutLosses
 from seedtune.runtime.telemetry.records import EvaluationRecord, PredictionRecord
 from seedtune.runtime.telemetry.run_files import read_json
 from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
@@ -31,20 +28,11 @@ from seedtune.runtime.telemetry.steplog import JsonLinesWriter, read_json_lines
 Examining = Callable[[npt.NDArray[np.float32], "npt.NDArray[np.int64] | None"], Generator[Evaluating, None, Evaluation]]
 
 
-@dataclass(frozen=True)
-class Gained:
-    """``difference`` from the start, of what is lowered: ``objective``, whose value was ``start``."""
-
-    objective: Objective
-    start: float
-    difference: Difference
-
-
 class HeldOut:
     """The held-out rows of a run; ``records`` lists every evaluation so far, resumed ones included.
 
     ``zero_shot`` is that of the untouched model, where it is not the start of the run; ``features`` tells how good
-    heads are, if the run is one of heads.
+    heads are, if the run is one of heads; ``beside_start`` what the rows gain.
 
     Args:
         folder: of the run.
@@ -69,8 +57,7 @@ class HeldOut:
         )
         self.zero_shot = read_json(folder.zero_shot, EvaluationRecord) if folder.zero_shot.exists() else None
         self.features = read_json(folder.features, FeatureResult) if folder.features.exists() else None
-        # A run that was begun by an earlier version has none.
-        self._losses = _read_losses(folder.held_out_losses, len(fields)) if folder.held_out_losses.exists() else None
+        self.beside_start = BesideStart(folder.held_out_losses, len(fields), objective)
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -81,35 +68,6 @@ class HeldOut:
         """The step of the best evaluation so far; None where the untouched model is better, or before the first."""
         best = best_of(self.records)
         return best.step if best else None
-
-    @property
-    def start_losses(self) -> npt.NDArray[np.float64]:
-        """The loss of each row at the start of the run, [N]; it has been evaluated."""
-        assert self._losses is not None
-        return np.array(self._losses.start, np.float64)
-
-    def gained(self, evaluation: Evaluation, places: npt.NDArray[np.int64]) -> Gained:
-        """What ``evaluation`` of the rows at ``places`` is better by than the start, in what the run lowers.
-
-        A run that was begun by an earlier version may not know what its start said of each row: then it is the loss.
-        """
-        predictions, probabilities = evaluation.predictions, evaluation.probabilities
-        said = self._losses.start_predictions if self._losses else None
-        if self._objective_name == "loss" or said is None or predictions is None or probabilities is None:
-            before = self.start_losses[places]
-            return Gained("loss", float(before.mean()), paired_difference(before, evaluation.losses))
-        objective, labels, count = self._objective_name, evaluation.labels, probabilities.shape[1]
-        before, after = (
-            row_values(objective, each, labels, count) for each in (np.array(said, np.int64)[places], predictions)
-        )
-        return Gained(objective, float(before.mean()), paired_difference(before, after))
-
-    @property
-    def gain(self) -> Difference | None:
-        """What the best state after a step gains over the start, row by row; None where there is none."""
-        if self._losses is None or self._losses.tuned is None:
-            return None
-        return paired_difference(self.start_losses, np.array(self._losses.tuned, np.float64))
 
     def evaluating(
         self, state: State, places: npt.NDArray[np.int64] | None = None
@@ -142,7 +100,10 @@ class HeldOut:
         if record.best:
             self._write_predictions(self._folder.predictions_best, evaluation)
         self._note_quality(record, evaluation)
-        self._note_losses(step, evaluation)
+        if not step:
+            self.beside_start.note_start(evaluation)
+        elif is_best_tuned(record, self.records):
+            self.beside_start.note_best(step, evaluation)
         with JsonLinesWriter(self._folder.evaluations) as log:
             log.write(record)
         self.records.append(record)
@@ -161,18 +122,6 @@ class HeldOut:
         if found is not None and before.objective is not None and found != before.objective:
             return found < before.objective
         return before.loss is not None and evaluation.loss < before.loss
-
-    def _note_losses(self, step: int, evaluation: Evaluation) -> None:
-        losses: list[float | None] = [float(loss) for loss in evaluation.losses]
-        if not step:
-            predictions = None if self._objective_name == "loss" else evaluation.predictions
-            said = None if predictions is None else predictions.tolist()
-            self._losses = HeldOutLosses(start=losses, start_predictions=said)
-        elif self._losses is None or not is_best_tuned(evaluation.loss, self.records):
-            return
-        else:
-            self._losses = msgspec.structs.replace(self._losses, tuned=losses, tuned_step=step)
-        write_durably(self._folder.held_out_losses, msgspec.json.encode(self._losses) + b"\n")
 
     def _note_quality(self, record: EvaluationRecord, evaluation: Evaluation) -> None:
         """Keeps how good heads are at the start, and at their best."""
@@ -231,17 +180,3 @@ class HeldOut:
             for index, fields in enumerate(self._fields)
         ]
         write_durably(path, b"\n".join(lines) + b"\n")
-
-
-def _read_losses(path: Path, rows: int) -> HeldOutLosses:
-    found = read_json(path, HeldOutLosses)
-    lengths = {len(found.start), len(found.start if found.tuned is None else found.tuned)}
-    if lengths != {rows}:
-        raise SeedTuneError(
-            "the losses are not those of the held-out rows",
-            file=path,
-            value=f"{sorted(lengths)} losses",
-            rule=f"{rows} rows",
-            remedy="restore the folder from a copy, or start a new run",
-        )
-    return found

@@ -120,7 +120,19 @@ def test_an_objective_is_lowered_named_and_chooses_the_best(objective: str, tune
             assert 32 * record["loss_plus"][0] == pytest.approx(round(32 * float(record["loss_plus"][0])), abs=1e-4)
     page = render_page(collect(tmp_path / "run"))
     assert f"<dt>Objective</dt><dd>{objective}</dd>" in page
-    assert f"Objective: 1 - {objective}" in page
+    assert f"Objective: 1 - {'F1' if objective == 'f1' else objective}" in page
+    assert result.gain is not None
+    # The gain is that of what was lowered, and of the state that lowered it most, whatever it does to the loss.
+    assert result.gain.half_width is not None
+    assert result.gain.objective_gain is not None
+    assert result.gain.objective == objective
+    assert result.gain.is_gain == (result.gain.objective_gain > result.gain.half_width)
+    assert result.gain.objective_gain == pytest.approx(found[0] - min(found), abs=0.02 if objective == "f1" else 1e-6)
+    assert result.accuracy_tuned == best["accuracy"]
+    kept = json.loads((tmp_path / "run" / "held_out_losses.json").read_text())
+    assert kept["tuned_step"] == best["step"]
+    assert result.gain.loss == pytest.approx(np.mean(kept["start"]) - np.mean(kept["tuned"]))
+    assert f"ain over the untouched model: held-out 1 - {'F1' if objective == 'f1' else objective}" in page
 
 
 def test_without_held_out_rows_an_objective_is_told_as_no_loss(tune_tiny: Tune, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from seedtune.runtime.paired import Difference
 from seedtune.runtime.run.methods.choice import method_name
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.telemetry.events import Event, Step
@@ -67,7 +66,7 @@ class Outcome:
         memory_limit_bytes: int | None,
         ended_by: str,
         settings: Settings,
-        gain: Difference | None,
+        gain: Gain | None,
         features: FeatureResult | None = None,
     ) -> RunResult:
         """result.json; arguments as its fields, all evaluations so far, and that of the untouched model."""
@@ -113,7 +112,7 @@ class Outcome:
             loss_linear_probe=probe.loss if probe else None,
             accuracy_tuned=tuned.accuracy if tuned else None,
             loss_tuned=tuned.loss if tuned else None,
-            gain=_gain(gain, start),
+            gain=gain,
             expected=self.expected,
             features=features,
         )
@@ -127,25 +126,27 @@ class Outcome:
 
 
 def best_of(evaluations: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
-    """The evaluation with the lowest loss; the earliest of equals."""
+    """The best evaluation so far; the earliest of equals."""
     marked = [record for record in evaluations if record.best]
     return marked[-1] if marked else None
 
 
 def best_tuned(evaluations: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
-    """The evaluation behind a step with the lowest loss, whether it was better than the start or not."""
+    """The best evaluation behind a step, whether it was better than the start or not."""
     found = [record for record in evaluations if record.step and record.loss is not None]
-    return min(found, key=_loss) if found else None
+    return min(found, key=_worth) if found else None
 
 
-def is_best_tuned(loss: float, evaluations: Sequence[EvaluationRecord]) -> bool:
-    """Whether an evaluation behind a step that comes to ``loss`` would be that of :func:`best_tuned`."""
-    best = best_tuned(evaluations)
-    return math.isfinite(loss) and (best is None or loss < _loss(best))
+def is_best_tuned(record: EvaluationRecord, before: Sequence[EvaluationRecord]) -> bool:
+    """Whether ``record``, of a step, would be that of :func:`best_tuned` after those ``before`` it."""
+    best = best_tuned(before)
+    return record.loss is not None and math.isfinite(record.loss) and (best is None or _worth(record) < _worth(best))
 
 
-def _loss(record: EvaluationRecord) -> float:
-    return math.inf if record.loss is None or math.isnan(record.loss) else record.loss
+def _worth(record: EvaluationRecord) -> tuple[float, float]:
+    """The lower the better: the objective, if it is not the loss; of equals the loss."""
+    loss = math.inf if record.loss is None or math.isnan(record.loss) else record.loss
+    return 0.0 if record.objective is None else record.objective, loss
 
 
 def _stands_for(start: str, steps: int, best: EvaluationRecord | None, evaluations: Sequence[EvaluationRecord]) -> str:
@@ -154,17 +155,6 @@ def _stands_for(start: str, steps: int, best: EvaluationRecord | None, evaluatio
         return "zero-shot"
     step = best.step if best else steps
     return "tuned" if step else "zero-shot" if start == "zero" else start
-
-
-def _gain(difference: Difference | None, start: str) -> Gain | None:
-    if difference is None:
-        return None
-    return Gain(
-        over="zero-shot" if start == "zero" else start,
-        loss=difference.mean,
-        half_width=difference.half_width if math.isfinite(difference.half_width) else None,
-        is_gain=difference.is_gain,
-    )
 
 
 def _share(padding: int, tokens: int) -> float | None:

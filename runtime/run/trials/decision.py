@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from seedtune.runtime.telemetry.gain import OBJECTIVE_WORDS
 from seedtune.runtime.telemetry.trials import Trial
 
 NOTHING = "none"
-_WORDS = {"loss": "loss", "accuracy": "1 - accuracy", "f1": "1 - F1"}
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
@@ -51,7 +51,8 @@ def decide(groups: Sequence[Sequence[Trial]], *, pinned: bool) -> tuple[Trial | 
 def _measured(best: Trial | None) -> str:
     if best is None:
         return "each trial diverged"
-    words, start = _WORDS[best.objective], best.loss_start if best.objective_start is None else best.objective_start
+    words = OBJECTIVE_WORDS[best.objective]
+    start = best.loss_start if best.objective_start is None else best.objective_start
     change = f"{_gain(best):+.4f} ± {_half_width(best):.4f}"
     return (
         f"trials gained {change} of a held-out {words} of {_number(start)}, {best.steps} steps at "

@@ -137,9 +137,9 @@ class Laboratory:
             evaluation = yield from self.held_out.evaluating(method.evaluated, places)
         except DivergedError:
             pass
-        before = self.held_out.start_losses[places]
+        before = self.held_out.beside_start.start_losses[places]
         made = len(times) - 1
-        gained = None if evaluation is None else self.held_out.gained(evaluation, places)
+        gained = None if evaluation is None else self.held_out.beside_start.gained(evaluation, places)
         diverged = evaluation is None or not np.isfinite(evaluation.losses).all()
         return Trial(
             method=name,
