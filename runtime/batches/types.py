@@ -15,8 +15,18 @@ Integers = npt.NDArray[np.int64]
 class Layers(Protocol):
     """An input of a graph with the layers of the model as its first axis, of which one layer can be had at a time."""
 
-    def __getitem__(self, layer: int) -> npt.NDArray[Any]:
-        """What the layer reads."""
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its values."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all layers."""
+        ...
+
+    def fill(self, layer: int, into: npt.NDArray[Any]) -> None:
+        """Writes what ``layer`` reads to ``into``, of the shape of one layer."""
         ...
 
     def whole(self) -> npt.NDArray[Any]:

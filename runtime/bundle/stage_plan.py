@@ -72,10 +72,12 @@ class BatchBytes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def of(self, rows: int, tokens: int, context: int = 0) -> int:
         """Bytes of ``rows`` rows of ``tokens`` tokens with contexts of ``context`` tokens."""
-        of_row = (
-            tokens * self.token + tokens * tokens * self.pair + tokens * context * self.reach + context * self.context
-        )
-        return int(self.fixed + rows * of_row)
+        of_row = tokens * self.token + tokens * tokens * self.pair
+        return int(self.fixed + rows * of_row) + self.of_contexts(rows, tokens, context)
+
+    def of_contexts(self, rows: int, tokens: int, context: int) -> int:
+        """What of this is there for the contexts."""
+        return int(rows * (tokens * context * self.reach + context * self.context))
 
 
 class GraphMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

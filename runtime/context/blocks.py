@@ -21,7 +21,7 @@ ORDER = ("keys", "values", "key_scales", "value_scales", ENTERING)
 
 
 class LayeredArray(Protocol):
-    """An array of a block, [layers, ...]: in memory, or in a file."""
+    """An array of a block, [layers, ...]: in memory, or in a file, of which one thread at a time may read."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -34,7 +34,7 @@ class LayeredArray(Protocol):
         ...
 
     def __getitem__(self, layer: int, /) -> npt.NDArray[Any]:
-        """One layer."""
+        """One layer; of a file it is valid until another one of the same file is asked for."""
         ...
 
 
@@ -111,16 +111,19 @@ class SideBySide:
         """Of the whole input."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
-    def __getitem__(self, layer: int) -> npt.NDArray[Any]:
-        """One layer, [B, key heads, P, ...]."""
-        whole = np.zeros(self.shape[1:], self.dtype)
+    def fill(self, layer: int, into: npt.NDArray[Any]) -> None:
+        """Writes one layer to ``into``, [B, key heads, P, ...]."""
         for row, array in enumerate(self._arrays):
-            whole[row, :, : array.shape[2]] = array[layer]
-        return whole
+            tokens = array.shape[2]
+            into[row, :, :tokens] = array[layer]
+            into[row, :, tokens:] = 0
 
     def whole(self) -> npt.NDArray[Any]:
         """All layers."""
-        return np.stack([self[layer] for layer in range(self.shape[0])])
+        every = np.empty(self.shape, self.dtype)
+        for layer in range(len(every)):
+            self.fill(layer, every[layer])
+        return every
 
 
 def side_by_side(blocks: Sequence[LayeredBlock], layout: ContextLayout) -> dict[str, SideBySide]:
@@ -130,8 +133,8 @@ def side_by_side(blocks: Sequence[LayeredBlock], layout: ContextLayout) -> dict[
 
 def entering_states(blocks: Sequence[LayeredBlock]) -> npt.NDArray[np.float32]:
     """What enters the first layer with state, of all ``blocks``: [B, S, H], padded with zeros on the right."""
-    states = [block[ENTERING][0] for block in blocks]
-    whole = np.zeros((len(states), max(map(len, states)), states[0].shape[1]), np.float32)
-    for row, of_row in enumerate(states):
-        whole[row, : len(of_row)] = of_row
+    sizes = [block[ENTERING].shape[1:] for block in blocks]
+    whole = np.zeros((len(sizes), max(tokens for tokens, _ in sizes), sizes[0][1]), np.float32)
+    for row, block in enumerate(blocks):
+        whole[row, : sizes[row][0]] = block[ENTERING][0]
     return whole

@@ -43,7 +43,7 @@ from seedtune.runtime.context.cache_header import (
     require_start,
 )
 from seedtune.runtime.context.cache_lock import unusable
-from seedtune.runtime.context.stored_block import checksum_of, stored_block
+from seedtune.runtime.context.stored_block import Reader, checksum_of, stored_block
 from seedtune.runtime.decoding import require_plain_file
 from seedtune.runtime.direct_file import DirectFile
 from seedtune.runtime.errors import SeedTuneError
@@ -77,7 +77,7 @@ class CacheFile:
         self._places: dict[bytes, tuple[int, int]] = {}
         self._verified: set[bytes] = set()
         self._map: mmap.mmap | None = None
-        self._direct: DirectFile | None = None
+        self._direct: Reader | None = None
         start = encode_start(header)
         # Of a pipe the header would be waited for.
         require_plain_file(path, "the context cache", "move it away, or give another --cache")
@@ -115,7 +115,7 @@ class CacheFile:
         self._map = None
         self._file.close()
         if self._direct is not None:
-            self._direct.close()
+            self._direct.file.close()
 
     @property
     def size_bytes(self) -> int:
@@ -159,22 +159,22 @@ class CacheFile:
         tokens = self.tokens[key]
         size = self.header.layout.bytes_of(tokens.context, tokens.suffix)
         if not self._mapped:
-            file = self._read_directly(offset + size)
-            self._verify(key, lambda: checksum_of(file, offset, size))
-            return stored_block(file, offset, self.header.layout, tokens)
+            reader = self._read_directly(offset + size)
+            self._verify(key, lambda: checksum_of(reader, offset, size))
+            return stored_block(reader, offset, self.header.layout, tokens)
         if self._map is None or len(self._map) < offset + size:
             self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         raw = memoryview(self._map)[offset : offset + size]
         self._verify(key, lambda: zlib.crc32(raw))
         return parse_block(raw, self.header.layout, tokens)
 
-    def _read_directly(self, end: int) -> DirectFile:
+    def _read_directly(self, end: int) -> Reader:
         """The file as it was when it had at least ``end`` bytes."""
-        if self._direct is not None and self._direct.size_bytes < end:
-            self._direct.close()
+        if self._direct is not None and self._direct.file.size_bytes < end:
+            self._direct.file.close()
             self._direct = None
         if self._direct is None:
-            self._direct = DirectFile(self.path, "the context cache", REMEDY)
+            self._direct = Reader(DirectFile(self.path, "the context cache", REMEDY))
         return self._direct
 
     def _verify(self, key: bytes, found: Callable[[], int]) -> None:

@@ -45,6 +45,9 @@ class MemoryChoice:
         tokens_in_flight: likewise; for so many, each matrix is read once.
         tokens_per_context_call: that the context graph reads at once.
         buffer_bytes: for streamed matrices.
+        layer_calls: for how many calls a layer of cached contexts is in memory: with 2 it is read while the call before
+            computes.
+        layer_buffer_bytes: for these layers.
         context_tokens_per_call: cached tokens that a call of the probe graph may read.
         expected_bytes: what the process will hold at its peak.
         kept: matrices that stay in memory.
@@ -55,6 +58,8 @@ class MemoryChoice:
     tokens_in_flight: int
     tokens_per_context_call: int
     buffer_bytes: int
+    layer_calls: int = 1
+    layer_buffer_bytes: int = 0
     context_tokens_per_call: int = 0
     expected_bytes: int = 0
     kept: tuple[str, ...] = field(default=(), repr=False)

@@ -96,9 +96,10 @@ def shape_of(bundle: Bundle, examples: Sequence[Example], examples_at_once: int,
         longest = max(0 if example.suffix is None else len(example.suffix) for example in examples)
         context = max(len(context_places(example)) for example in examples)
         read = max(len(read_ids(example, alone)) for example in examples) if bundle.computes_contexts else 0
-    context_bytes = manifest.language_model.context.bytes_of(context, longest) if manifest.language_model.context else 0
-    wanted = examples_at_once * longest
-    return Shape(longest, context, read, wanted, manifest.state.parameters, context_bytes, not cached)
+    layout, wanted = manifest.language_model.context, examples_at_once * longest
+    whole = layout.bytes_of(context, longest) if layout else 0
+    of_layer = max(1, context) * layout.bytes_per_token // layout.layers if layout else 0
+    return Shape(longest, context, read, wanted, manifest.state.parameters, whole, not cached, of_layer)
 
 
 def examples_of_evaluation(examples: Sequence[Example]) -> int:

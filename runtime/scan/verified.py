@@ -84,7 +84,7 @@ def found_pictures(
 
 
 def _whole(pictures: Floats) -> Floats:
-    return np.round(pictures * np.float32(255)) / np.float32(255)
+    return (np.round(pictures * np.float32(255)) / np.float32(255)).astype(np.float32, copy=False)
 
 
 def with_others(records: Sequence[ImageRecord], said: Sequence[Integers]) -> list[ImageRecord]:

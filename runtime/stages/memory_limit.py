@@ -1,8 +1,9 @@
 """What a memory limit leads to: how much of a batch goes through the stages at once, and which weights stay in memory.
 
 All that a process holds counts: what it held before (interpreter, libraries, data), small tensors, the buffer of
-streamed matrices, and what batches take (`plan.GraphMemory`). Starting from the least that works, memory goes to what
-saves most time first: more rows a call, more rows for each reading of the weights, reading ahead, matrices that stay.
+streamed matrices, layers of cached contexts, and what batches take (`plan.GraphMemory`). Starting from the least that
+works, memory goes to what saves most time first: more rows a call, more rows for each reading of the weights, reading
+ahead, still more rows a call, matrices that stay.
 What this was measured against is in docs/log/2026-11-23.md, "Memory limit".
 """
 
@@ -28,6 +29,8 @@ ARENA_FACTOR = 1.5
 STATE_COPIES = 3
 # Of one side. Products of fewer rows are slower, of more rows hardly faster (docs/log/2026-11-23.md, "int8").
 FEWER_TOKENS_PER_CALL, TOKENS_PER_CALL = 64, 512
+# The same where each row brings a context: reading ahead saves more than calls of more rows (docs/log/2026-11-28.md).
+FEWER_TOKENS_BESIDE_CONTEXTS = 8
 TOKENS_PER_CONTEXT_CALL = 512
 
 
@@ -43,6 +46,7 @@ class Shape:
         parameters: values of the state.
         context_bytes: of the longest context's keys and values.
         computed_contexts: whether rows in flight hold their contexts, because these are in no cache file.
+        layer_bytes: of one layer of the longest context's keys and values.
     """
 
     longest_tokens: int
@@ -52,6 +56,7 @@ class Shape:
     parameters: int
     context_bytes: int = 0
     computed_contexts: bool = False
+    layer_bytes: int = 0
 
     @property
     def held_context_bytes(self) -> int:
@@ -111,13 +116,15 @@ def choose(
         return better
 
     # Further doublings of a call save less time than what follows.
-    choice = grow_calls(FEWER_TOKENS_PER_CALL)
+    choice = grow_calls(FEWER_TOKENS_BESIDE_CONTEXTS if shape.longest_context else FEWER_TOKENS_PER_CALL)
     while choice.tokens_in_flight < shape.tokens_wanted:
         better = upgraded(replace(choice, tokens_in_flight=min(2 * choice.tokens_in_flight, shape.tokens_wanted)))
         if better is choice:
             break
         choice = better
     choice = upgraded(replace(choice, buffer_bytes=ahead))
+    if shape.layer_bytes and not shape.computed_contexts:
+        choice = upgraded(replace(choice, layer_calls=2))
     while shape.longest_read and choice.tokens_per_context_call < TOKENS_PER_CONTEXT_CALL:
         tokens = min(2 * choice.tokens_per_context_call, TOKENS_PER_CONTEXT_CALL)
         better = upgraded(replace(choice, tokens_per_context_call=tokens))
@@ -133,9 +140,11 @@ def choose(
             break
         kept.append(name)
     choice = replace(choice, kept=tuple(kept))
-    rows = max(1, choice.tokens_per_call // max(1, shape.longest_tokens))
     return replace(
-        choice, context_tokens_per_call=rows * max(1, shape.longest_context), expected_bytes=budget.bytes_of(choice)
+        choice,
+        context_tokens_per_call=budget.rows_with_contexts(choice) * max(1, shape.longest_context),
+        layer_buffer_bytes=budget.layer_bytes(choice),
+        expected_bytes=budget.bytes_of(choice),
     )
 
 
@@ -161,7 +170,16 @@ class _Budget:
         kept = sum(self.tensors[name].size_bytes for name in choice.kept)
         state = STATE_COPIES * 4 * self.shape.parameters
         batches = max(self._batches(graph, choice) for graph in self.plan.graphs)
-        return self.other_bytes + resident + kept + state + choice.buffer_bytes + batches
+        buffers = choice.buffer_bytes + self.layer_bytes(choice)
+        return self.other_bytes + resident + kept + state + buffers + batches
+
+    def layer_bytes(self, choice: MemoryChoice) -> int:
+        """What layers of cached contexts take."""
+        return choice.layer_calls * self.rows_with_contexts(choice) * self.shape.layer_bytes
+
+    def rows_with_contexts(self, choice: MemoryChoice) -> int:
+        """How many rows with the longest context a call has, of whichever graph."""
+        return max(1, choice.tokens_per_call // max(1, self.shape.longest_tokens))
 
     def _batches(self, graph: str, choice: MemoryChoice) -> int:
         """What the batches in flight of ``graph`` take."""
@@ -181,7 +199,9 @@ class _Budget:
         if graph == GRADIENT:
             # Each call in flight has one of its own, in float32.
             held += -(-rows_in_flight // rows) * 4 * shape.parameters
-        return held + int(ARENA_FACTOR * memory.running.of(rows, tokens, shape.longest_context))
+        # A call of short contexts has more rows, but no more tokens of contexts.
+        contexts = memory.running.of_contexts(self.rows_with_contexts(choice), tokens, shape.longest_context)
+        return held + int(ARENA_FACTOR * (memory.running.of(rows, tokens) + contexts))
 
     def _rows_in_flight(self, choice: MemoryChoice, sides: int) -> int:
         return max(1, -(-sides * choice.tokens_in_flight // max(1, self.shape.longest_tokens)))

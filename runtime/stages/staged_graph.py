@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from seedtune.runtime.batches.types import Batch, Integers
 from seedtune.runtime.bundle.stage_plan import Stage
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.types import Array
+from seedtune.runtime.stages.layer_buffer import LayerBuffer
 from seedtune.runtime.stages.library_pages import PageGuard
 from seedtune.runtime.stages.weights import Addresses, StreamedWeights
 
@@ -25,6 +27,7 @@ class StagedGraph:
         folder: of the bundle.
         stages: of the graph, in order.
         weights: shared by the graphs of a bundle; one of them runs at a time.
+        layers: of cached contexts; likewise.
         tokens_in_flight: tokens of one side of all batches that go through the stages together. Weights are read once
             for them; what passes from stage to stage is held for all of them.
         guard: looks at what the process holds, before each stage.
@@ -37,6 +40,7 @@ class StagedGraph:
         folder: Path,
         stages: Sequence[Stage],
         weights: StreamedWeights,
+        layers: LayerBuffer,
         tokens_in_flight: int,
         guard: PageGuard,
         threads: int | None = None,
@@ -44,6 +48,7 @@ class StagedGraph:
     ) -> None:
         self._stages = stages
         self._weights = weights
+        self._layers = layers
         self._tokens_in_flight = tokens_in_flight
         self._guard = guard
         self._last_run = onnxruntime.RunOptions()
@@ -90,28 +95,38 @@ class StagedGraph:
         wanted = set(names)
         tensors = [list(dict.fromkeys(stage.weights.values())) for stage in self._stages]
         self._guard.begin()
-        for number, addresses in enumerate(self._weights.passes(tensors)):
-            self._guard.look()
-            stage = self._stages[number]
-            for batch, values in zip(group, held, strict=True):
-                made = self._run_stage(stage, batch, {**common, **values}, addresses)
-                values.update((name, made[name]) for name in made if name in wanted or name in self._last_use)
-                for name in stage.values.values():
-                    if self._last_use[name] == number and name not in wanted:
-                        values.pop(name, None)
+        with contextlib.closing(self._layers_of(group)) as layers:
+            for number, addresses in enumerate(self._weights.passes(tensors)):
+                self._guard.look()
+                stage = self._stages[number]
+                for values in held:
+                    made = self._run_stage(stage, {**common, **values}, next(layers) if stage.layers else {}, addresses)
+                    values.update((name, made[name]) for name in made if name in wanted or name in self._last_use)
+                    for name in stage.values.values():
+                        if self._last_use[name] == number and name not in wanted:
+                            values.pop(name, None)
         # Without a copy: a context graph returns keys and values of all layers.
         return [[np.from_dlpack(values[name]) for name in names] for values in held]
 
-    def _run_stage(self, stage: Stage, batch: Batch, values: Values, addresses: Addresses) -> Values:
+    def _layers_of(self, group: Sequence[Batch]) -> Generator[dict[str, Array], None, None]:
+        """What the stages with layers of contexts read, batch by batch."""
+        return self._layers.passes(
+            [
+                {key: (batch.layered[name], layer) for key, (name, layer) in stage.layers.items()}
+                for stage in self._stages
+                if stage.layers
+                for batch in group
+            ]
+        )
+
+    def _run_stage(self, stage: Stage, values: Values, layers: Mapping[str, Array], addresses: Addresses) -> Values:
         session = self._sessions[stage.graph]
         binding = session.io_binding()
         for key, name in stage.values.items():
             binding.bind_ortvalue_input(key, values[name])
         # The binding points into these arrays.
-        alive: list[Array] = []
-        for key, (name, layer) in stage.layers.items():
-            array = batch.layered[name][layer]
-            alive.append(array)
+        alive = list(layers.values())
+        for key, array in layers.items():
             binding.bind_cpu_input(key, array)
         for key, integers in stage.numbers.items():
             array = np.array(integers.values, np.int64).reshape(integers.shape)

@@ -9,6 +9,7 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.bundle.stage_plan import GRADIENT, PROBE, StagePlan
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import MemoryChoice, Reading
+from seedtune.runtime.stages.layer_buffer import LayerBuffer
 from seedtune.runtime.stages.library_pages import PageGuard
 from seedtune.runtime.stages.staged_graph import StagedGraph
 from seedtune.runtime.stages.tensors import Tensor, read_header
@@ -65,6 +66,7 @@ class StreamedGraphs:
         self._plan = files.plan
         self._guard = guard
         self._weights = StreamedWeights(files.tensors, files.plan.roles, choice.buffer_bytes, choice.kept)
+        self._layers = LayerBuffer(choice.layer_buffer_bytes)
 
     @property
     def reading(self) -> Reading:
@@ -83,5 +85,12 @@ class StreamedGraphs:
         # The graph that runs at every step keeps its memory; the others give theirs back to it.
         gives_back = name not in (PROBE, GRADIENT)
         return StagedGraph(
-            self.bundle.path, self._plan.graphs[name], self._weights, in_flight, self._guard, self.threads, gives_back
+            self.bundle.path,
+            self._plan.graphs[name],
+            self._weights,
+            self._layers,
+            in_flight,
+            self._guard,
+            self.threads,
+            gives_back,
         )

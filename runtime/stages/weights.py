@@ -7,9 +7,8 @@ small pieces (docs/log/2026-11-23.md, "Memory limit"). Matrices in ``kept`` stay
 
 from __future__ import annotations
 
+import contextlib
 import mmap
-import queue
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,8 @@ from seedtune.runtime.bundle.stage_plan import Role
 from seedtune.runtime.direct_file import DirectFile, span_of
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import Reading
-from seedtune.runtime.stages.ring import ClosedError, Ring
+from seedtune.runtime.stages.ahead import read_ahead
+from seedtune.runtime.stages.pages import Pages
 from seedtune.runtime.stages.tensors import Tensor
 
 REMEDY = "copy or export the bundle again, then start anew"
@@ -53,11 +53,11 @@ class StreamedWeights:
         self._roles = roles
         paths = sorted({tensors[name].path for name in roles})
         self._files = {path: DirectFile(path, "the weights", REMEDY) for path in paths}
-        self._buffer = _Pages(buffer_bytes)
+        self._buffer = Pages(buffer_bytes)
         self._kept = frozenset(kept)
         # What stays: name -> address, and the memory behind the addresses.
         self._fixed: dict[str, int] = {}
-        self._memory: list[_Pages] = []
+        self._memory: list[Pages] = []
         self._waited_seconds = 0.0
         looked_up = {tensors[name].path for name, role in roles.items() if role == "mapped"}
         self._maps = {path: self._mapped(path) for path in looked_up}
@@ -84,27 +84,16 @@ class StreamedWeights:
         for name in sorted(fixed - self._fixed.keys(), key=self._place):
             if self._roles[name] != "streamed":
                 self._fix(name)
-        ring = Ring(self._buffer.size_bytes)
-        # None ends the pass; an error is raised where the stage would have been used.
-        ready: queue.Queue[dict[str, int] | BaseException] = queue.Queue()
-        reader = threading.Thread(
-            target=self._read_ahead, args=(stages, ring, ready), name="seedtune-weights", daemon=True
-        )
-        reader.start()
-        try:
+        sizes = [self._moving_bytes(stage) for stage in stages]
+        ahead = read_ahead(stages, sizes, self._read_stage, self._buffer.size_bytes, "seedtune-weights")
+        with contextlib.closing(ahead):
             for stage in stages:
                 asked = time.perf_counter()
-                found = ready.get()
+                found = next(ahead)
                 self._waited_seconds += time.perf_counter() - asked
-                if isinstance(found, BaseException):
-                    raise found
                 yield found
-                ring.give_back()
                 if any(self._roles[name] == "mapped" for name in stage):
                     self._drop_tables()
-        finally:
-            ring.close()
-            reader.join()
 
     def close(self) -> None:
         """Closes the files and frees all memory."""
@@ -120,32 +109,30 @@ class StreamedWeights:
     def _place(self, name: str) -> tuple[Path, int]:
         return self.tensors[name].path, self.tensors[name].offset
 
-    def _read_ahead(
-        self, stages: Sequence[Sequence[str]], ring: Ring, ready: queue.Queue[dict[str, int] | BaseException]
-    ) -> None:
-        try:
-            for stage in stages:
-                streamed = sorted({name for name in stage if name not in self._fixed}, key=self._place)
-                moving = [name for name in streamed if name not in self._kept]
-                # A stage without matrices takes a page, so that each stage gives one piece back.
-                offset = ring.take(max(sum(self._span_bytes(name) for name in moving), mmap.PAGESIZE))
-                addresses = {name: self._fixed[name] for name in stage if name in self._fixed}
-                for name in streamed:
-                    if name in self._kept:
-                        addresses[name] = self._fix(name)
-                        continue
-                    addresses[name] = self._read(name, self._buffer, offset)
-                    offset += self._span_bytes(name)
-                ready.put(addresses)
-        except ClosedError:
-            return
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the weights
-            ready.put(error)
+    def _streamed(self, stage: Sequence[str]) -> list[str]:
+        """What is read for ``stage``, in the order of the files."""
+        return sorted({name for name in stage if name not in self._fixed}, key=self._place)
+
+    def _moving_bytes(self, stage: Sequence[str]) -> int:
+        moving = (name for name in self._streamed(stage) if name not in self._kept)
+        # A stage without matrices takes a page, so that each stage gives one piece back.
+        return max(sum(self._span_bytes(name) for name in moving), mmap.PAGESIZE)
+
+    def _read_stage(self, stage: Sequence[str], offset: int) -> dict[str, int]:
+        streamed = self._streamed(stage)
+        addresses = {name: self._fixed[name] for name in stage if name in self._fixed}
+        for name in streamed:
+            if name in self._kept:
+                addresses[name] = self._fix(name)
+                continue
+            addresses[name] = self._read(name, self._buffer, offset)
+            offset += self._span_bytes(name)
+        return addresses
 
     def _span_bytes(self, name: str) -> int:
         return span_of(self.tensors[name].offset, self.tensors[name].size_bytes)[1]
 
-    def _read(self, name: str, pages: _Pages, offset: int) -> int:
+    def _read(self, name: str, pages: Pages, offset: int) -> int:
         tensor = self.tensors[name]
         start, size = span_of(tensor.offset, tensor.size_bytes)
         self._files[tensor.path].read(start, pages.view[offset : offset + size])
@@ -157,7 +144,7 @@ class StreamedWeights:
             tensor = self.tensors[name]
             self._fixed[name] = self._maps[tensor.path].ctypes.data + tensor.offset
         else:
-            pages = _Pages(self._span_bytes(name))
+            pages = Pages(self._span_bytes(name))
             self._memory.append(pages)
             self._fixed[name] = self._read(name, pages, 0)
         return self._fixed[name]
@@ -181,16 +168,6 @@ class StreamedWeights:
                 remedy="copy the bundle to the storage of the device itself, or leave the memory limit out",
             ) from error
         return mapped
-
-
-class _Pages:
-    """Anonymous memory that starts on a page."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self.size_bytes = max(size_bytes, mmap.PAGESIZE)
-        self._map = mmap.mmap(-1, self.size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self.view = memoryview(self._map)
-        self.address = int(np.frombuffer(self._map, np.uint8).ctypes.data)
 
 
 def stage_bytes(names: Sequence[str], tensors: Mapping[str, Tensor], roles: Mapping[str, Role]) -> int:

@@ -139,7 +139,11 @@ def test_blocks_stand_side_by_side_with_zeros_on_the_right(layout: ContextLayout
                         expected[layer, row, head, token] = block[name][layer, head, token]
         assert whole.dtype == expected.dtype
         assert np.array_equal(whole.whole(), expected)
-        assert all(np.array_equal(whole[layer], expected[layer]) for layer in range(layout.layers))
+        # Memory that has been used before.
+        into = np.full(expected.shape[1:], 7, expected.dtype)
+        for layer in range(layout.layers):
+            whole.fill(layer, into)
+            assert np.array_equal(into, expected[layer])
 
 
 def test_what_enters_stands_side_by_side_with_zeros_on_the_right() -> None:

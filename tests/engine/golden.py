@@ -31,7 +31,7 @@ from seedtune.runtime.stages.memory_limit import Shape, choose
 from seedtune.runtime.stages.streaming import StageFiles
 
 ENGINE = Path(__file__).parents[2] / "android_app"
-VERSION = 9
+VERSION = 10
 # Of the runs, by option.
 SETTINGS: dict[str, Any] = {
     "steps": 50,
@@ -173,8 +173,8 @@ def write_memory(path: Path, bundles: Iterable[Path]) -> None:
         files = StageFiles.of(Bundle.open(folder))
         for shape in (
             Shape(40, 0, 0, 32 * 40, 100_000),
-            Shape(4, 60, 60, 32 * 4, 4096, 60 * 1536),
-            Shape(5, 300, 305, 3 * 5, 32, 300 * 196_608, computed_contexts=True),
+            Shape(4, 60, 60, 32 * 4, 4096, 60 * 1536, layer_bytes=60 * 384),
+            Shape(5, 300, 305, 3 * 5, 32, 300 * 196_608, computed_contexts=True, layer_bytes=300 * 8192),
         ):
             for limit in (*range(60_000_000, 400_000_000, 7_919_000), 10**9, 10**10):
                 for tokens in (None, 100):

@@ -20,6 +20,7 @@ from seedtune.runtime.stages.streaming import StageFiles
 HELD = 50_000_000
 ROWS = Shape(longest_tokens=40, longest_context=0, longest_read=0, tokens_wanted=4000, parameters=10_000)
 SUFFIXES = Shape(4, 200, 200, 400, 10_000, context_bytes=400_000, computed_contexts=True)
+CACHED = Shape(1, 200, 200, 400, 10_000, context_bytes=400_000, layer_bytes=50_000)
 
 
 def lines(path: Path) -> list[dict]:
@@ -40,7 +41,7 @@ def smallest(bundle: Bundle, shape: Shape) -> int:
     return int(re.findall(r"--memory-limit (\d+)M", caught.value.remedy)[0]) * 10**6
 
 
-@pytest.mark.parametrize("shape", [ROWS, SUFFIXES], ids=["whole rows", "suffixes"])
+@pytest.mark.parametrize("shape", [ROWS, SUFFIXES, CACHED], ids=["whole rows", "suffixes", "cached contexts"])
 def test_a_limit_is_kept_and_more_memory_never_does_less(deep_bundle: Bundle, shape: Shape) -> None:
     least = smallest(deep_bundle, shape)
     before = None
@@ -48,13 +49,18 @@ def test_a_limit_is_kept_and_more_memory_never_does_less(deep_bundle: Bundle, sh
         choice = chosen(deep_bundle, limit, shape)
         assert HELD < choice.expected_bytes <= limit
         if before:
-            # Rows for each reading of the weights come before rows a call.
+            # Rows for each reading of the weights come before rows a call, and before reading ahead.
             assert choice.tokens_in_flight >= before.tokens_in_flight
             assert choice.buffer_bytes >= before.buffer_bytes
+            assert (choice.tokens_in_flight, choice.layer_calls) >= (before.tokens_in_flight, before.layer_calls)
+        rows = choice.tokens_per_call // shape.longest_tokens
+        assert choice.layer_buffer_bytes == choice.layer_calls * rows * shape.layer_bytes
         before = choice
     assert before
     assert before.tokens_in_flight == shape.tokens_wanted
     assert before.kept == deep_bundle.plan.streamed
+    # Contexts in memory are copied, which nothing is gained by doing ahead.
+    assert before.layer_calls == (2 if shape is CACHED else 1)
 
 
 def test_the_smallest_limit_that_a_refusal_names_is_the_smallest(deep_bundle: Bundle) -> None:

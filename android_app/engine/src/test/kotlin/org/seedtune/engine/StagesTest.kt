@@ -50,7 +50,7 @@ class StagesTest {
             val folder = File(case.field("bundle").text)
             val shape = case.field("shape").items.let { part ->
                 val sizes = List(5) { part[it].jsonPrimitive.int }
-                Shape(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], part[5].jsonPrimitive.long, part[6].jsonPrimitive.boolean)
+                Shape(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], part[5].jsonPrimitive.long, part[6].jsonPrimitive.boolean, part[7].jsonPrimitive.long)
             }
             val weights = listOf(Bundle.WEIGHTS, Bundle.CONTEXT_WEIGHTS).map { File(folder, it) }.filter { it.exists() }
             val tensors = weights.map(Tensors::read).reduce { found, more -> found + more }
@@ -69,6 +69,8 @@ class StagesTest {
                 "tokens_in_flight" to found.tokensInFlight.toLong(),
                 "tokens_per_context_call" to found.tokensPerContextCall.toLong(),
                 "buffer_bytes" to found.bufferBytes.toLong(),
+                "layer_calls" to found.layerCalls.toLong(),
+                "layer_buffer_bytes" to found.layerBufferBytes,
                 "context_tokens_per_call" to found.contextTokensPerCall.toLong(),
                 "expected_bytes" to found.expectedBytes,
             )

@@ -104,6 +104,8 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
 
     private fun sizeOf(tokens: Tokens): Long = layout.bytesOf(tokens.context.toLong(), tokens.suffix.toLong())
 
+    /** Layers are read by a thread of their own. */
+    @Synchronized
     private fun readFully(offset: Long, into: ByteArray) {
         try {
             file.seek(offset)

@@ -12,6 +12,7 @@ import org.seedtune.engine.SeedTuneException
  * @property parameters values of the state.
  * @property contextBytes of the longest context's keys and values.
  * @property computedContexts whether rows in flight hold their contexts, because these are in no cache file.
+ * @property layerBytes of one layer of the longest context's keys and values.
  */
 internal data class Shape(
     val longestTokens: Int,
@@ -21,6 +22,7 @@ internal data class Shape(
     val parameters: Int,
     val contextBytes: Long = 0,
     val computedContexts: Boolean = false,
+    val layerBytes: Long = 0,
 )
 
 /**
@@ -31,6 +33,8 @@ internal data class Shape(
  * @property tokensPerContextCall that the context graph reads at once.
  * @property contextTokensPerCall cached tokens that a call of the probe graph may read.
  * @property bufferBytes for streamed matrices.
+ * @property layerCalls for how many calls a layer of cached contexts is in memory: with 2 it is read while the call before computes.
+ * @property layerBufferBytes for these layers.
  * @property expectedBytes what the process will hold at its peak.
  * @property kept matrices that stay in memory.
  */
@@ -40,6 +44,8 @@ internal data class MemoryChoice(
     val tokensInFlight: Int,
     val tokensPerContextCall: Int,
     val bufferBytes: Int,
+    val layerCalls: Int = 1,
+    val layerBufferBytes: Long = 0,
     val contextTokensPerCall: Int = 0,
     val expectedBytes: Long = 0,
     val kept: List<String> = emptyList(),
@@ -83,13 +89,14 @@ internal class MemoryLimit(
         }
 
         // Further doublings of a call save less time than what follows.
-        growCalls(FEWER_TOKENS_PER_CALL)
+        growCalls(if (shape.longestContext > 0) FEWER_TOKENS_BESIDE_CONTEXTS else FEWER_TOKENS_PER_CALL)
         while (choice.tokensInFlight < shape.tokensWanted) {
             val better = choice.copy(tokensInFlight = minOf(2 * choice.tokensInFlight, shape.tokensWanted))
             if (!fits(better)) break
             choice = better
         }
         choice.copy(bufferBytes = ahead).let { if (fits(it)) choice = it }
+        if (shape.layerBytes > 0 && !shape.computedContexts) choice.copy(layerCalls = 2).let { if (fits(it)) choice = it }
         while (shape.longestRead > 0 && choice.tokensPerContextCall < TOKENS_PER_CONTEXT_CALL) {
             val better = choice.copy(tokensPerContextCall = minOf(2 * choice.tokensPerContextCall, TOKENS_PER_CONTEXT_CALL))
             if (!fits(better)) break
@@ -103,8 +110,11 @@ internal class MemoryLimit(
                 left >= 0
             },
         )
-        val rows = maxOf(1, choice.tokensPerCall / maxOf(1, shape.longestTokens))
-        return choice.copy(contextTokensPerCall = rows * maxOf(1, shape.longestContext), expectedBytes = bytesOf(choice))
+        return choice.copy(
+            contextTokensPerCall = rowsWithContexts(choice) * maxOf(1, shape.longestContext),
+            layerBufferBytes = layerBytes(choice),
+            expectedBytes = bytesOf(choice),
+        )
     }
 
     private fun requireFits(least: MemoryChoice) {
@@ -137,8 +147,15 @@ internal class MemoryLimit(
         fun sizeOf(names: List<String>) = names.sumOf { tensors.getValue(it).sizeBytes.toLong() }
         val state = STATE_COPIES * Float.SIZE_BYTES.toLong() * shape.parameters
         val batches = plan.graphs.keys.maxOf { batches(it, choice) }
-        return heldBytes + ALLOWANCE_BYTES + sizeOf(plan.resident) + sizeOf(choice.kept) + state + choice.bufferBytes + batches
+        val buffers = choice.bufferBytes + layerBytes(choice)
+        return heldBytes + ALLOWANCE_BYTES + sizeOf(plan.resident) + sizeOf(choice.kept) + state + buffers + batches
     }
+
+    /** What layers of cached contexts take. */
+    private fun layerBytes(choice: MemoryChoice): Long = choice.layerCalls * rowsWithContexts(choice) * shape.layerBytes
+
+    /** How many rows with the longest context a call has, of whichever graph. */
+    private fun rowsWithContexts(choice: MemoryChoice): Int = maxOf(1, choice.tokensPerCall / maxOf(1, shape.longestTokens))
 
     /** What the batches in flight of [graph] take. */
     private fun batches(graph: String, choice: MemoryChoice): Long {
@@ -159,7 +176,9 @@ internal class MemoryLimit(
         // Each call in flight has a gradient of its own, in float32.
         val gradients = if (graph == StagePlan.GRADIENT) (inFlight + rows - 1) / rows * Float.SIZE_BYTES.toLong() * shape.parameters else 0
         val held = memory.held.of(inFlight, tokens, shape.longestContext) + contexts + gradients
-        return held + (ARENA_FACTOR * memory.running.of(rows, tokens, shape.longestContext)).toLong()
+        // A call of short contexts has more rows, but no more tokens of contexts.
+        val ofContexts = memory.running.ofContexts(rowsWithContexts(choice), tokens, shape.longestContext)
+        return held + (ARENA_FACTOR * (memory.running.of(rows, tokens) + ofContexts)).toLong()
     }
 
     private fun rowsInFlight(choice: MemoryChoice, sides: Int): Int {
@@ -179,6 +198,9 @@ internal class MemoryLimit(
         /** Copies of the state: what an update reads and writes, its noise, what an evaluation is given. */
         const val STATE_COPIES = 3
         const val FEWER_TOKENS_PER_CALL = 64
+
+        /** The same where each row brings a context. */
+        const val FEWER_TOKENS_BESIDE_CONTEXTS = 8
         const val TOKENS_PER_CALL = 512
         const val TOKENS_PER_CONTEXT_CALL = 512
     }

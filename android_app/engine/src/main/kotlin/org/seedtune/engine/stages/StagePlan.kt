@@ -75,9 +75,13 @@ internal data class BatchBytes(val fixed: Double, val token: Double, val pair: D
     val isSize: Boolean get() = listOf(fixed, token, pair, reach, context).all { it in 0.0..MOST_BYTES }
 
     fun of(rows: Int, tokens: Int, contextTokens: Int = 0): Long {
-        val ofRow = tokens * token + tokens.toLong() * tokens * pair + tokens.toLong() * contextTokens * reach + contextTokens * context
-        return (fixed + rows * ofRow).toLong()
+        val ofRow = tokens * token + tokens.toLong() * tokens * pair
+        return (fixed + rows * ofRow).toLong() + ofContexts(rows, tokens, contextTokens)
     }
+
+    /** What of this is there for the contexts. */
+    fun ofContexts(rows: Int, tokens: Int, contextTokens: Int): Long =
+        (rows * (tokens.toLong() * contextTokens * reach + contextTokens * context)).toLong()
 }
 
 /** What a batch takes: [held] between stages, and [running] on top while the most demanding stage runs. */

@@ -8,13 +8,13 @@ import org.seedtune.engine.graph.Feeds
 import org.seedtune.engine.graph.Graph
 import org.seedtune.engine.graph.GraphSession
 import org.seedtune.engine.graph.Interruption
-import org.seedtune.engine.graph.LayerBuffers
 
 /**
  * [Graph] that runs stage by stage, with streamed weights: each stage for all batches in flight, then the next one.
  *
  * @param stages of the graph, in order.
  * @param weights shared by the graphs of a bundle; one of them runs at a time.
+ * @param layers of cached contexts; likewise.
  * @param tokensInFlight tokens of one side of all batches that go through the stages together. Weights are read once for them;
  * what passes from stage to stage is held for all of them.
  */
@@ -22,14 +22,13 @@ internal class StagedGraph(
     folder: File,
     private val stages: List<Stage>,
     private val weights: StreamedWeights,
+    private val layers: LayerBuffer,
     private val tokensInFlight: Int,
     threads: Int,
     interruption: Interruption?,
 ) : Graph {
     private val sessions = stages.map { it.graph }.distinct().associateWith { GraphSession(File(folder, it), threads, arena = false, interruption) }
     private val lastUse = HashMap<String, Int>().apply { stages.forEachIndexed { number, stage -> stage.values.values.forEach { put(it, number) } } }
-    private val buffers = LayerBuffers()
-
     /** The values that a batch in flight holds. */
     private class Held(val batch: Batch) {
         val values = HashMap<String, OnnxTensor>()
@@ -56,8 +55,13 @@ internal class StagedGraph(
         use: (Batch, Map<String, OnnxTensor>) -> Unit,
     ) {
         try {
-            weights.pass(stages.map { it.weights.values.toSet() }) { number, bytes ->
-                for (held in group) runStage(number, held, outputs, shared, bytes)
+            layers.read(layersOf(group)).use { ahead ->
+                weights.pass(stages.map { it.weights.values.toSet() }) { number, bytes ->
+                    for (held in group) {
+                        val layered = if (stages[number].layerInputs.isEmpty()) emptyMap() else ahead.next()
+                        runStage(number, held, outputs, shared, layered, bytes)
+                    }
+                }
             }
             for (held in group) {
                 use(held.batch, outputs.associateWith { held.values.getValue(it) })
@@ -71,7 +75,20 @@ internal class StagedGraph(
         }
     }
 
-    private fun runStage(number: Int, held: Held, outputs: Set<String>, shared: Map<String, OnnxTensor>, bytes: Map<String, ByteBuffer>) {
+    /** What the stages with layers of contexts read, batch by batch. */
+    private fun layersOf(group: List<Held>): List<Map<String, WantedLayer>> =
+        stages.filter { it.layerInputs.isNotEmpty() }.flatMap { stage ->
+            group.map { held -> stage.layerInputs.mapValues { (_, place) -> WantedLayer(held.batch.layered.getValue(place.first), place.second) } }
+        }
+
+    private fun runStage(
+        number: Int,
+        held: Held,
+        outputs: Set<String>,
+        shared: Map<String, OnnxTensor>,
+        layered: Map<String, ByteBuffer>,
+        bytes: Map<String, ByteBuffer>,
+    ) {
         val stage = stages[number]
         Feeds().use { feeds ->
             for ((key, name) in stage.values) {
@@ -79,9 +96,7 @@ internal class StagedGraph(
             }
             for ((key, place) in stage.layerInputs) {
                 val input = held.batch.layered.getValue(place.first)
-                val layer = buffers.of(key, input.layerBytes)
-                input.fill(place.second, layer)
-                feeds.raw(key, layer.flip() as ByteBuffer, input.type, *input.shape)
+                feeds.raw(key, layered.getValue(key), input.type, *input.shape)
             }
             for ((key, numbers) in stage.numbers) feeds.numbers(key, numbers.values.toLongArray(), *numbers.shape.toIntArray())
             for ((key, name) in stage.weights) {

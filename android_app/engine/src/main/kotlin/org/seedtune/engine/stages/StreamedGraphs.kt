@@ -31,6 +31,7 @@ internal class StreamedGraphs private constructor(
     private val interruption: Interruption?,
 ) : Graphs {
     private val weights = StreamedWeights(tensors, plan.roles, choice.bufferBytes, choice.kept.toSet(), platform)
+    private val layers = LayerBuffer(choice.layerBufferBytes, platform)
 
     override val contextTokensPerCall: Int get() = choice.contextTokensPerCall
     override val tokensPerContextCall: Int get() = choice.tokensPerContextCall
@@ -42,10 +43,13 @@ internal class StreamedGraphs private constructor(
             "eval" -> 2 * choice.tokensInFlight
             else -> choice.tokensPerContextCall
         }
-        return StagedGraph(bundle.folder, plan.graphs.getValue(name), weights, inFlight, threads, interruption)
+        return StagedGraph(bundle.folder, plan.graphs.getValue(name), weights, layers, inFlight, threads, interruption)
     }
 
-    override fun close() = weights.close()
+    override fun close() {
+        layers.close()
+        weights.close()
+    }
 
     companion object {
         /** The heap may grow by so much more; what it holds at most beyond that is for the user of the engine to bound. */
@@ -108,7 +112,8 @@ internal class StreamedGraphs private constructor(
             val longest = examples.maxOf { it.suffix?.size ?: 0 }
             val context = examples.maxOf { contextPlaces(it).size }
             val read = if (bundle.computesContexts) examples.maxOf { readIds(it, alone).size } else 0
-            return Shape(longest, context, read, examplesAtOnce * longest, parameters, layout.bytesOf(context.toLong(), longest.toLong()), !cached)
+            val ofLayer = maxOf(1, context).toLong() * layout.bytesPerToken / layout.layers
+            return Shape(longest, context, read, examplesAtOnce * longest, parameters, layout.bytesOf(context.toLong(), longest.toLong()), !cached, ofLayer)
         }
     }
 }

@@ -6,8 +6,6 @@ import java.io.IOException
 import java.io.RandomAccessFile
 import java.nio.ByteBuffer
 import java.nio.channels.FileChannel
-import java.util.concurrent.LinkedBlockingQueue
-import kotlin.concurrent.thread
 import org.seedtune.engine.SeedTuneException
 
 /** The whole pages around [sizeBytes] bytes at [offset]: where they start, and their bytes. */
@@ -42,25 +40,12 @@ internal class StreamedWeights(
     /** Bytes read from the files so far, except through the mapping. */
     val bytesRead: Long get() = files.values.sumOf { it.bytesRead }
 
-    private class Ready(val found: Map<String, ByteBuffer>?, val error: Throwable?)
-
     /** Gives [use] the bytes of the tensors of each of [stages], in order; they are valid until it returns. */
     fun pass(stages: List<Set<String>>, use: (stage: Int, bytes: Map<String, ByteBuffer>) -> Unit) {
         files.values.forEach(WeightsFile::requireUnchanged)
         inOrder(stages.flatten().distinct().filter { roles[it] != Role.STREAMED && it !in fixed }).forEach(::fix)
-        val ring = Ring(bufferBytes)
-        val ready = LinkedBlockingQueue<Ready>()
-        val reader = thread(name = "seedtune-weights", isDaemon = true) { readAhead(stages, ring, ready) }
-        try {
-            for (stage in stages.indices) {
-                val next = ready.take()
-                next.error?.let { throw it }
-                use(stage, next.found!!)
-                ring.giveBack()
-            }
-        } finally {
-            ring.close()
-            reader.join()
+        ReadAhead(stages, stages.map(::movingBytes), bufferBytes, "seedtune-weights", ::read).use { ahead ->
+            for (stage in stages.indices) use(stage, ahead.next())
         }
     }
 
@@ -70,30 +55,26 @@ internal class StreamedWeights(
         (memory + buffer).forEach(platform::release)
     }
 
-    private fun readAhead(stages: List<Set<String>>, ring: Ring, ready: LinkedBlockingQueue<Ready>) {
-        try {
-            for (stage in stages) {
-                val streamed = inOrder(stage.filter { it !in fixed })
-                val moving = streamed.filter { it !in kept }
-                // A stage without matrices takes a page, so that each stage gives one piece back.
-                val room = maxOf(moving.sumOf { tensors.getValue(it).span.sizeBytes }, Platform.PAGE_BYTES)
-                var offset = ring.take(room) ?: return
-                val found = HashMap<String, ByteBuffer>()
-                for (name in stage) fixed[name]?.let { found[name] = it }
-                for (name in streamed) {
-                    if (name in kept) {
-                        found[name] = fix(name)
-                        continue
-                    }
-                    found[name] = read(name, buffer, offset)
-                    offset += tensors.getValue(name).span.sizeBytes
-                }
-                ready.put(Ready(found, null))
+    private fun streamed(stage: Set<String>): List<String> = inOrder(stage.filter { it !in fixed })
+
+    /** What [stage] takes of the buffer; one without matrices a page, so that each stage gives one piece back. */
+    private fun movingBytes(stage: Set<String>): Int =
+        maxOf(streamed(stage).filter { it !in kept }.sumOf { tensors.getValue(it).span.sizeBytes }, Platform.PAGE_BYTES)
+
+    private fun read(stage: Set<String>, offset: Int): Map<String, ByteBuffer> {
+        val streamed = streamed(stage)
+        val found = HashMap<String, ByteBuffer>()
+        for (name in stage) fixed[name]?.let { found[name] = it }
+        var place = offset
+        for (name in streamed) {
+            if (name in kept) {
+                found[name] = fix(name)
+                continue
             }
-        } catch (error: Throwable) {
-            // Thrown again in the thread that waits for the weights.
-            ready.put(Ready(null, error))
+            found[name] = read(name, buffer, place)
+            place += tensors.getValue(name).span.sizeBytes
         }
+        return found
     }
 
     /** [names] in the order in which they lie in their files. */
