@@ -18,7 +18,7 @@ from seedtune.runtime.run.methods.choice import method_name
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.trials.budget import Budget
 from seedtune.runtime.run.trials.candidates import RATES, candidates
-from seedtune.runtime.run.trials.decision import decide
+from seedtune.runtime.run.trials.decision import best_trial, decide
 from seedtune.runtime.run.trials.plan import most_steps, planned, rate_of_run
 from seedtune.runtime.telemetry.events import CachingContexts
 from seedtune.runtime.telemetry.trials import Trial
@@ -68,6 +68,32 @@ def test_probes_are_taken_unless_they_do_not_help(
             assert best.gain == max(each.gain for each in of_best if each.gain is not None)
         else:
             assert best.learning_rate == min(each.learning_rate for each in of_best)
+
+
+@pytest.mark.parametrize(
+    ("gains", "rate"),
+    [
+        # (gain, half width) by rate. More than noise: the largest gain, whatever is larger and is noise.
+        ({0.1: (0.03, 0.02), 0.03: (0.02, 0.01)}, 0.1),
+        ({0.1: (0.04, 0.05), 0.03: (0.02, 0.01)}, 0.03),
+        # Nothing but noise: what can have lost least.
+        ({2e-3: (0.0063, 0.0147), 5e-4: (0.0045, 0.006)}, 5e-4),
+        # One that lost is not taken for its short interval.
+        ({2e-3: (0.006, 0.015), 5e-4: (-0.001, 0.002)}, 2e-3),
+        ({2e-3: (-0.006, 0.001), 5e-4: (-0.001, 0.02)}, 5e-4),
+        # So few rows that there is no interval.
+        ({2e-3: (0.006, None), 5e-4: (0.001, None)}, 2e-3),
+    ],
+)
+def test_of_rates_the_surest_gain_is_taken(gains: dict[float, tuple[float, float | None]], rate: float) -> None:
+    trials = [
+        msgspec.structs.replace(trial("gradient", gain, rate=rate), gain_half_width=half_width)
+        for rate, (gain, half_width) in gains.items()
+    ]
+    best = best_trial(trials)
+    assert best is not None
+    assert best.learning_rate == rate
+    assert best_trial([trial("gradient", None)]) is None
 
 
 @given(

@@ -12,8 +12,16 @@ NOTHING = "none"
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """That of the largest gain; None where all diverged. Of equals the first."""
+    """The one to go on as, of one method; None where all diverged. Of equals the first.
+
+    Of those that help by more than noise, that of the largest gain. If none does, the largest is mostly noise, for it
+    is that of the boldest rate: then of those that gained at all, the one whose interval reaches least below zero.
+    """
     finite = [trial for trial in trials if trial.gain is not None]
+    if sure := [trial for trial in finite if helps(trial)]:
+        return max(sure, key=_gain)
+    if gained := [trial for trial in finite if _gain(trial) > 0]:
+        return max(gained, key=lambda trial: (_gain(trial) - _half_width(trial), _gain(trial)))
     return max(finite, key=_gain) if finite else None
 
 
