@@ -40,7 +40,7 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
             throw unusable(error)
         }
         try {
-            if (writable && file.length() == 0L) write(0, listOf(start))
+            if (writable && isBegun(start)) write(0, listOf(start))
             end = padded(start.size.toLong())
             requireStart(start)
             scan(file.length())
@@ -116,6 +116,16 @@ internal class CacheFile(private val path: File, bundleSha256: String, private v
     }
 
     override fun close() = file.close()
+
+    /** Whether the file is new, or a kill or a full disk took a part of [start], and nothing stands behind it. */
+    private fun isBegun(start: ByteArray): Boolean {
+        val length = file.length()
+        if (length == 0L) return true
+        if (length !in MAGIC.size until start.size) return false
+        val found = ByteArray(length.toInt())
+        readFully(0, found)
+        return found.contentEquals(start.copyOf(found.size))
+    }
 
     private fun requireStart(start: ByteArray) {
         val found = ByteArray(start.size)
