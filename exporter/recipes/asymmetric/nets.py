@@ -16,7 +16,7 @@ from seedtune.runtime.errors import SeedTuneError
 
 TRUNK_CHANNELS = 16
 # Robust features take more filters than others; together as many as one classifier would have.
-ROBUST_CHANNELS, NON_ROBUST_CHANNELS = 40, 24
+ROBUST_CHANNELS, NON_ROBUST_CHANNELS = 48, 16
 # Halved twice, a side must have something left.
 LEAST_SIDE = 4
 
