@@ -86,3 +86,8 @@ def _within(theta: float, degrees: int) -> float:
         term *= cosine * cosine * (k - 1) / k
         total += term
     return 2 / math.pi * (theta + sine * total) if odd else sine * total
+
+
+def finite_or_none(value: float) -> float | None:
+    """``value``, or None where it is not finite, which JSON cannot say."""
+    return value if math.isfinite(value) else None

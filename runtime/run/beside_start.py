@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.objectives import Objective, row_values
 from seedtune.runtime.files import write_durably
 from seedtune.runtime.model.evaluation import Evaluation
-from seedtune.runtime.paired import Difference, paired_difference
+from seedtune.runtime.paired import Difference, finite_or_none, paired_difference
 from seedtune.runtime.telemetry.gain import Gain, HeldOutLosses
 from seedtune.runtime.telemetry.run_files import read_json
 
@@ -61,14 +60,17 @@ class BesideStart:
         if self._objective == "loss" or said is None or predictions is None or probabilities is None:
             before = self.start_losses[places]
             return Gained("loss", float(before.mean()), paired_difference(before, evaluation.losses))
-        start = np.array(said, np.int64)[places]
-        return _gained(self._objective, start, predictions, evaluation.labels, probabilities.shape[1])
+        before, after = (
+            row_values(self._objective, each, evaluation.labels, probabilities.shape[1])
+            for each in (np.array(said, np.int64)[places], predictions)
+        )
+        return Gained(self._objective, float(before.mean()), paired_difference(before, after))
 
     def note_start(self, evaluation: Evaluation) -> None:
         """Keeps what the start of the run came to."""
-        with_predictions = self._objective != "loss" and evaluation.predictions is not None
+        said = None if self._objective == "loss" else evaluation.predictions
         self._losses = HeldOutLosses(
-            start=_losses(evaluation), start_predictions=_said(evaluation) if with_predictions else None
+            start=_losses(evaluation), start_predictions=None if said is None else said.tolist()
         )
         self._write()
 
@@ -84,7 +86,7 @@ class BesideStart:
             tuned=_losses(evaluation),
             tuned_step=step,
             objective_gain=None if compared is None else compared.difference.mean,
-            objective_half_width=None if compared is None else _finite(compared.difference.half_width),
+            objective_half_width=None if compared is None else finite_or_none(compared.difference.half_width),
         )
         self._write()
 
@@ -94,44 +96,26 @@ class BesideStart:
         if losses is None or losses.tuned is None:
             return None
         by_loss = paired_difference(self.start_losses, np.array(losses.tuned, np.float64))
-        if losses.objective_gain is None:
-            return Gain(over=over, loss=by_loss.mean, half_width=_finite(by_loss.half_width), is_gain=by_loss.is_gain)
-        half_width = losses.objective_half_width
+        gain, half_width = losses.objective_gain, losses.objective_half_width
+        if gain is None:
+            return Gain(
+                over=over, loss=by_loss.mean, half_width=finite_or_none(by_loss.half_width), is_gain=by_loss.is_gain
+            )
         return Gain(
             over=over,
             loss=by_loss.mean,
             objective=self._objective,
-            objective_gain=losses.objective_gain,
+            objective_gain=gain,
             half_width=half_width,
-            is_gain=half_width is not None and losses.objective_gain > half_width,
+            is_gain=half_width is not None and gain > half_width,
         )
 
     def _write(self) -> None:
         write_durably(self._path, msgspec.json.encode(self._losses) + b"\n")
 
 
-def _gained(
-    objective: Objective,
-    start: npt.NDArray[np.int64],
-    predictions: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int64],
-    count: int,
-) -> Gained:
-    before, after = (row_values(objective, each, labels, count) for each in (start, predictions))
-    return Gained(objective, float(before.mean()), paired_difference(before, after))
-
-
 def _losses(evaluation: Evaluation) -> list[float | None]:
     return [float(loss) for loss in evaluation.losses]
-
-
-def _said(evaluation: Evaluation) -> list[int]:
-    assert evaluation.predictions is not None
-    return [int(label) for label in evaluation.predictions]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _read(path: Path, rows: int) -> HeldOutLosses:

@@ -109,17 +109,13 @@ class StreamedWeights:
     def _place(self, name: str) -> tuple[Path, int]:
         return self.tensors[name].path, self.tensors[name].offset
 
-    def _streamed(self, stage: Sequence[str]) -> list[str]:
-        """What is read for ``stage``, in the order of the files."""
-        return sorted({name for name in stage if name not in self._fixed}, key=self._place)
-
     def _moving_bytes(self, stage: Sequence[str]) -> int:
-        moving = (name for name in self._streamed(stage) if name not in self._kept)
+        moving = set(stage) - self._fixed.keys() - self._kept
         # A stage without matrices takes a page, so that each stage gives one piece back.
         return max(sum(self._span_bytes(name) for name in moving), mmap.PAGESIZE)
 
     def _read_stage(self, stage: Sequence[str], offset: int) -> dict[str, int]:
-        streamed = self._streamed(stage)
+        streamed = sorted(set(stage) - self._fixed.keys(), key=self._place)
         addresses = {name: self._fixed[name] for name in stage if name in self._fixed}
         for name in streamed:
             if name in self._kept:

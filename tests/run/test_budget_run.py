@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from run_lab import LARGE, Tune, lines, trials_of
 
@@ -16,7 +17,9 @@ import seedtune
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.run.trials.candidates import RATES
+from seedtune.runtime.run.trials.decision import best_trial
 from seedtune.runtime.telemetry.events import Event, Notice, Planned, Step
+from seedtune.runtime.telemetry.trials import Trial
 
 SECONDS = 25
 
@@ -91,8 +94,11 @@ def test_trials_are_ranked_by_what_the_run_lowers(
     assert said == [line["prediction"] for line in lines(out / "predictions_start.jsonl")]
     chosen = trials_of(out)["chosen"]
     if chosen["method"] != "none":
-        best = next(trial for trial in trials if f"trials gained {trial['gain']:+.4f} ±" in chosen["reason"])
+        surest = best_trial([msgspec.convert(trial, Trial) for trial in trials])
+        assert surest is not None
+        best = trials[[trial["learning_rate"] for trial in trials].index(surest.learning_rate)]
         assert best["gain"] > 0
+        assert f"trials gained {best['gain']:+.4f} ±" in chosen["reason"]
         assert f"a held-out 1 - {'F1' if objective == 'f1' else 'accuracy'} of" in chosen["reason"]
         assert f"steps at {best['learning_rate']:g} in" in chosen["reason"]
 

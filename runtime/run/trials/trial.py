@@ -21,6 +21,7 @@ from seedtune.runtime.files import BackgroundSync
 from seedtune.runtime.graphs.state import State
 from seedtune.runtime.graphs.types import Graphs
 from seedtune.runtime.loop.taken import DivergedError
+from seedtune.runtime.paired import finite_or_none
 from seedtune.runtime.run.held_out import HeldOut
 from seedtune.runtime.run.methods.choice import method_name, method_of
 from seedtune.runtime.run.methods.protocol import Method
@@ -150,15 +151,11 @@ class Laboratory:
             seconds=time.perf_counter() - began,
             example_passes=made * settings.batch_size * settings.estimator.passes_a_row,
             held_out_rows=len(places),
-            loss_start=_finite(float(before.mean(dtype=np.float64))),
-            loss=None if evaluation is None else _finite(evaluation.loss),
+            loss_start=finite_or_none(float(before.mean(dtype=np.float64))),
+            loss=None if evaluation is None else finite_or_none(evaluation.loss),
             accuracy=None if evaluation is None else evaluation.accuracy,
             gain=None if diverged or gained is None else gained.difference.mean,
-            gain_half_width=None if diverged or gained is None else _finite(gained.difference.half_width),
+            gain_half_width=None if diverged or gained is None else finite_or_none(gained.difference.half_width),
             objective="loss" if gained is None else gained.objective,
-            objective_start=None if gained is None or gained.objective == "loss" else _finite(gained.start),
+            objective_start=None if gained is None or gained.objective == "loss" else finite_or_none(gained.start),
         )
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
