@@ -103,7 +103,10 @@ def tiny_task_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle_of(
     tracing: None, request: pytest.FixtureRequest, tiny_task_file: Path, made_once: Callable[..., Path]
 ) -> Callable[..., Path]:
-    """``bundle_of(family, scope, context_storage, storage, layers, on_host)``: a tiny bundle, exported once."""
+    """``bundle_of(family, scope, context_storage, storage, layers, on_host)``: a tiny bundle, exported once.
+
+    With ``finely_cut`` it has a stage for every matrix, as only large models have otherwise.
+    """
 
     def give(
         family: Family,
@@ -112,6 +115,7 @@ def bundle_of(
         storage: Storage = "fp32",
         layers: int | None = None,
         on_host: bool = False,
+        finely_cut: bool = False,
     ) -> Path:
         from seedtune.exporter.pipeline import export_bundle
 
@@ -122,12 +126,15 @@ def bundle_of(
             "context_storage": context_storage,
             "storage": storage,
         }
-        name = "-".join(map(str, (family, scope, context_storage, storage, layers, on_host)))
+        name = "-".join(map(str, (family, scope, context_storage, storage, layers, on_host, finely_cut)))
         more |= {"context_on_host": on_host, **QUICKLY}
 
         def export(made: Path) -> None:
             made.mkdir()
-            export_bundle(str(source), str(tiny_task_file), made / "bundle", **more)
+            with pytest.MonkeyPatch.context() as patch:
+                if finely_cut:
+                    patch.setattr("seedtune.exporter.stages.assign.GROUP_BYTES", 1)
+                export_bundle(str(source), str(tiny_task_file), made / "bundle", **more)
 
         return made_once(name, export) / "bundle"
 

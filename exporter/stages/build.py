@@ -13,9 +13,10 @@ from seedtune.exporter.stages.cut import cut
 from seedtune.exporter.stages.layers import split_layers
 from seedtune.exporter.stages.memory import batches_to_infer, measure
 from seedtune.exporter.stages.reads import roles
+from seedtune.exporter.stages.together import sizes_first, together
 from seedtune.exporter.stages.twins import merge
 from seedtune.exporter.stages.types import infer
-from seedtune.runtime.bundle.stage_plan import GraphMemory, Role, Stage, StagePlan
+from seedtune.runtime.bundle.stage_plan import GRADIENT, GraphMemory, Role, Stage, StagePlan
 
 # Borders are laid where little crosses for rows of this kind.
 WEIGHED_BY = {"batch": 4, "tokens": 64, "context": 64}
@@ -46,11 +47,20 @@ def build_stages(graphs: Mapping[str, ir.Model], max_positions: int) -> tuple[St
         back = part_ways(graph, found)
         found |= {other: found[parameter] for other, parameter in back.items()}
         layers = split_layers(graph)
-        types, *others = infer(model, [weighed_by, *batches_to_infer(model, max_positions)])
+        sizes = [weighed_by, *batches_to_infer(model, max_positions)]
+        types, *others = infer(model, sizes)
         stages = assign(graph, found, {value: kind.size_bytes for value, kind in types.items()})
+        at_once: dict[int, frozenset[str]] = {}
+        if layers and name != GRADIENT:
+            sampled = list(zip(sizes, (types, *others), strict=True))
+            sizes_first(graph, stages, layers, sampled)
+            at_once = together(graph, stages, found, layers, sampled)
         memory[name] = measure(model, stages, others, max_positions)
         stages_of_graph, models = merge(cut(graph, stages, types), layers, name, graph.opset_imports)
-        plans[name] = tuple(_of_file(stage, back) for stage in stages_of_graph)
+        plans[name] = tuple(
+            msgspec.structs.replace(_of_file(stage, back), together=tuple(sorted(at_once.get(number, ()))))
+            for number, stage in enumerate(stages_of_graph)
+        )
         files |= models
         for parameter, role in ((name, role) for name, role in found.items() if name not in back):
             # A table in one graph stays one, even where another graph reads all of it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,10 +32,11 @@ REWRITES_LEFT_OUT = ["NoopElimination"]
 
 @dataclass(frozen=True)
 class Inferred:
-    """``dtype`` of a value, and its bytes for the sizes that were asked for."""
+    """``dtype`` of a value, its bytes for the sizes that were asked for, and its shape, unknown axes as -1."""
 
     dtype: ir.DataType
     size_bytes: int
+    shape: tuple[int, ...] = ()
 
 
 def infer(model: ir.Model, batches: Sequence[Mapping[str, int]]) -> list[dict[str, Inferred]]:
@@ -86,8 +88,7 @@ def _infer(model: bytes, sizes: Mapping[str, int]) -> dict[str, Inferred]:
     found = {}
     for output in session.get_outputs():
         dtype = TYPES[output.type]
-        size_bytes = dtype.itemsize
-        for dimension in output.shape or ():
-            size_bytes *= dimension if isinstance(dimension, int) else 1
-        found[output.name] = Inferred(dtype, int(size_bytes))
+        shape = tuple(size if isinstance(size, int) else -1 for size in output.shape or ())
+        size_bytes = int(dtype.itemsize * math.prod(abs(size) for size in shape))
+        found[output.name] = Inferred(dtype, size_bytes, shape)
     return found

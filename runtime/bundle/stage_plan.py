@@ -51,6 +51,8 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         weights: input -> tensor of the weights file.
         numbers: input -> its values.
         outputs: output of the stage graph -> name of the value, which may be an output of the whole graph.
+        together: of these values, those that may be made for the rows of all calls at once, one behind the other: all
+            of them, or none, or of the first stage those that follow from how many rows there are.
     """
 
     graph: str
@@ -59,6 +61,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights: dict[str, str]
     numbers: dict[str, Numbers]
     outputs: dict[str, str]
+    together: tuple[str, ...] = ()
 
 
 class BatchBytes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

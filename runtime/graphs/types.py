@@ -48,6 +48,7 @@ class MemoryChoice:
         layer_calls: for how many calls a layer of cached contexts is in memory: with 2 it is read while the call before
             computes.
         layer_buffer_bytes: for these layers.
+        together: whether stages that read no contexts take all rows in flight at once.
         context_tokens_per_call: cached tokens that a call of the probe graph may read.
         expected_bytes: what the process will hold at its peak.
         kept: matrices that stay in memory.
@@ -60,6 +61,7 @@ class MemoryChoice:
     buffer_bytes: int
     layer_calls: int = 1
     layer_buffer_bytes: int = 0
+    together: bool = False
     context_tokens_per_call: int = 0
     expected_bytes: int = 0
     kept: tuple[str, ...] = field(default=(), repr=False)

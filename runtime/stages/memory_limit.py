@@ -2,8 +2,8 @@
 
 All that a process holds counts: what it held before (interpreter, libraries, data), small tensors, the buffer of
 streamed matrices, layers of cached contexts, and what batches take (`plan.GraphMemory`). Starting from the least that
-works, memory goes to what saves most time first: more rows a call, more rows for each reading of the weights, reading
-ahead, still more rows a call, matrices that stay.
+works, memory goes to what saves most time first: more rows a call, more rows for each reading of the weights, one call
+for all of them where there are no contexts, reading ahead, still more rows a call, matrices that stay.
 What this was measured against is in docs/log/2026-11-23.md, "Memory limit".
 """
 
@@ -122,6 +122,8 @@ def choose(
         if better is choice:
             break
         choice = better
+    if any(stage.together for stages in plan.graphs.values() for stage in stages):
+        choice = upgraded(replace(choice, together=True))
     choice = upgraded(replace(choice, buffer_bytes=ahead))
     if shape.layer_bytes and not shape.computed_contexts:
         choice = upgraded(replace(choice, layer_calls=2))
@@ -201,7 +203,12 @@ class _Budget:
             held += -(-rows_in_flight // rows) * 4 * shape.parameters
         # A call of short contexts has more rows, but no more tokens of contexts.
         contexts = memory.running.of_contexts(self.rows_with_contexts(choice), tokens, shape.longest_context)
-        return held + int(ARENA_FACTOR * (memory.running.of(rows, tokens) + contexts))
+        running = memory.running.of(rows, tokens) + contexts
+        if choice.together and graph != GRADIENT:
+            # Side by side as well as call by call.
+            held += memory.held.of(rows_in_flight, tokens)
+            running = max(running, memory.running.of(rows_in_flight, tokens))
+        return held + int(ARENA_FACTOR * running)
 
     def _rows_in_flight(self, choice: MemoryChoice, sides: int) -> int:
         return max(1, -(-sides * choice.tokens_in_flight // max(1, self.shape.longest_tokens)))

@@ -1,4 +1,8 @@
-"""Runs a graph stage by stage: each stage for all batches in flight, then the next one."""
+"""Runs a graph stage by stage: each stage for all batches in flight, then the next one.
+
+A stage that may take the rows of all of them at once (`Stage.together`) does so where the choice says that there is
+memory for it: then its matrices are laid out once, and not for every batch.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,8 @@ from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.types import Array
 from seedtune.runtime.stages.layer_buffer import LayerBuffer
 from seedtune.runtime.stages.library_pages import PageGuard
+from seedtune.runtime.stages.together import Together, Values
 from seedtune.runtime.stages.weights import Addresses, StreamedWeights
-
-Values = dict[str, onnxruntime.OrtValue]
 
 
 class StagedGraph:
@@ -33,6 +36,7 @@ class StagedGraph:
         guard: looks at what the process holds, before each stage.
         threads: of ONNX Runtime.
         gives_back: whether it returns free memory of the arena to the system after the batches in flight.
+        together: whether stages that may take all batches in flight at once do.
     """
 
     def __init__(
@@ -45,17 +49,24 @@ class StagedGraph:
         guard: PageGuard,
         threads: int | None = None,
         gives_back: bool = False,
+        together: bool = False,
     ) -> None:
         self._stages = stages
         self._weights = weights
         self._layers = layers
         self._tokens_in_flight = tokens_in_flight
         self._guard = guard
+        self._together = together and any(stage.together for stage in stages)
         self._last_run = onnxruntime.RunOptions()
         if gives_back:
             self._last_run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._sessions = {file: open_session(folder / file, threads) for file in {stage.graph for stage in stages}}
         self._last_use = {name: number for number, stage in enumerate(stages) for name in stage.values.values()}
+        # Of stage 0 only the sizes are made once more, for all rows.
+        self._runs_once = [bool(number and stage.together) for number, stage in enumerate(stages)]
+        self._read_last: list[list[str]] = [[] for _ in stages]
+        for name, number in self._last_use.items():
+            self._read_last[number].append(name)
         self.outputs = [
             name for stage in stages for name in stage.outputs.values() if name not in self._last_use
         ]  # what no stage reads is what the graph returns
@@ -94,19 +105,33 @@ class StagedGraph:
         ]
         wanted = set(names)
         tensors = [list(dict.fromkeys(stage.weights.values())) for stage in self._stages]
+        together = Together(group, held) if self._together and Together.possible(group) else None
         self._guard.begin()
         with contextlib.closing(self._layers_of(group)) as layers:
             for number, addresses in enumerate(self._weights.passes(tensors)):
                 self._guard.look()
                 stage = self._stages[number]
-                for values in held:
-                    made = self._run_stage(stage, {**common, **values}, next(layers) if stage.layers else {}, addresses)
-                    values.update((name, made[name]) for name in made if name in wanted or name in self._last_use)
-                    for name in stage.values.values():
-                        if self._last_use[name] == number and name not in wanted:
-                            values.pop(name, None)
+                read_last = [name for name in self._read_last[number] if name not in wanted]
+                if together and stage.together:
+                    made = self._run_stage(stage, together.inputs(stage, common), together.no_layers(stage), addresses)
+                    together.keep({name: made[name] for name in stage.together})
+                for call, values in enumerate(held):
+                    if not together or not self._runs_once[number]:
+                        known = together.of_call(call, stage, common | values) if together else common | values
+                        made = self._run_stage(stage, known, next(layers) if stage.layers else {}, addresses)
+                        values.update((name, made[name]) for name in made if name in wanted or name in self._last_use)
+                    for name in read_last:
+                        values.pop(name, None)
+                if together:
+                    together.drop(read_last)
         # Without a copy: a context graph returns keys and values of all layers.
-        return [[np.from_dlpack(values[name]) for name in names] for values in held]
+        return [
+            [
+                together.part(name, call) if together and name in together else np.from_dlpack(values[name])
+                for name in names
+            ]
+            for call, values in enumerate(held)
+        ]
 
     def _layers_of(self, group: Sequence[Batch]) -> Generator[dict[str, Array], None, None]:
         """What the stages with layers of contexts read, batch by batch."""

@@ -93,4 +93,5 @@ class StreamedGraphs:
             self._guard,
             self.threads,
             gives_back,
+            self.choice.together,
         )

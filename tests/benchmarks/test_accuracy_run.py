@@ -41,3 +41,19 @@ def test_a_run_along_gradients_makes_its_passes_over_the_rows_and_learns(accurac
     assert passes[0] == 0
     assert found.validation_loss == pytest.approx(min(losses), abs=1e-4)
     assert found.validation_loss < losses[0]
+
+
+def test_a_run_behind_a_linear_probe_starts_below_the_untouched_model_and_is_called_so(
+    accuracy_task: Prepared,
+) -> None:
+    from lab.accuracy.method import Budget, measured
+    from lab.accuracy.seedtune_run import SeedTuneRun
+    from lab.accuracy.zero_shot import label_scores
+
+    method = SeedTuneRun("last", 1, "gradient", "linear-probe")
+    assert method.name == "seedtune run last/1, gradient, linear-probe"
+    assert method.settings(Budget(epochs=1))["start"] == "linear-probe"
+    found = method.run(accuracy_task, 0, Budget(epochs=1))
+    _, untouched = measured(label_scores(accuracy_task)["validation"], accuracy_task.labels_of("validation"))
+    assert found.curve[0][1] < untouched
+    assert found.validation_loss <= found.curve[0][1] + 1e-4

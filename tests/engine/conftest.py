@@ -38,6 +38,8 @@ CASES = (
     ("causal", "last", "fp16", "fp32", 1),
     ("masked", "last", "int8", "fp32", 1, True),
 )
+# A stage for every matrix: some of them run once for all calls of a step.
+FINELY_CUT = ("causal", "last", "fp16", "int8", 1, False, True)
 Maven = Callable[..., "subprocess.CompletedProcess[str]"]
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
 # Runs whose steps the engine does not make, by name.
@@ -99,6 +101,8 @@ def golden(
         write_run(folder / "runs" / names[-1], bundle_of(*case), tiny_data, estimator="gradient")
     names.append("averaged")
     write_run(folder / "runs" / names[-1], bundle_of(*CASES[0]), tiny_data, optimizer="momentum", average=0.5)
+    names.append("together")
+    write_run(folder / "runs" / names[-1], bundle_of(*FINELY_CUT), tiny_data, rows_per_call=3)
     files.write_json(folder / "runs.json", names)
     for name, settings in REPLAYED.items():
         write_run(folder / "replayed" / name, bundle_of(*CASES[1]), tiny_data, **settings)
@@ -109,7 +113,7 @@ def golden(
     write_heads(folder / "heads")
     write_mutated(folder)
     files.write_scans(folder / "scans")
-    files.write_memory(folder / "memory.json", [bundle_of(*case) for case in CASES])
+    files.write_memory(folder / "memory.json", [bundle_of(*case) for case in (*CASES, FINELY_CUT)])
     return folder
 
 

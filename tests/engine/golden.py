@@ -31,7 +31,7 @@ from seedtune.runtime.stages.memory_limit import Shape, choose
 from seedtune.runtime.stages.streaming import StageFiles
 
 ENGINE = Path(__file__).parents[2] / "android_app"
-VERSION = 10
+VERSION = 11
 # Of the runs, by option.
 SETTINGS: dict[str, Any] = {
     "steps": 50,

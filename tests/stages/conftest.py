@@ -15,11 +15,21 @@ from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.model.splits import load_split
 
 
+@pytest.fixture(scope="session")
+def case_of(tiny_data: SimpleNamespace) -> Callable[[Path], Case]:
+    """``case_of(folder)``: that bundle, and eleven tokenised rows of different lengths."""
+
+    def give(folder: Path) -> Case:
+        bundle = Bundle.open(folder)
+        return Case(bundle, load_split(tiny_data.eval, bundle.compiled_task()).examples[:11])
+
+    return give
+
+
 @pytest.fixture(scope="session", params=GRID, ids=str)
-def case(request: pytest.FixtureRequest, bundle_of: Callable[..., Path], tiny_data: SimpleNamespace) -> Case:
+def case(request: pytest.FixtureRequest, bundle_of: Callable[..., Path], case_of: Callable[[Path], Case]) -> Case:
     """A bundle of the grid and tokenised rows of different lengths."""
-    bundle = Bundle.open(bundle_of(*request.param))
-    return Case(bundle, load_split(tiny_data.eval, bundle.compiled_task()).examples[:11])
+    return case_of(bundle_of(*request.param))
 
 
 @pytest.fixture(scope="session")

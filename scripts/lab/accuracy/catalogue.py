@@ -28,6 +28,7 @@ METHODS: dict[str, Method] = {
         SeedTuneRun("suffix", 10),
         SeedTuneRun("last", 10, "gradient"),
         SeedTuneRun("last", 15, "gradient"),
+        SeedTuneRun("last", 15, "gradient", "linear-probe"),
     )
 }
 EVERYWHERE = Everywhere().name

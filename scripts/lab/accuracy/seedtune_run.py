@@ -22,8 +22,6 @@ from seedtune.runtime.task.structure import Scope
 EVALUATE_EVERY = 50
 # What is chosen by a measurement otherwise, which differs from machine to machine.
 BATCH_ROWS, BATCH_ROWS_OF_GRADIENTS = 64, 16
-# What steps reach by themselves; the linear probe is a method of its own.
-START = "zero"
 # A probability that float32 rounds to zero has a score all the same.
 LEAST = 1e-30
 
@@ -36,18 +34,21 @@ class SeedTuneRun:
         scope: of the bundle.
         layers: with state, from the top.
         estimator: "two-sided", for ``budget.steps`` steps, or "gradient", for ``budget.epochs`` passes over the rows.
+        start: "zero" shows what steps reach by themselves; "linear-probe" is the default of a run.
     """
 
     scope: Scope
     layers: int
     estimator: Literal["two-sided", "gradient"] = "two-sided"
+    start: Literal["zero", "linear-probe"] = "zero"
     seeded: bool = True
 
     @property
     def name(self) -> str:
         """In tables."""
         of = "" if self.estimator == "two-sided" else f", {self.estimator}"
-        return f"seedtune run {self.scope}/{self.layers}{of}"
+        behind = "" if self.start == "zero" else f", {self.start}"
+        return f"seedtune run {self.scope}/{self.layers}{of}{behind}"
 
     @property
     def _sides(self) -> int:
@@ -56,14 +57,14 @@ class SeedTuneRun:
     def settings(self, budget: Budget) -> dict[str, Any]:
         """Everything else is a default."""
         if self.estimator == "two-sided":
-            return {"steps": budget.steps, "batch_rows": BATCH_ROWS, "start": START}
-        return {"epochs": budget.epochs, "batch_rows": BATCH_ROWS_OF_GRADIENTS, "start": START}
+            return {"steps": budget.steps, "batch_rows": BATCH_ROWS, "start": self.start}
+        return {"epochs": budget.epochs, "batch_rows": BATCH_ROWS_OF_GRADIENTS, "start": self.start}
 
     def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
         """Exports the bundle once, tunes, and measures."""
         folder = task.folder.with_name(task.folder.name + f"-{self.scope}-{self.layers}")
         files = {part: write_rows(rows, folder / f"{part}.jsonl") for part, rows in task.corpus.rows.items()}
-        run, cache = folder / f"run-{self.estimator}-{seed}", folder / "contexts"
+        run, cache = folder / f"run-{self.estimator}-{self.start}-{seed}", folder / "contexts"
         batch = self.settings(budget)["batch_rows"]
         steps = budget.steps
         if self.estimator == "gradient":
@@ -74,7 +75,7 @@ class SeedTuneRun:
             started = time.perf_counter()
             tuning = model.tune(
                 files["train"], files["validation"], out=run, cache=cache, estimator=self.estimator,
-                steps=steps, seed=seed, batch_size=batch, eval_every=EVALUATE_EVERY, start=START,
+                steps=steps, seed=seed, batch_size=batch, eval_every=EVALUATE_EVERY, start=self.start,
             )  # fmt: skip
             evaluating = 0.0
             for event in tuning:

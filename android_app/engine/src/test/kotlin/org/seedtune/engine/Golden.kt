@@ -18,7 +18,7 @@ import org.junit.Assume.assumeTrue
  * runs these tests with `-Dseedtune.golden=FOLDER`.
  */
 object Golden {
-    private const val VERSION = 10
+    private const val VERSION = 11
 
     /** The folder; the test that asks is skipped when there is none. */
     val folder: File by lazy {

@@ -8,6 +8,7 @@ import java.util.concurrent.atomic.AtomicBoolean
 import kotlin.concurrent.thread
 import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.boolean
+import kotlinx.serialization.json.booleanOrNull
 import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.long
@@ -71,10 +72,11 @@ class StagesTest {
                 "buffer_bytes" to found.bufferBytes.toLong(),
                 "layer_calls" to found.layerCalls.toLong(),
                 "layer_buffer_bytes" to found.layerBufferBytes,
+                "together" to (if (found.together) 1L else 0L),
                 "context_tokens_per_call" to found.contextTokensPerCall.toLong(),
                 "expected_bytes" to found.expectedBytes,
             )
-            assertEquals(numbers.mapValues { (name, _) -> expected.field(name).jsonPrimitive.long }, numbers)
+            assertEquals(numbers.mapValues { (name, _) -> expected.field(name).jsonPrimitive.run { booleanOrNull?.let { if (it) 1L else 0L } ?: long } }, numbers)
             assertEquals(expected.field("kept").items.map { it.text }, found.kept)
         }
         assertTrue(refused > 0)
@@ -109,6 +111,22 @@ class StagesTest {
                 python.zip(found).forEach { (a, b) -> assertArrayEquals(losses(a), losses(b), 1e-3f) }
             }
         }
+    }
+
+    @Test
+    fun `stages that run once for the rows of all calls give Python's bits`() {
+        val golden = Golden.file("runs/together")
+        val info = Golden.read("runs/together/info.json")
+        val bundle = File(info.field("bundle").text)
+        val stages = StagePlan.read(File(bundle, StagePlan.FILE)).graphs.getValue("probe")
+        assertTrue(stages.drop(1).any { it.together.isNotEmpty() })
+        val settings = Settings.of(readJournal(File(golden, "journal.bin")).header.settings)
+        val folder = File(temporary.root, "run")
+        SeedTune.open(bundle, 1, LIMIT).use {
+            it.tune(folder, File(info.field("train").text), settings, File(info.field("eval").text), contexts = File(golden, "contexts"))
+        }
+        val (python, found) = listOf(golden, folder).map { readJournal(File(it, "journal.bin")).records }
+        assertEquals(python, found)
     }
 
     private fun losses(record: JournalRecord) = when (record) {

@@ -46,6 +46,7 @@ internal data class MemoryChoice(
     val bufferBytes: Int,
     val layerCalls: Int = 1,
     val layerBufferBytes: Long = 0,
+    val together: Boolean = false,
     val contextTokensPerCall: Int = 0,
     val expectedBytes: Long = 0,
     val kept: List<String> = emptyList(),
@@ -95,6 +96,7 @@ internal class MemoryLimit(
             if (!fits(better)) break
             choice = better
         }
+        if (plan.graphs.values.any { stages -> stages.any { it.together.isNotEmpty() } }) choice.copy(together = true).let { if (fits(it)) choice = it }
         choice.copy(bufferBytes = ahead).let { if (fits(it)) choice = it }
         if (shape.layerBytes > 0 && !shape.computedContexts) choice.copy(layerCalls = 2).let { if (fits(it)) choice = it }
         while (shape.longestRead > 0 && choice.tokensPerContextCall < TOKENS_PER_CONTEXT_CALL) {
@@ -175,10 +177,16 @@ internal class MemoryLimit(
         val contexts = if (shape.computedContexts) inFlight * shape.contextBytes else 0
         // Each call in flight has a gradient of its own, in float32.
         val gradients = if (graph == StagePlan.GRADIENT) (inFlight + rows - 1) / rows * Float.SIZE_BYTES.toLong() * shape.parameters else 0
-        val held = memory.held.of(inFlight, tokens, shape.longestContext) + contexts + gradients
+        var held = memory.held.of(inFlight, tokens, shape.longestContext) + contexts + gradients
         // A call of short contexts has more rows, but no more tokens of contexts.
         val ofContexts = memory.running.ofContexts(rowsWithContexts(choice), tokens, shape.longestContext)
-        return held + (ARENA_FACTOR * (memory.running.of(rows, tokens) + ofContexts)).toLong()
+        var running = memory.running.of(rows, tokens) + ofContexts
+        if (choice.together && graph != StagePlan.GRADIENT) {
+            // Side by side as well as call by call.
+            held += memory.held.of(inFlight, tokens)
+            running = maxOf(running, memory.running.of(inFlight, tokens))
+        }
+        return held + (ARENA_FACTOR * running).toLong()
     }
 
     private fun rowsInFlight(choice: MemoryChoice, sides: Int): Int {

@@ -50,6 +50,8 @@ internal data class Numbers(val shape: List<Int>, val values: List<Long>) {
  * @property weights input -> tensor of the weights file.
  * @property numbers input -> its values.
  * @property outputs output of the stage graph -> name of the value, which may be an output of the whole graph.
+ * @property together of these values, those that may be made for the rows of all calls at once: all of them, or none, or of the first
+ * stage those that follow from how many rows there are.
  */
 @Serializable
 internal data class Stage(
@@ -59,6 +61,7 @@ internal data class Stage(
     val weights: Map<String, String>,
     val numbers: Map<String, Numbers>,
     val outputs: Map<String, String>,
+    val together: List<String> = emptyList(),
 ) {
     /** Input -> (input of the whole graph, layer). */
     val layerInputs: Map<String, Pair<String, Int>>

@@ -27,7 +27,7 @@ internal class StreamedGraphs private constructor(
     tensors: Map<String, Tensor>,
     val choice: MemoryChoice,
     private val threads: Int,
-    platform: Platform,
+    private val platform: Platform,
     private val interruption: Interruption?,
 ) : Graphs {
     private val weights = StreamedWeights(tensors, plan.roles, choice.bufferBytes, choice.kept.toSet(), platform)
@@ -43,7 +43,8 @@ internal class StreamedGraphs private constructor(
             "eval" -> 2 * choice.tokensInFlight
             else -> choice.tokensPerContextCall
         }
-        return StagedGraph(bundle.folder, plan.graphs.getValue(name), weights, layers, inFlight, threads, interruption)
+        val pool = if (choice.together) PagePool(platform) else null
+        return StagedGraph(bundle.folder, plan.graphs.getValue(name), weights, layers, inFlight, pool, threads, interruption)
     }
 
     override fun close() {

@@ -55,25 +55,22 @@ internal class StreamedWeights(
         (memory + buffer).forEach(platform::release)
     }
 
-    private fun streamed(stage: Set<String>): List<String> = inOrder(stage.filter { it !in fixed })
-
     /** What [stage] takes of the buffer; one without matrices a page, so that each stage gives one piece back. */
     private fun movingBytes(stage: Set<String>): Int =
-        maxOf(streamed(stage).filter { it !in kept }.sumOf { tensors.getValue(it).span.sizeBytes }, Platform.PAGE_BYTES)
+        maxOf(stage.filter { it !in fixed && it !in kept }.sumOf { tensors.getValue(it).span.sizeBytes }, Platform.PAGE_BYTES)
 
     private fun read(stage: Set<String>, offset: Int): Map<String, ByteBuffer> {
-        val streamed = streamed(stage)
         val found = HashMap<String, ByteBuffer>()
-        for (name in stage) fixed[name]?.let { found[name] = it }
         var place = offset
-        for (name in streamed) {
+        for (name in inOrder(stage.filter { it !in fixed })) {
             if (name in kept) {
-                found[name] = fix(name)
+                fix(name)
                 continue
             }
             found[name] = read(name, buffer, place)
             place += tensors.getValue(name).span.sizeBytes
         }
+        for (name in stage) fixed[name]?.let { found[name] = it }
         return found
     }
 
