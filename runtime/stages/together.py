@@ -50,7 +50,7 @@ class Together:
         return common | self._values
 
     def no_layers(self, stage: Stage) -> dict[str, Array]:
-        """In place of the layers that ``stage`` reads: a context of one token, as what is wanted of it tells of none."""
+        """In place of the layers that ``stage`` reads a context of one token: no size of a context is wanted of it."""
         layers: dict[str, Array] = {}
         for key, (name, _layer) in stage.layers.items():
             layered = self._group[0].layered[name]

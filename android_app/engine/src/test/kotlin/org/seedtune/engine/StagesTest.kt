@@ -113,22 +113,6 @@ class StagesTest {
         }
     }
 
-    @Test
-    fun `stages that run once for the rows of all calls give Python's bits`() {
-        val golden = Golden.file("runs/together")
-        val info = Golden.read("runs/together/info.json")
-        val bundle = File(info.field("bundle").text)
-        val stages = StagePlan.read(File(bundle, StagePlan.FILE)).graphs.getValue("probe")
-        assertTrue(stages.drop(1).any { it.together.isNotEmpty() })
-        val settings = Settings.of(readJournal(File(golden, "journal.bin")).header.settings)
-        val folder = File(temporary.root, "run")
-        SeedTune.open(bundle, 1, LIMIT).use {
-            it.tune(folder, File(info.field("train").text), settings, File(info.field("eval").text), contexts = File(golden, "contexts"))
-        }
-        val (python, found) = listOf(golden, folder).map { readJournal(File(it, "journal.bin")).records }
-        assertEquals(python, found)
-    }
-
     private fun losses(record: JournalRecord) = when (record) {
         is Record -> record.lossPlus
         is GradientRecord -> floatArrayOf(record.loss)
