@@ -69,8 +69,8 @@ class Together:
 
     def part(self, name: str, call: int) -> Array:
         """Of what was made for all rows, that of one call; a copy."""
-        whole, end = self._values[name].numpy(), int(self._ends[call])
-        places = len(whole) // int(self._ends[-1])
+        whole: Array = self._values[name].numpy()
+        end, places = int(self._ends[call]), len(whole) // int(self._ends[-1])
         return whole[places * (end - len(self._group[call].index)) : places * end].copy()
 
     def drop(self, names: Iterable[str]) -> None:

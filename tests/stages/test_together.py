@@ -65,16 +65,15 @@ def test_feed_forward_layers_may_run_together_and_attention_may_not(finely_cut: 
 def everything(graphs: Graphs, batches: list[Batch]) -> list[np.ndarray]:
     """What the probe and the eval graph return for ``batches``, which bring their contexts."""
     state = 1e-2 * np.random.default_rng(1).standard_normal(graphs.bundle.manifest.state.parameters)
-    inputs = {
+    inputs: dict[str, np.ndarray] = {
         "state": state.astype(np.float32),
         "seed": np.array([SEED], np.int64),
         "epsilon": np.array([EPSILON], np.float32),
     }
+    outputs = {"probe": ["loss_plus", "loss_minus"], "eval": ["loss", "log_probabilities"]}
     found: list[np.ndarray] = []
-    for name, names, shared in (
-        ("probe", ["loss_plus", "loss_minus"], inputs),
-        ("eval", ["loss", "log_probabilities"], {"state": inputs["state"]}),
-    ):
+    for name, names in outputs.items():
+        shared = inputs if name == "probe" else {"state": inputs["state"]}
         for index, arrays in graphs.open(name).run(names, batches, shared):
             found += [index, *arrays]
     return found
