@@ -13,7 +13,7 @@ from seedtune.exporter.stages.cut import cut
 from seedtune.exporter.stages.layers import split_layers
 from seedtune.exporter.stages.memory import batches_to_infer, measure
 from seedtune.exporter.stages.reads import roles
-from seedtune.exporter.stages.together import sizes_first, together
+from seedtune.exporter.stages.together import sizes_alone, sizes_first, together
 from seedtune.exporter.stages.twins import merge
 from seedtune.exporter.stages.types import infer
 from seedtune.runtime.bundle.stage_plan import GRADIENT, GraphMemory, Role, Stage, StagePlan
@@ -53,8 +53,9 @@ def build_stages(graphs: Mapping[str, ir.Model], max_positions: int) -> tuple[St
         at_once: dict[int, frozenset[str]] = {}
         if layers and name != GRADIENT:
             sampled = list(zip(sizes, (types, *others), strict=True))
-            sizes_first(graph, stages, layers, sampled)
-            at_once = together(graph, stages, found, layers, sampled)
+            alone = sizes_alone(graph, layers, sampled)
+            sizes_first(graph, stages, alone, sampled)
+            at_once = together(graph, stages, found, layers, alone, sampled)
         memory[name] = measure(model, stages, others, max_positions)
         stages_of_graph, models = merge(cut(graph, stages, types), layers, name, graph.opset_imports)
         plans[name] = tuple(

@@ -29,16 +29,15 @@ RESHAPING = {"Reshape", "Unsqueeze", "Squeeze", "Flatten"}
 Sampled = Sequence[tuple[Mapping[str, int], Mapping[str, Inferred]]]
 
 
-def sizes_first(graph: ir.Graph, stages: dict[ir.Node, int], layered: Collection[str], sampled: Sampled) -> None:
+def sizes_first(graph: ir.Graph, stages: dict[ir.Node, int], alone: Collection[str], sampled: Sampled) -> None:
     """Moves shapes that another stage reads, too, to stage 0 where they follow from what that stage has.
 
     Args:
         graph: finished, in topological order.
         stages: node -> stage; changed in place.
-        layered: the inputs that are a layer of contexts.
+        alone: values that follow from sizes alone (`sizes_alone`).
         sampled: types of values.
     """
-    alone = _sizes_alone(graph, layered, sampled)
     users = users_of(stages)
     for node in graph:
         crosses = any(stages[user] != stages[node] for output in node.outputs for user in users.get(output, ()))
@@ -52,6 +51,7 @@ def together(
     stages: Mapping[ir.Node, int],
     roles: Mapping[str, Role],
     layered: Collection[str],
+    alone: Collection[str],
     sampled: Sampled,
 ) -> dict[int, frozenset[str]]:
     """Stage -> the values that it may make for all rows at once: all that leave it, of stage 0 those of sizes alone.
@@ -61,9 +61,9 @@ def together(
         stages: node -> stage.
         roles: of the parameters.
         layered: the inputs that are a layer of contexts.
+        alone: values that follow from sizes alone (`sizes_alone`).
         sampled: types of values.
     """
-    sizes_alone = _sizes_alone(graph, layered, sampled)
     by_rows = _by_rows(graph, sampled)
     crossing = _crossing(graph, stages)
     with_layers = {stages[node] for node in stages if any(value.name in layered for value in reads(node))}
@@ -78,7 +78,7 @@ def together(
         before = set(chosen)
         for value, (source, readers) in crossing.items():
             name = value.name or ""
-            if name in by_rows or (source in (None, 0) and name in sizes_alone):
+            if name in by_rows or (source in (None, 0) and name in alone):
                 continue
             if source not in chosen:
                 chosen -= readers
@@ -86,7 +86,7 @@ def together(
                 chosen.discard(source)
     found: dict[int, set[str]] = {}
     for value, (source, readers) in crossing.items():
-        if source in chosen or (source == 0 and value.name in sizes_alone and readers & chosen):
+        if source in chosen or (source == 0 and value.name in alone and readers & chosen):
             found.setdefault(source or 0, set()).add(value.name or "")
     return {stage: frozenset(names) for stage, names in found.items()}
 
@@ -119,8 +119,14 @@ def _by_rows(graph: ir.Graph, sampled: Sampled) -> set[str]:
     return found
 
 
-def _sizes_alone(graph: ir.Graph, layered: Collection[str], sampled: Sampled) -> set[str]:
-    """The values that follow from what all rows share, and from the sizes of batch and tokens."""
+def sizes_alone(graph: ir.Graph, layered: Collection[str], sampled: Sampled) -> set[str]:
+    """The values that follow from what all rows share, and from the sizes of batch and tokens.
+
+    Args:
+        graph: finished, in topological order.
+        layered: the inputs that are a layer of contexts.
+        sampled: types of values.
+    """
     found = {value.name or "" for value in graph.inputs if all(str(size) != ROWS for size in value.shape or ())}
     found -= set(layered)
     for node in graph:
@@ -144,6 +150,6 @@ def _grows_with_context(value: ir.Value, shape: ir.Node, sampled: Sampled) -> bo
     return any(len(each) > 1 for each in shapes.values())
 
 
-def _is_shape(value: ir.Value, sizes_alone: Collection[str], sampled: Sampled) -> bool:
+def _is_shape(value: ir.Value, alone: Collection[str], sampled: Sampled) -> bool:
     kind = sampled[0][1][value.name or ""]
-    return value.name in sizes_alone and kind.dtype == ir.DataType.INT64 and len(kind.shape) <= 1
+    return value.name in alone and kind.dtype == ir.DataType.INT64 and len(kind.shape) <= 1

@@ -56,7 +56,6 @@ class StagedGraph:
         self._layers = layers
         self._tokens_in_flight = tokens_in_flight
         self._guard = guard
-        self._together = together and any(stage.together for stage in stages)
         self._last_run = onnxruntime.RunOptions()
         if gives_back:
             self._last_run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -64,6 +63,7 @@ class StagedGraph:
         self._last_use = {name: number for number, stage in enumerate(stages) for name in stage.values.values()}
         # Of stage 0 only the sizes are made once more, for all rows.
         self._runs_once = [bool(number and stage.together) for number, stage in enumerate(stages)]
+        self._together = together and any(self._runs_once)
         self._read_last: list[list[str]] = [[] for _ in stages]
         for name, number in self._last_use.items():
             self._read_last[number].append(name)

@@ -88,7 +88,7 @@ def test_products_of_floats_stay_call_by_call(parameters: tuple[Any, ...], bundl
             assert not stage.together or not streamed_names & set(stage.weights.values()), stage.graph
 
 
-# One row a call, calls of three with two rows in the last, and of nine and two.
+# In tokens: one row a call or, of the last token alone, three and nine, and two in the last.
 @pytest.mark.parametrize("tokens_per_call", [1, 3, 9])
 def test_the_losses_are_those_of_calls_by_themselves_to_the_bit(finely_cut: Case, tokens_per_call: int) -> None:
     whole = MappedGraphs(finely_cut.bundle, 1)
@@ -103,10 +103,10 @@ def test_the_losses_are_those_of_calls_by_themselves_to_the_bit(finely_cut: Case
 
 
 def test_a_stage_that_may_runs_once_for_all_calls(finely_cut: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle = finely_cut.bundle
-    if bundle.manifest.language_model.scope != "last":
-        pytest.skip("rows of different lengths run call by call; see the next test")
-    batches = list(open_feeder(MappedGraphs(bundle, 1), finely_cut.examples).batches(range(11), 3))
+    bundle, rows = finely_cut.bundle, finely_cut.examples
+    tokens = max(len(row.suffix) for row in rows if row.suffix is not None)
+    batches = list(open_feeder(MappedGraphs(bundle, 1), rows).batches(range(len(rows)), 3 * tokens))
+    assert Together.possible(batches)
     runs = runs_of(monkeypatch)
     everything(streamed(bundle, tokens_in_flight=10_000), batches)
     apart = len(runs)

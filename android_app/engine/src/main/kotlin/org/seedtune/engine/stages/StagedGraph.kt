@@ -32,6 +32,7 @@ internal class StagedGraph(
 ) : Graph {
     private val sessions = stages.map { it.graph }.distinct().associateWith { GraphSession(File(folder, it), threads, arena = false, interruption) }
     private val lastUse = HashMap<String, Int>().apply { stages.forEachIndexed { number, stage -> stage.values.values.forEach { put(it, number) } } }
+
     /** Whether a stage runs once for all rows; of the first one only the sizes are made once more for them. */
     private val runsOnce = stages.mapIndexed { number, stage -> number > 0 && stage.together.isNotEmpty() }
 
@@ -61,11 +62,12 @@ internal class StagedGraph(
         use: (Batch, Map<String, OnnxTensor>) -> Unit,
     ) {
         val batches = group.map { it.batch }
-        val together = pool?.takeIf { stages.any { it.together.isNotEmpty() } && Together.possible(batches) }?.let { Together(batches, it) }
+        val together = pool?.takeIf { runsOnce.any { it } && Together.possible(batches) }?.let { Together(batches, it) }
         try {
             layers.read(layersOf(group)).use { ahead ->
                 weights.pass(stages.map { it.weights.values.toSet() }) { number, bytes ->
                     val stage = stages[number]
+                    val readLast = stage.values.values.distinct().filter { lastUse[it] == number && it !in outputs }
                     if (together != null && stage.together.isNotEmpty()) runTogether(stage, group, together, shared, bytes)
                     group.forEachIndexed { place, held ->
                         if (together == null || !runsOnce[number]) {
@@ -75,9 +77,9 @@ internal class StagedGraph(
                             }
                             together?.done()
                         }
-                        for (name in readLast(number, outputs)) held.values.remove(name)?.close()
+                        for (name in readLast) held.values.remove(name)?.close()
                     }
-                    for (name in readLast(number, outputs)) together?.drop(name)
+                    for (name in readLast) together?.drop(name)
                 }
             }
             group.forEachIndexed { place, held ->
@@ -93,10 +95,6 @@ internal class StagedGraph(
             group.clear()
         }
     }
-
-    /** The values that no stage behind [number] reads, and nobody else. */
-    private fun readLast(number: Int, outputs: Set<String>): List<String> =
-        stages[number].values.values.distinct().filter { lastUse[it] == number && it !in outputs }
 
     /** What the stages with layers of contexts read, batch by batch. */
     private fun layersOf(group: List<Held>): List<Map<String, WantedLayer>> =

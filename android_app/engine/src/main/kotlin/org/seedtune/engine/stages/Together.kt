@@ -35,7 +35,10 @@ internal class PagePool(private val platform: Platform) : Closeable {
  */
 internal class Together(private val group: List<Batch>, private val pool: PagePool) : Closeable {
     /** A value for all rows, and its memory where it is not ONNX Runtime's. */
-    private class Laid(val tensor: OnnxTensor, val pages: ByteBuffer?)
+    private class Laid(val tensor: OnnxTensor, val pages: ByteBuffer?) {
+        /** A copy, which all calls take their parts of. */
+        val bytes: ByteBuffer by lazy(LazyThreadSafetyMode.NONE) { tensor.byteBuffer }
+    }
 
     private val values = HashMap<String, Laid>()
     private val taken = ArrayList<ByteBuffer>()
@@ -107,10 +110,10 @@ internal class Together(private val group: List<Batch>, private val pool: PagePo
     }
 
     private fun part(name: String, number: Int): Pair<ByteBuffer, IntArray> {
-        val tensor = values.getValue(name).tensor
-        val shape = IntArray(tensor.info.shape.size) { tensor.info.shape[it].toInt() }
+        val laid = values.getValue(name)
+        val shape = laid.tensor.info.shape.run { IntArray(size) { this[it].toInt() } }
         val before = group.take(number).sumOf { it.index.size }
-        val whole = tensor.byteBuffer
+        val whole = laid.bytes.duplicate()
         val ofRow = whole.remaining() / rows
         shape[0] = shape[0] / rows * group[number].index.size
         whole.position(ofRow * before).limit(ofRow * (before + group[number].index.size))
