@@ -32,7 +32,7 @@ from seedtune.runtime.bundle.manifest import CheckResult, Manifest
 from seedtune.runtime.bundle.objective import DECODE
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.single_call import outputs_of, outputs_of_each, single_batch
+from seedtune.runtime.model.single_call import SingleCalls
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.task.example import Example
 
@@ -59,7 +59,7 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
             run, what is said of a row depends on the rows beside it, or the gradient is not the slope of the loss.
     """
     bundle = Bundle.open(path, verify_weights=False)
-    manifest = bundle.manifest
+    calls, manifest = SingleCalls(bundle), bundle.manifest
     rows = random_rows(manifest)
     reference = StreamedModel(checkpoint, encodings)
     layout = manifest.state
@@ -68,17 +68,17 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
     state = (STATE_SCALE * generator.standard_normal(layout.parameters)).astype(np.float32)
     output = "log_probabilities" if manifest.language_model.label_word_ids else "loss"
     with _refusing("the exported graphs do not run"):
-        batch = single_batch(bundle, rows, ROWS * MAX_TOKENS)
+        batch = calls.batch(rows, ROWS * MAX_TOKENS)
         rows = [rows[index] for index in batch.index]
-        (found,) = outputs_of(bundle, "eval", [output], batch, {"state": zero})
+        (found,) = calls.outputs("eval", [output], batch, {"state": zero})
     with _refusing("transformers' own model does not run"):
         expected = _plain(reference, manifest, rows)
-    plain_error = max(_difference(found, expected), _error_of_a_long_row(bundle, reference, output, zero))
+    plain_error = max(_difference(found, expected), _error_of_a_long_row(calls, reference, output, zero))
 
     seed, epsilon = np.array([SEED], np.int64), np.array([EPSILON], np.float32)
     perturbed: dict[str, np.ndarray] = {"state": state, "seed": seed, "epsilon": epsilon}
     with _refusing("the exported graphs do not run"):
-        sides = outputs_of(bundle, "probe", ["loss_plus", "loss_minus"], batch, perturbed)
+        sides = calls.outputs("probe", ["loss_plus", "loss_minus"], batch, perturbed)
     noise = rademacher(SEED, layout.parameters)
     perturbed_error = 0.0
     for losses, sign in zip(sides, (1.0, -1.0), strict=True):
@@ -99,23 +99,23 @@ def check_bundle(path: Path, checkpoint: Checkpoint, encodings: Mapping[str, Enc
             + ("; --storage fp32 may help" if manifest.storage != "fp32" else ""),
         )
     with _refusing("the exported graphs do not run"):
-        refuse_dependent_rows(bundle, rows, output, zero, found)
+        refuse_dependent_rows(calls, rows, output, zero, found)
         if "gradient" in manifest.graphs:
-            refuse_wrong_gradient(bundle, rows, state)
+            refuse_wrong_gradient(calls, rows, state)
         if DECODE in manifest.graphs:
             refuse_wrong_decoding(bundle, reference, rows, state, ALLOWED[manifest.storage])
     return result
 
 
-def _error_of_a_long_row(bundle: Bundle, reference: StreamedModel, output: str, zero: np.ndarray) -> float:
+def _error_of_a_long_row(calls: SingleCalls, reference: StreamedModel, output: str, zero: np.ndarray) -> float:
     """The same for one row as long as the task allows: what a model does by chunks or windows shows in no short row."""
-    manifest = bundle.manifest
+    manifest = calls.bundle.manifest
     longest = min(manifest.language_model.task.max_tokens, manifest.language_model.model.max_positions, LONG_TOKENS)
     if longest <= MAX_TOKENS:
         return 0.0
     rows = random_rows(manifest, [longest])
     with _refusing("the exported graphs do not run"):
-        (found,) = outputs_of_each(bundle, "eval", output, rows, {"state": zero})
+        (found,) = calls.output_of_each("eval", output, rows, {"state": zero})
     with _refusing("transformers' own model does not run"):
         return _difference(found, _plain(reference, manifest, rows))
 

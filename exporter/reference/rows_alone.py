@@ -13,9 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from seedtune.runtime.bundle.manifest import Manifest
-from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.single_call import outputs_of_each
+from seedtune.runtime.model.single_call import SingleCalls
 from seedtune.runtime.task.example import Example
 
 # What another order of sums, and codes that fall on the other side of a border for it, come to. A guess, with a wide
@@ -25,12 +24,12 @@ ALLOWED_OF_CONTEXT = {None: 0.0, "fp32": 0.0, "fp16": 2e-3, "int8": 5e-3}
 
 
 def refuse_dependent_rows(
-    bundle: Bundle, rows: Sequence[Example], output: str, state: np.ndarray, together: np.ndarray
+    calls: SingleCalls, rows: Sequence[Example], output: str, state: np.ndarray, together: np.ndarray
 ) -> None:
     """Runs the eval graph for each of ``rows`` alone and compares with what it gave for all of them together.
 
     Args:
-        bundle: not yet in place.
+        calls: of a bundle that is not yet in place.
         rows: of different lengths.
         output: which output of the graph.
         state: [n] float32.
@@ -39,14 +38,14 @@ def refuse_dependent_rows(
     Raises:
         SeedTuneError: they differ by more than rounding explains.
     """
-    alone = np.concatenate(outputs_of_each(bundle, "eval", output, rows, {"state": state}))
+    alone = np.concatenate(calls.output_of_each("eval", output, rows, {"state": state}))
     differences = np.abs(alone.astype(np.float64) - together)
     worst = float(differences.max()) if np.isfinite(differences).all() else float("inf")
-    allowed = allowed_for(bundle.manifest)
+    allowed = allowed_for(calls.bundle.manifest)
     if worst > allowed:
         raise SeedTuneError(
             "what this model says of a row depends on the rows beside it; no bundle was written",
-            file=bundle.manifest.language_model.model.architecture,
+            file=calls.bundle.manifest.language_model.model.architecture,
             value=f"a row alone and the same row among longer ones differ by {worst:.3g} nats",
             rule=f"at most {allowed:.3g}: filling behind a row must not reach it",
             remedy="choose another model",

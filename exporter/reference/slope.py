@@ -15,9 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.single_call import outputs_of, single_batch
+from seedtune.runtime.model.single_call import SingleCalls
 from seedtune.runtime.noise import rademacher
 from seedtune.runtime.task.example import Example
 
@@ -28,37 +27,37 @@ EPSILON = 1e-3
 ALLOWED = 0.25
 
 
-def gradient_error(bundle: Bundle, rows: Sequence[Example], state: np.ndarray) -> float:
+def gradient_error(calls: SingleCalls, rows: Sequence[Example], state: np.ndarray) -> float:
     """About |d| / |g|; infinite where something is not finite.
 
     Args:
-        bundle: with a gradient graph.
+        calls: of a bundle with a gradient graph.
         rows: a few.
         state: [n] float32.
     """
-    batch = single_batch(bundle, rows, len(rows) * max(len(row.ids) for row in rows))
-    (gradient,) = outputs_of(bundle, "gradient", ["gradient"], batch, {"state": state})
+    batch = calls.batch(rows, len(rows) * max(len(row.ids) for row in rows))
+    (gradient,) = calls.outputs("gradient", ["gradient"], batch, {"state": state})
     wide = gradient.astype(np.float64)
     left = []
     for seed in SEEDS:
         shared = {"state": state, "epsilon": np.array([EPSILON], np.float32)}
         step: dict[str, np.ndarray] = {**shared, "seed": np.array([seed], np.int64)}
-        plus, minus = outputs_of(bundle, "probe", ["loss_plus", "loss_minus"], batch, step)
+        plus, minus = calls.outputs("probe", ["loss_plus", "loss_minus"], batch, step)
         slope = (plus.astype(np.float64) - minus.astype(np.float64)).sum() / (2 * EPSILON)
         left.append(slope - wide @ rademacher(seed, len(state)).astype(np.float64))
-    head = bundle.manifest.state.head
+    head = calls.bundle.manifest.state.head
     length = float(np.linalg.norm(wide if head is None else wide[: head.offset]))
     error = float(np.sqrt(np.mean(np.square(left)))) / length if length else float("inf")
     return error if np.isfinite(error) else float("inf")
 
 
-def refuse_wrong_gradient(bundle: Bundle, rows: Sequence[Example], state: np.ndarray) -> None:
+def refuse_wrong_gradient(calls: SingleCalls, rows: Sequence[Example], state: np.ndarray) -> None:
     """Raises SeedTuneError where the gradient is not the slope of the losses; arguments of :func:`gradient_error`."""
-    error = gradient_error(bundle, rows, state)
+    error = gradient_error(calls, rows, state)
     if error > ALLOWED:
         raise SeedTuneError(
             "the gradient graph does not tell the slope of the loss; no bundle was written",
-            file=bundle.manifest.language_model.model.architecture,
+            file=calls.bundle.manifest.language_model.model.architecture,
             value=f"finite differences of the probe are {error:.3g} of its length over the targets away",
             rule=f"at most {ALLOWED}",
             remedy="report the model's name and this message",

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import networkx
 import onnx_ir as ir
+from networkx.algorithms.flow import edmonds_karp
 
 from seedtune.exporter.stages.reads import reads
 
@@ -79,5 +80,6 @@ def _after_cut(
                 graph.add_edge(user, start)
             elif levels[user] > level:
                 graph.add_edge(value, SINK)
-    _bytes, (staying, _later) = networkx.minimum_cut(graph, SOURCE, SINK)
+    # Few paths carry anything, and what can still reach the sink is the same by every algorithm.
+    _bytes, (staying, _later) = networkx.minimum_cut(graph, SOURCE, SINK, flow_func=edmonds_karp)
     return [node for node in candidates if node not in staying]

@@ -1,4 +1,4 @@
-"""One call of one graph, for whoever compares it with something else."""
+"""Calls of graphs one by one, for whoever compares them with something else."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from seedtune.runtime.model.feeders import open_feeder
 from seedtune.runtime.task.example import Example
 
 
-def single_batch(bundle: Bundle, examples: Sequence[Example], limit: int) -> Batch:
-    """All ``examples`` in one batch, in the order that ``Batch.index`` says.
+class SingleCalls:
+    """The graphs of ``bundle``, which is verified; each is opened when it is first called, and kept."""
 
-    Args:
-        bundle: verified.
-        examples: the rows.
-        limit: tokens, padding included, that they have at most.
-    """
-    (batch,) = open_feeder(MappedGraphs(bundle), examples).batches(range(len(examples)), limit)
-    return batch
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._graphs = MappedGraphs(bundle, keep=True)
 
+    def batch(self, examples: Sequence[Example], limit: int) -> Batch:
+        """All ``examples`` in one batch, in the order that ``Batch.index`` says.
 
-def outputs_of_each(
-    bundle: Bundle, graph: str, name: str, examples: Sequence[Example], shared: Mapping[str, Array]
-) -> list[Array]:
-    """The output ``name`` of ``graph`` for each of ``examples`` in a batch of its own."""
-    graphs = MappedGraphs(bundle)
-    feeder = open_feeder(graphs, examples)
-    alone = (batch for place in range(len(examples)) for batch in feeder.batches([place], 1))
-    return [found for _, (found,) in graphs.open(graph).run([name], alone, shared)]
+        Args:
+            examples: the rows.
+            limit: tokens, padding included, that they have at most.
+        """
+        (batch,) = open_feeder(self._graphs, examples).batches(range(len(examples)), limit)
+        return batch
 
+    def outputs(self, graph: str, names: Sequence[str], batch: Batch, shared: Mapping[str, Array]) -> list[Array]:
+        """The outputs ``names`` of ``graph`` for ``batch``."""
+        ((_, found),) = self._graphs.open(graph).run(names, [batch], shared)
+        return found
 
-def outputs_of(
-    bundle: Bundle, graph: str, names: Sequence[str], batch: Batch, shared: Mapping[str, Array]
-) -> list[Array]:
-    """The outputs ``names`` of ``graph`` for ``batch``; the session ends with the call."""
-    ((_, found),) = MappedGraphs(bundle).open(graph).run(names, [batch], shared)
-    return found
+    def output_of_each(
+        self, graph: str, name: str, examples: Sequence[Example], shared: Mapping[str, Array]
+    ) -> list[Array]:
+        """The output ``name`` of ``graph`` for each of ``examples`` in a batch of its own."""
+        feeder = open_feeder(self._graphs, examples)
+        alone = (batch for place in range(len(examples)) for batch in feeder.batches([place], 1))
+        return [found for _, (found,) in self._graphs.open(graph).run([name], alone, shared)]

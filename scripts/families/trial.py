@@ -26,7 +26,7 @@ from seedtune.exporter.trace.traced_model import trace_model
 from seedtune.runtime.bundle.manifest import Manifest, Storage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.single_call import outputs_of, single_batch
+from seedtune.runtime.model.single_call import SingleCalls
 from seedtune.runtime.task.structure import Scope
 
 # A sliding window in tokens: scope "all" takes one that is shorter than some rows, scope "suffix" does not.
@@ -145,11 +145,11 @@ def _tuned_and_compared(bundle: Path, checkpoint: Path, architecture: Architectu
 
 def _gradient_error(bundle: Path, checkpoint: Path, architecture: Architecture, manifest: Manifest) -> float:
     """How far the gradient at a random state is from autograd's, relative."""
-    opened = Bundle.open(bundle)
+    calls = SingleCalls(Bundle.open(bundle))
     examples = random_rows(manifest)
     state = (STATE_SCALE * np.random.default_rng(RANK).standard_normal(manifest.state.parameters)).astype(np.float32)
-    batch = single_batch(opened, examples, MAX_TOKENS * len(examples))
-    (found,) = outputs_of(opened, "gradient", ["gradient"], batch, {"state": state})
+    batch = calls.batch(examples, MAX_TOKENS * len(examples))
+    (found,) = calls.outputs("gradient", ["gradient"], batch, {"state": state})
     expected = oracle.gradient(checkpoint, architecture.name, manifest, examples, state)
     error = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
     return error if np.isfinite(error) else float("inf")

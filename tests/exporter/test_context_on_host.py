@@ -18,7 +18,7 @@ from seedtune.runtime.bundle.manifest import Manifest
 from seedtune.runtime.bundle.objective import WEIGHTS
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.single_call import outputs_of, single_batch
+from seedtune.runtime.model.single_call import SingleCalls
 
 pytestmark = pytest.mark.traced
 REACH: dict[str, Any] = {"scope": "last", "layers": 1}
@@ -71,11 +71,12 @@ def test_losses_are_those_of_the_whole_table_bit_for_bit(
     for on_host in (False, True):
         bundle = Bundle.open(bundle_of(family, "last", "fp16", storage, 1, on_host))
         rows = [bundle.compiled_task().encode({"text": text}, 1) for text in ("a good film", "a dull song and a book")]
-        batch = single_batch(bundle, rows, 1000)
+        calls = SingleCalls(bundle)
+        batch = calls.batch(rows, 1000)
         state = np.random.default_rng(1).standard_normal(bundle.manifest.state.parameters).astype(np.float32) * 0.05
         shared = {"state": state, "seed": np.array([3], np.int64), "epsilon": np.array([1e-2], np.float32)}
-        losses = outputs_of(bundle, "probe", ["loss_plus", "loss_minus"], batch, shared)
-        found.append([*losses, *outputs_of(bundle, "eval", ["loss", "log_probabilities"], batch, {"state": state})])
+        losses = calls.outputs("probe", ["loss_plus", "loss_minus"], batch, shared)
+        found.append([*losses, *calls.outputs("eval", ["loss", "log_probabilities"], batch, {"state": state})])
     assert all(map(np.array_equal, *found))
 
 

@@ -15,6 +15,7 @@ from seedtune.exporter.reference.slope import gradient_error, refuse_wrong_gradi
 from seedtune.runtime.bundle.manifest import describe
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
+from seedtune.runtime.model.single_call import SingleCalls
 
 pytestmark = pytest.mark.traced
 
@@ -67,11 +68,11 @@ def forget_targets(graph: ir.Graph) -> None:
 
 
 def test_the_gradient_of_an_export_is_the_slope_of_its_losses(exported: Exported) -> None:
-    assert gradient_error(exported.bundle, exported.rows(), random_state(exported.layout)) < 1e-2
+    assert gradient_error(SingleCalls(exported.bundle), exported.rows(), random_state(exported.layout)) < 1e-2
 
 
 @pytest.mark.parametrize("change", [divide_by_the_rows, forget_targets])
 def test_another_gradient_is_refused(exported: Exported, tmp_path: Path, change: Callable[[ir.Graph], None]) -> None:
     bundle = altered(exported, tmp_path / "bundle", change)
     with pytest.raises(SeedTuneError, match="does not tell the slope"):
-        refuse_wrong_gradient(bundle, exported.rows(), random_state(exported.layout))
+        refuse_wrong_gradient(SingleCalls(bundle), exported.rows(), random_state(exported.layout))

@@ -15,7 +15,7 @@ from tiers import some_slow
 from seedtune.exporter.passes.gradient.rules import RULES
 from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.model.single_call import outputs_of, single_batch
+from seedtune.runtime.model.single_call import SingleCalls
 from seedtune.runtime.task.structure import Scope
 
 pytestmark = pytest.mark.traced
@@ -63,10 +63,11 @@ def test_the_gradient_is_that_of_autograd(
 
 def test_the_loss_is_that_of_the_eval_graph(exported: Callable[..., dict[Storage, Exported]]) -> None:
     bundle = exported("llama", "suffix")["fp32"]
-    batch = single_batch(bundle.bundle, bundle.rows(), 10_000)
+    calls = SingleCalls(bundle.bundle)
+    batch = calls.batch(bundle.rows(), 10_000)
     state = {"state": random_state(bundle.layout, 5e-2)}
-    (losses,) = outputs_of(bundle.bundle, "gradient", ["loss"], batch, state)
-    (expected,) = outputs_of(bundle.bundle, "eval", ["loss"], batch, state)
+    (losses,) = calls.outputs("gradient", ["loss"], batch, state)
+    (expected,) = calls.outputs("eval", ["loss"], batch, state)
     np.testing.assert_array_equal(losses, expected)
 
 

@@ -15,7 +15,7 @@ from seedtune.exporter.reference.rows_alone import refuse_dependent_rows
 from seedtune.runtime.bundle.manifest import Storage
 from seedtune.runtime.bundle.reader import Bundle
 from seedtune.runtime.errors import SeedTuneError
-from seedtune.runtime.model.single_call import outputs_of_each
+from seedtune.runtime.model.single_call import SingleCalls
 from seedtune.runtime.task.structure import Scope
 
 pytestmark = pytest.mark.traced
@@ -50,12 +50,13 @@ def test_one_answer_of_another_batch_is_seen(tmp_path: Path, case: str, scope: S
     rows = random_rows(bundle.manifest)
     assert len({len(row.ids) for row in rows}) > 1
     state = np.zeros(bundle.manifest.state.parameters, np.float32)
-    together = np.concatenate(outputs_of_each(bundle, "eval", "log_probabilities", rows, {"state": state}))
+    calls = SingleCalls(bundle)
+    together = np.concatenate(calls.output_of_each("eval", "log_probabilities", rows, {"state": state}))
     assert together.shape == (len(rows), 2)
-    refuse_dependent_rows(bundle, rows, "log_probabilities", state, together)
+    refuse_dependent_rows(calls, rows, "log_probabilities", state, together)
     for place in range(len(rows)):
         for change in (5e-3, np.nan):
             wrong = together.copy()
             wrong[place, 0] += change
             with pytest.raises(SeedTuneError, match="depends on the rows beside it"):
-                refuse_dependent_rows(bundle, rows, "log_probabilities", state, wrong)
+                refuse_dependent_rows(calls, rows, "log_probabilities", state, wrong)

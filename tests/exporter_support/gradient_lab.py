@@ -19,7 +19,7 @@ from seedtune.exporter.trace.reach import Reach
 from seedtune.exporter.trace.traced_model import trace_model
 from seedtune.runtime.bundle.manifest import StateLayout, Storage
 from seedtune.runtime.bundle.reader import Bundle
-from seedtune.runtime.model.single_call import outputs_of, single_batch
+from seedtune.runtime.model.single_call import SingleCalls
 from seedtune.runtime.task.example import Example
 from seedtune.runtime.task.structure import Scope
 
@@ -46,8 +46,9 @@ class Exported:
 
     def gradient(self, rows: Sequence[Example], state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Losses [B] in the order of ``rows``, and the gradient [n], by the bundle in one call."""
-        batch = single_batch(self.bundle, rows, 10_000)
-        losses, gradient = outputs_of(self.bundle, "gradient", ["loss", "gradient"], batch, {"state": state})
+        calls = SingleCalls(self.bundle)
+        batch = calls.batch(rows, 10_000)
+        losses, gradient = calls.outputs("gradient", ["loss", "gradient"], batch, {"state": state})
         placed = np.empty_like(losses)
         placed[batch.index] = losses
         return placed, gradient
