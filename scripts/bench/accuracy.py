@@ -2,7 +2,7 @@
 
 Movie reviews (2 classes), tweets (irony, 2 classes; sentiment, 3 classes) and sayings by topic (7 classes): rows to
 learn from, rows that choose, and rows that are only measured on. Methods: zero-shot, plain and calibrated; logistic
-regression on frozen hidden states; LoRA with AdamW everywhere and inside several reaches; seedtune run.
+regression on frozen hidden states; LoRA with AdamW everywhere and inside several reaches; MeZO; seedtune run.
 
 Every result is appended to a file as soon as it is there, and what is there is not measured again: a stop loses
 nothing, and the same command goes on. --table makes the tables of what is there. The tweets are read from --data, and
@@ -91,8 +91,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--validation-rows", type=int, default=128, help="at most, to choose by")
     parser.add_argument("--test-rows", type=int, default=512, help="at most, to measure on")
     parser.add_argument("--epochs", type=int, default=3, help="of first-order methods")
-    parser.add_argument("--learning-rate", type=float, help="of first-order methods, instead of their own")
-    parser.add_argument("--steps", type=int, default=300, help="of seedtune run")
+    parser.add_argument("--learning-rate", type=float, help="of every method that has one, instead of its own")
+    parser.add_argument("--steps", type=int, default=300, help="of derivative-free methods")
     parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER", help="of the tweets; default %(default)s")
     parser.add_argument(
         "--source", default="smollm2-135m-instruct", metavar="MODEL", help=f"as of seedtune export, or {GEMMA}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.accuracy.first_order import Everywhere, Inside
 from lab.accuracy.method import Method
+from lab.accuracy.mezo import Mezo
 from lab.accuracy.probes import LinearProbe
 from lab.accuracy.seedtune_run import SeedTuneRun
 from lab.accuracy.zero_shot import ZeroShot
@@ -22,6 +23,7 @@ METHODS: dict[str, Method] = {
         Inside(15),
         Inside(10, suffix=True),
         Inside(10, fixed_a=True),
+        Mezo(),
         SeedTuneRun("last", 5),
         SeedTuneRun("last", 10),
         SeedTuneRun("last", 15),

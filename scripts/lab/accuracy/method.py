@@ -23,7 +23,7 @@ class Budget:
     Attributes:
         epochs: passes of a first-order method over the training rows.
         steps: updates of a derivative-free run.
-        learning_rate: of first-order methods; None for that of their recipe.
+        learning_rate: of every method that has one; None for its own.
     """
 
     epochs: int = 3

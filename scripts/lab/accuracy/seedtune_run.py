@@ -1,4 +1,4 @@
-"""`seedtune run` on a bundle of a reach, by the front door; all settings but batch size and start are the defaults."""
+"""`seedtune run` on a bundle of a reach, by the front door; what is not said here or asked for is a default."""
 
 from __future__ import annotations
 
@@ -56,16 +56,18 @@ class SeedTuneRun:
 
     def settings(self, budget: Budget) -> dict[str, Any]:
         """Everything else is a default."""
+        rate = {} if budget.learning_rate is None else {"learning_rate": budget.learning_rate}
         if self.estimator == "two-sided":
-            return {"steps": budget.steps, "batch_rows": BATCH_ROWS, "start": self.start}
-        return {"epochs": budget.epochs, "batch_rows": BATCH_ROWS_OF_GRADIENTS, "start": self.start}
+            return {"steps": budget.steps, "batch_rows": BATCH_ROWS, "start": self.start, **rate}
+        return {"epochs": budget.epochs, "batch_rows": BATCH_ROWS_OF_GRADIENTS, "start": self.start, **rate}
 
     def run(self, task: Prepared, seed: int, budget: Budget) -> Outcome:
         """Exports the bundle once, tunes, and measures."""
         folder = task.folder.with_name(task.folder.name + f"-{self.scope}-{self.layers}")
         files = {part: write_rows(rows, folder / f"{part}.jsonl") for part, rows in task.corpus.rows.items()}
         run, cache = folder / f"run-{self.estimator}-{self.start}-{seed}", folder / "contexts"
-        batch = self.settings(budget)["batch_rows"]
+        settings = self.settings(budget)
+        batch, rate = settings["batch_rows"], {name: settings[name] for name in settings if name == "learning_rate"}
         steps = budget.steps
         if self.estimator == "gradient":
             steps = max(1, budget.epochs * len(task.corpus.rows["train"]) // batch)
@@ -75,7 +77,7 @@ class SeedTuneRun:
             started = time.perf_counter()
             tuning = model.tune(
                 files["train"], files["validation"], out=run, cache=cache, estimator=self.estimator,
-                steps=steps, seed=seed, batch_size=batch, eval_every=EVALUATE_EVERY, start=self.start,
+                steps=steps, seed=seed, batch_size=batch, eval_every=EVALUATE_EVERY, start=self.start, **rate,
             )  # fmt: skip
             evaluating = 0.0
             for event in tuning:
