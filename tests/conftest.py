@@ -20,6 +20,7 @@ import pytest
 from filelock import FileLock
 from tiny_checkpoints import FILLER, NEGATIVE, POSITIVE, byte_level_tokenizer, save_llama, save_roberta
 from tokenizers import Tokenizer
+from trace_memo import TraceMemo
 
 if TYPE_CHECKING:
     from seedtune.runtime.bundle.manifest import Storage
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from seedtune.runtime.task.structure import Family, Scope
 
 pytest_plugins = ["tiers"]
+TRACES = TraceMemo()
 # How bundles are made that nobody generates with: a second trace for the decode graph takes as long as the first.
 QUICKLY: dict[str, Any] = {"targets": "all", "rank": 4, "check": False, "decode": False}
 TASK = """\
@@ -50,6 +52,13 @@ word = " positive"
 [masked]
 template = "Review: {text}\\nSentiment:{mask}."
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traces_made_once() -> None:
+    """The tests of a process want the same few traces again and again."""
+    if "torch" in sys.modules:
+        TRACES.install()
 
 
 @pytest.fixture(scope="session")
