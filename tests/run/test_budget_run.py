@@ -16,8 +16,10 @@ from run_lab import LARGE, Tune, lines, trials_of
 import seedtune
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.estimators.two_sided import TwoSidedSettings
+from seedtune.runtime.run.options import word_of
 from seedtune.runtime.run.trials.candidates import RATES
-from seedtune.runtime.run.trials.decision import best_trial
+from seedtune.runtime.run.trials.choosing import TRIALS_SHARE
+from seedtune.runtime.run.trials.decision import best_trial, decide
 from seedtune.runtime.telemetry.events import Event, Notice, Planned, Step
 from seedtune.runtime.telemetry.trials import Trial
 
@@ -58,13 +60,16 @@ def test_the_run_keeps_to_its_budget_and_says_beforehand_what_it_expects(chosen:
 def test_trials_take_no_more_than_their_share_and_are_recorded(chosen: SimpleNamespace) -> None:
     recorded = trials_of(chosen.path)
     trials = recorded["trials"]
-    assert sum(trial["seconds"] for trial in trials) < 0.2 * recorded["budget_seconds"] + 2
+    for kind, share in TRIALS_SHARE.items():
+        seconds = [trial["seconds"] for trial in trials if trial["method"] == word_of(kind)]
+        assert 0 < sum(seconds) < share * recorded["budget_seconds"] + 2
     of_probes = [trial for trial in trials if trial["method"] == "two-sided"]
     assert [trial["learning_rate"] for trial in of_probes] == list(RATES[TwoSidedSettings])
     # Fair: from one start, on the same rows, and equally long (but where the machine stood still).
     for name in ("held_out_rows", "loss_start", "batch_size"):
         assert len({trial[name] for trial in of_probes}) == 1
-    if all(trial["seconds"] < 0.2 * recorded["budget_seconds"] / len(RATES[TwoSidedSettings]) for trial in of_probes):
+    slot = TRIALS_SHARE[TwoSidedSettings] * recorded["budget_seconds"] / len(of_probes)
+    if all(trial["seconds"] < slot for trial in of_probes):
         assert len({trial["steps"] for trial in of_probes}) == 1
     assert of_probes[0]["loss_start"] == pytest.approx(lines(chosen.path / "evaluations.jsonl")[0]["loss"])
     for trial in trials:
@@ -111,10 +116,15 @@ def test_the_choice_is_what_the_run_does(chosen: SimpleNamespace) -> None:
     for name in ("steps", "batch_size", "eval_every"):
         assert settings[name] == recorded[name]
     assert settings["optimizer.learning_rate"] == recorded["learning_rate"]
-    best = max((trial for trial in trials_of(chosen.path)["trials"]), key=lambda trial: trial["gain"])
-    assert recorded["method"] == best["method"]
-    if best["method"] == "two-sided":
-        shrunk = best["learning_rate"] * math.sqrt(min(1.0, best["steps"] / recorded["steps"]))
+    trials = [msgspec.convert(trial, Trial) for trial in trials_of(chosen.path)["trials"]]
+    methods = list(dict.fromkeys(trial.method for trial in trials))
+    assert methods == ["two-sided", "gradient"]
+    groups = [[trial for trial in trials if trial.method == method] for method in methods]
+    best, reason = decide(groups, pinned=False)
+    assert best is not None
+    assert (recorded["method"], recorded["reason"]) == (best.method, reason)
+    if best.method == "two-sided":
+        shrunk = best.learning_rate * math.sqrt(min(1.0, best.steps / recorded["steps"]))
         assert recorded["learning_rate"] == pytest.approx(shrunk, rel=0.05)
     assert description["plan"]["budget_seconds"] == SECONDS
     assert description["plan"]["given"] == {"start": "zero", "seed": 5}

@@ -38,20 +38,28 @@ def trial(method: str, gain: float | None, half_width: float = 0.01, rate: float
 @pytest.mark.parametrize(
     ("gains", "pinned", "method"),
     [
-        # Probes that help are taken, however much better gradients are.
-        (((0.02,), (0.2,)), False, "two-sided"),
+        # Probes that help are taken, unless gradients surpass them.
+        (((0.02,), (0.025,)), False, "two-sided"),
+        (((0.02,), (0.2,)), False, "gradient"),
+        (((0.02,), (-0.1,)), False, "two-sided"),
         (((0.002,), (0.2,)), False, "gradient"),
         (((-0.1,), (0.02,)), False, "gradient"),
-        # Nothing beyond noise: less loss at all will do, probes first.
-        (((0.002,), (0.009,)), False, "two-sided"),
-        (((-0.002,), (0.009,)), False, "gradient"),
-        (((-0.002,), (0.0,)), False, None),
+        # Nothing beyond noise: gradients, which a few more steps may help.
+        (((0.009,), (0.002,)), False, "gradient"),
+        (((-0.002,), (-0.009,)), False, "gradient"),
+        (((0.002,), (-0.02,)), False, "two-sided"),
+        (((0.002,), (None,)), False, "two-sided"),
+        (((-0.002,), (-0.02,)), False, None),
+        (((-0.002,), (None,)), False, None),
         (((None, None), (-0.1,)), False, None),
+        # A method that is alone: if it gained at all.
+        (((0.002,),), False, "two-sided"),
+        (((-0.002,),), False, None),
         (((None, None),), True, "two-sided"),
         (((-0.3, -0.002),), True, "two-sided"),
     ],
 )
-def test_probes_are_taken_unless_they_do_not_help(
+def test_probes_are_taken_where_they_help_and_gradients_do_not_surpass_them(
     gains: tuple[tuple[float | None, ...], ...], pinned: bool, method: str | None
 ) -> None:
     groups = [

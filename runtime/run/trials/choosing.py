@@ -1,4 +1,4 @@
-"""The choice of what a run with a budget left open: trials by method until one helps, the decision, and the plan."""
+"""The choice of what a run with a budget left open: trials of each method, the decision, and the plan."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from dataclasses import dataclass
 import msgspec
 
 from seedtune.runtime.durations import short_duration
-from seedtune.runtime.estimators.gradient import Gradient
+from seedtune.runtime.estimators.gradient import Gradient, GradientSettings
 from seedtune.runtime.estimators.protocol import Estimator
+from seedtune.runtime.estimators.settings import EstimatorSettings
+from seedtune.runtime.estimators.two_sided import TwoSidedSettings
 from seedtune.runtime.loop.taken import DivergedError
 from seedtune.runtime.run.folder import RunFolder
 from seedtune.runtime.run.methods.choice import method_name, method_of
 from seedtune.runtime.run.settings import Settings
 from seedtune.runtime.run.trials.budget import Budget
 from seedtune.runtime.run.trials.candidates import candidates
-from seedtune.runtime.run.trials.decision import NOTHING, decide, helps
+from seedtune.runtime.run.trials.decision import NOTHING, decide
 from seedtune.runtime.run.trials.plan import most_steps, planned, rate_of_run
 from seedtune.runtime.run.trials.trial import EVALUATION_SHARE, Laboratory
 from seedtune.runtime.telemetry.events import Event
 from seedtune.runtime.telemetry.memory import PeakSampler
 from seedtune.runtime.telemetry.trials import FORMAT_VERSION, Expectation, Trial, Trials
 
-# The part of a budget that trials may take, and how many steps tell anything. Guesses.
-TRIALS_SHARE, FEWEST_STEPS = 0.2, 10
+# The part of a budget that the trials of a method may take. Gradients are cheap, and 50 steps say nothing of 300
+# (docs/log/2026-11-28.md, "What a budget chooses").
+TRIALS_SHARE: dict[type[EstimatorSettings], float] = {TwoSidedSettings: 0.15, GradientSettings: 0.4}
+# How many steps tell anything. A guess.
+FEWEST_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,6 @@ class Choosing:
         """
         graphs = self._laboratory.graphs
         groups = candidates(self._settings, self._given, graphs.bundle.manifest, limited=graphs.choice is not None)
-        # The same for every candidate, so that none is favoured.
-        slot = min(TRIALS_SHARE * self._budget.seconds, self._budget.left / 2) / sum(map(len, groups))
         found: list[list[Trial]] = []
         sized: dict[str, Settings] = {}
         diverged: DivergedError | None = None
@@ -92,6 +95,9 @@ class Choosing:
                 continue
             if step_seconds is None:
                 return None
+            share = TRIALS_SHARE[type(settings.estimator)]
+            # The same for every rate, so that none is favoured.
+            slot = min(share * self._budget.seconds, self._budget.left / 2) / len(group)
             trials = yield from self._trying(group, settings, step_seconds, slot)
             if trials is None:
                 return None
@@ -100,8 +106,6 @@ class Choosing:
             if not trials:
                 break
             found.append(trials)
-            if any(map(helps, trials)):
-                break
         if diverged is not None and not found:
             raise diverged
         best, reason = decide(found, pinned="estimator" in self._given)

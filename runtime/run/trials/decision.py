@@ -1,4 +1,4 @@
-"""From what was measured to what a run does: probes unless they do not help, then gradients, then no step at all."""
+"""From what was measured to what a run does: probes where they help, else gradients, else no step at all."""
 
 from __future__ import annotations
 
@@ -30,11 +30,23 @@ def helps(trial: Trial | None) -> bool:
     return trial is not None and _gain(trial) - _half_width(trial) > 0
 
 
+def may_help(trial: Trial | None) -> bool:
+    """Whether more steps of a trial can be hoped to help: it did not lose by more than noise."""
+    return trial is not None and _gain(trial) + _half_width(trial) > 0
+
+
+def surpasses(trial: Trial | None, other: Trial) -> bool:
+    """Whether all of the interval of ``trial`` lies above what ``other`` gained."""
+    return trial is not None and _gain(trial) - _half_width(trial) > _gain(other)
+
+
 def decide(groups: Sequence[Sequence[Trial]], *, pinned: bool) -> tuple[Trial | None, str]:
     """The trial to go on as, None for no step at all, and why in one line.
 
-    In this order: (1) the first method that helps by more than noise, (2) the first by which it fell at all,
-    (3) with ``pinned`` the best of the only method, (4) nothing.
+    In this order: (1) the first method, if it helps by more than noise and the last one does not surpass it; (2) the
+    last one, if it helps, or if it stands beside another and may help with more steps than a trial has: it is there
+    because it learns where the first does not, and held-out rows judge its states (docs/log/2026-11-28.md, "What a
+    budget chooses"); (3) the method that gained at all; (4) with ``pinned`` the best of the only method; (5) nothing.
 
     Args:
         groups: the trials of each method, the preferred one first; none is empty.
@@ -42,17 +54,18 @@ def decide(groups: Sequence[Sequence[Trial]], *, pinned: bool) -> tuple[Trial | 
     """
     found = [(group[0].method, best_trial(group)) for group in groups]
     told = [f"{_measured(best)} ({method})" for method, best in found]
-    for place, (method, best) in enumerate(found):
-        if best is not None and helps(best):
-            others = f"; {'; '.join(told[:place])}" if place else ""
-            return best, f"{method} is chosen: {told[place]}{others}"
-    for method, best in found:
-        if best is not None and _gain(best) > 0:
-            return best, f"{method} is chosen, though no trial gained more than noise: {'; '.join(told)}"
+    (first, best), (last, other) = found[0], found[-1]
+    if best is not None and helps(best) and not surpasses(other, best):
+        return best, f"{first} is chosen: {'; '.join(told)}"
+    if other is not None and helps(other):
+        return other, f"{last} is chosen: {'; '.join(reversed(told))}"
+    if other is not None and len(found) > 1 and may_help(other):
+        return other, f"{last} is chosen, though no trial gained more than noise: {'; '.join(reversed(told))}"
+    if best is not None and _gain(best) > 0:
+        return best, f"{first} is chosen, though no trial gained more than noise: {'; '.join(told)}"
     if pinned:
-        method, best = found[0]
         chosen = best or min(groups[0], key=lambda trial: trial.learning_rate)
-        return chosen, f"{method} as given, though its trials gained nothing: {told[0]}"
+        return chosen, f"{first} as given, though its trials gained nothing: {told[0]}"
     return None, f"no step is worth making, the start is kept: {'; '.join(told)}"
 
 
