@@ -61,7 +61,7 @@ def test_trials_take_no_more_than_their_share_and_are_recorded(chosen: SimpleNam
     recorded = trials_of(chosen.path)
     trials = recorded["trials"]
     for kind, share in TRIALS_SHARE.items():
-        seconds = [trial["seconds"] for trial in trials if trial["method"] == word_of(kind)]
+        seconds = [trial["seconds"] for trial in trials if trial["method"] == word_of(kind).replace("_", "-")]
         assert 0 < sum(seconds) < share * recorded["budget_seconds"] + 2
     of_probes = [trial for trial in trials if trial["method"] == "two-sided"]
     assert [trial["learning_rate"] for trial in of_probes] == list(RATES[TwoSidedSettings])
