@@ -2,9 +2,10 @@
 
 Movie reviews, tweets and sayings (as in the bench accuracy): `seedtune run` with rows to learn from and held-out rows,
 and nothing else than a way: no option at all; a budget; a budget and derivative-free steps; a budget and gradients.
-Beside each stand the untouched model and the linear probe that the run starts from, on test rows that chose nothing:
-the difference is paired over them, with its 95 % interval. Seeds are of the run; rows are the same. Every result is
-kept in a file as soon as it is there, and what is there is not measured again.
+Beside each stand the untouched model, logistic regression on its hidden state, and the linear probe that the run starts
+from, on test rows that chose nothing: the difference from the latter is paired over them, with its 95 % interval.
+Seeds are of the run; rows are the same. Every result is kept in a file as soon as it is there, and what is there is not
+measured again.
 
 Examples:
     python scripts/bench defaults --tasks reviews --ways plain --seeds 1 --no-record
@@ -37,6 +38,7 @@ BAR = {
 }
 OUTPUT = Path("bench-output")
 DATA = Path(__file__).parents[3] / "shared" / "data"
+REGRESSION = "logistic_regression"
 # Options of `Model.tune`; everything else is a default.
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -127,7 +129,14 @@ def _report(options: argparse.Namespace, found: list[Result]) -> None:
             for name in ("tuned", "linear-probe", "zero-shot")
             if (count := sum(outcome["stands_for"] == name for outcome in outcomes))
         )
-        shares = [f"{share:.1%}" for share in mean.values()]
+        regression = next((outcome[REGRESSION]["accuracy"] for outcome in outcomes if REGRESSION in outcome), None)
+        shares = [
+            f"{mean['zero_shot']:.1%}",
+            # Results from before it was measured have none.
+            "-" if regression is None else f"{regression:.1%}",
+            f"{mean['linear_probe']:.1%}",
+            f"{mean['tuned']:.1%}",
+        ]
         seconds = f"{statistics.fmean(outcome['seconds'] for outcome in outcomes):.0f} s"
         lines.append((task, way, *shares, gain, worst, f"{loss:+.3f}", kept, seconds))
         bar = ""
@@ -145,7 +154,19 @@ def _report(options: argparse.Namespace, found: list[Result]) -> None:
         f"{options.train_rows:,} rows to learn from, {options.test_rows:,} to measure on, at most",
         lines,
         {"results": [{"key": result.key, "outcome": result.outcome} for result in found]},
-        ("task", "way", "zero-shot", "linear probe", "run", "gain", "least gain", "loss gain", "kept", "took"),
+        (
+            "task",
+            "way",
+            "zero-shot",
+            "regression",
+            "linear probe",
+            "run",
+            "gain",
+            "least gain",
+            "loss gain",
+            "kept",
+            "took",
+        ),
         figures,
     )
 

@@ -9,8 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import seedtune
 from lab.accuracy.corpora import Corpus, write_rows
+from lab.accuracy.method import measured
+from lab.accuracy.probes import fitted
 from seedtune.events import Finished
 from seedtune.runtime.bundle.manifest import MANIFEST
 from seedtune.runtime.paired import Difference, paired_difference
@@ -32,6 +36,8 @@ class AgainstProbe:
 
     Attributes:
         zero_shot, linear_probe, tuned: on the test rows; ``tuned`` is what the run kept.
+        logistic_regression: of the labels on the hidden state alone, in place of the run's own probe, which mixes the
+            label words' scores in.
         accuracy_gain: share of rows that tuned gets right less that of the probe, paired, with its 95 % half width.
         loss_gain: loss of the probe less that of tuned, the same way.
         method: that the run took.
@@ -41,6 +47,7 @@ class AgainstProbe:
     """
 
     zero_shot: Side
+    logistic_regression: Side
     linear_probe: Side
     tuned: Side
     accuracy_gain: Difference
@@ -70,6 +77,7 @@ class DefaultRuns:
         self._cache = folder / "contexts"
         self._bundle = folder / "bundle"
         self._untouched: seedtune.Evaluation | None = None
+        self._regression: Side | None = None
 
     def run(self, settings: Mapping[str, Any], seed: int) -> AgainstProbe:
         """One run of ``settings`` of `Model.tune`, everything else as it is by default."""
@@ -78,8 +86,11 @@ class DefaultRuns:
         out = self._folder / "run"
         shutil.rmtree(out, ignore_errors=True)
         with seedtune.open(self._bundle, threads=self._threads) as model:
-            if self._untouched is None:
-                self._untouched = model.evaluate(files[TEST], cache=self._cache)
+            if self._untouched is None or self._regression is None:
+                self._untouched, learnt = (
+                    model.evaluate(files[part], want_hidden=True, cache=self._cache) for part in (TEST, "train")
+                )
+                self._regression = _regression(learnt, self._untouched)
             started = time.perf_counter()
             *_, last = model.tune(
                 files["train"], files["validation"], out=out, cache=self._cache, seed=seed, **settings
@@ -91,6 +102,7 @@ class DefaultRuns:
             probe = start.evaluate(files[TEST], cache=self._cache)
         return AgainstProbe(
             _side(self._untouched),
+            self._regression,
             _side(probe),
             _side(tuned),
             # Shares of what is wrong, so that a gain is above 0.
@@ -105,6 +117,13 @@ class DefaultRuns:
     def _export(self) -> None:
         if not (self._bundle / MANIFEST).is_file():
             seedtune.export(self._source, task=self._corpus.file, out=self._bundle, check=False, overwrite=True)
+
+
+def _regression(learnt: seedtune.Evaluation, test: seedtune.Evaluation) -> Side:
+    assert learnt.hidden is not None
+    assert test.hidden is not None
+    scores = fitted(learnt.hidden, np.asarray(learnt.labels)).predict_log_proba(test.hidden)
+    return Side(*measured(scores, np.asarray(test.labels)))
 
 
 def _side(evaluation: seedtune.Evaluation) -> Side:

@@ -21,7 +21,10 @@ METHODS: dict[str, Method] = {
         Inside(5),
         Inside(10),
         Inside(15),
+        Inside(20),
+        Inside(30),
         Inside(10, suffix=True),
+        Inside(30, suffix=True),
         Inside(10, fixed_a=True),
         Mezo(),
         SeedTuneRun("last", 5),
@@ -49,5 +52,6 @@ def methods(names: list[str]) -> list[Method]:
 
 
 def entering_layers(layers: int) -> tuple[int, ...]:
-    """The first layers of all reaches in METHODS, of a model with so many layers."""
-    return tuple(sorted({layers - method.layers for method in METHODS.values() if isinstance(method, Inside)}))
+    """The first layers of all reaches in METHODS that a model with so many layers has."""
+    reaches = {method.layers for method in METHODS.values() if isinstance(method, Inside)}
+    return tuple(sorted(layers - reach for reach in reaches if reach <= layers))
