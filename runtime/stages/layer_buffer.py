@@ -7,13 +7,13 @@ of its own for each of them would be taken from the system and given back at eve
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from seedtune.runtime.batches.types import Layers
 from seedtune.runtime.graphs.types import Array
-from seedtune.runtime.stages.ahead import read_ahead
+from seedtune.runtime.stages.ahead import ReadAhead
 from seedtune.runtime.stages.pages import Pages
 
 # Where an array may start.
@@ -32,8 +32,8 @@ class LayerBuffer:
     def __init__(self, size_bytes: int) -> None:
         self._pages = Pages(size_bytes)
 
-    def passes(self, calls: Sequence[Wanted]) -> Generator[dict[str, Array], None, None]:
-        """The arrays that each call wants, by graph input; valid until the next call is asked for.
+    def passes(self, calls: Sequence[Wanted]) -> ReadAhead[Wanted, dict[str, Array]]:
+        """The arrays that each call wants, by graph input; valid until they are released.
 
         Raises:
             SeedTuneError: a file cannot be read, or has become shorter.
@@ -41,7 +41,7 @@ class LayerBuffer:
         sizes = [sum(_taken(layers) for layers, _ in call.values()) for call in calls]
         if max(sizes, default=0) > self._pages.size_bytes:
             self._pages = Pages(max(sizes))
-        return read_ahead(calls, sizes, self._fill, self._pages.size_bytes, "seedtune-contexts")
+        return ReadAhead(calls, sizes, self._fill, self._pages.size_bytes, "seedtune-contexts")
 
     def _fill(self, call: Wanted, offset: int) -> dict[str, Array]:
         filled: dict[str, Array] = {}

@@ -7,7 +7,7 @@ memory for it: then its matrices are laid out once, and not for every batch.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ from seedtune.runtime.batches.types import Batch, Integers
 from seedtune.runtime.bundle.stage_plan import Stage
 from seedtune.runtime.graphs.session import open_session
 from seedtune.runtime.graphs.types import Array
-from seedtune.runtime.stages.layer_buffer import LayerBuffer
+from seedtune.runtime.stages.ahead import ReadAhead
+from seedtune.runtime.stages.layer_buffer import LayerBuffer, Wanted
 from seedtune.runtime.stages.library_pages import PageGuard
 from seedtune.runtime.stages.together import Together, Values
 from seedtune.runtime.stages.weights import Addresses, StreamedWeights
@@ -119,6 +120,8 @@ class StagedGraph:
                     if not together or not self._runs_once[number]:
                         known = together.of_call(call, stage, common | values) if together else common | values
                         made = self._run_stage(stage, known, next(layers) if stage.layers else {}, addresses)
+                        # The thread reads on while stages without contexts run.
+                        layers.release()
                         values.update((name, made[name]) for name in made if name in wanted or name in self._last_use)
                     for name in read_last:
                         values.pop(name, None)
@@ -133,7 +136,7 @@ class StagedGraph:
             for call, values in enumerate(held)
         ]
 
-    def _layers_of(self, group: Sequence[Batch]) -> Generator[dict[str, Array], None, None]:
+    def _layers_of(self, group: Sequence[Batch]) -> ReadAhead[Wanted, dict[str, Array]]:
         """What the stages with layers of contexts read, batch by batch."""
         return self._layers.passes(
             [

@@ -19,7 +19,7 @@ from seedtune.runtime.bundle.stage_plan import Role
 from seedtune.runtime.direct_file import DirectFile, span_of
 from seedtune.runtime.errors import SeedTuneError
 from seedtune.runtime.graphs.types import Reading
-from seedtune.runtime.stages.ahead import read_ahead
+from seedtune.runtime.stages.ahead import ReadAhead
 from seedtune.runtime.stages.pages import Pages
 from seedtune.runtime.stages.tensors import Tensor
 
@@ -85,7 +85,7 @@ class StreamedWeights:
             if self._roles[name] != "streamed":
                 self._fix(name)
         sizes = [self._moving_bytes(stage) for stage in stages]
-        ahead = read_ahead(stages, sizes, self._read_stage, self._buffer.size_bytes, "seedtune-weights")
+        ahead = ReadAhead(stages, sizes, self._read_stage, self._buffer.size_bytes, "seedtune-weights")
         with contextlib.closing(ahead):
             for stage in stages:
                 asked = time.perf_counter()

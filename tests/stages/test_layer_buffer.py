@@ -72,6 +72,25 @@ def test_a_layer_is_read_while_the_call_before_computes_if_there_is_room() -> No
         passes.close()
 
 
+def test_what_is_released_is_read_over_before_the_next_call_is_asked_for() -> None:
+    layers = Recorded(1000)
+    passes = LayerBuffer(4 * 6016).passes(calls_of(layers))
+    first = next(passes)["input_1"]
+    assert layers.wait_for(4)
+    assert not layers.wait_for(5)
+    np.testing.assert_array_equal(first, layers.values[0])
+    passes.release()
+    assert layers.wait_for(6)
+    assert not layers.wait_for(7)
+    np.testing.assert_array_equal(next(passes)["input_1"], layers.values[1])
+    # Once only: nothing is in use between a release and the next call.
+    passes.release()
+    passes.release()
+    assert layers.wait_for(8)
+    np.testing.assert_array_equal(next(passes)["input_1"], layers.values[2])
+    passes.close()
+
+
 def test_an_error_is_raised_where_the_layer_would_be_used() -> None:
     passes = LayerBuffer(1 << 20).passes(calls_of(Recorded(5, broken=1)))
     next(passes)

@@ -33,13 +33,19 @@ internal class ReadAhead<Piece, Read : Any>(
         }
     }
 
-    /** What was made of the next piece, valid until the one after it is asked for. Throws whatever reading it threw. */
+    /** What was made of the next piece, valid until it is released or the one after it is asked for. Throws whatever reading it threw. */
     fun next(): Read {
-        if (inUse) ring.giveBack()
-        inUse = true
+        release()
         val next = ready.take()
         next.error?.let { throw it }
+        inUse = true
         return next.found!!
+    }
+
+    /** Gives the memory of the piece in use back, so that another one can be read into it. */
+    fun release() {
+        if (inUse) ring.giveBack()
+        inUse = false
     }
 
     override fun close() {

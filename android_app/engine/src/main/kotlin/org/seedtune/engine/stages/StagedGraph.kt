@@ -75,6 +75,8 @@ internal class StagedGraph(
                             runStage(stage, held, outputs, shared, layered, bytes) { feeds, key, name ->
                                 checkNotNull(together).lendPart(feeds, key, name, place)
                             }
+                            // The thread reads on while stages without contexts run.
+                            ahead.release()
                             together?.done()
                         }
                         for (name in readLast) held.values.remove(name)?.close()
