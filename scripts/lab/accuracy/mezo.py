@@ -23,7 +23,7 @@ POINTS = 16
 class Mezo:
     """``budget.steps`` steps, two passes over ``batch_rows`` rows each; the last state is measured.
 
-    The rate is constant, as the paper has it; what others came to stands in docs/guides/accuracy.md.
+    The rate is constant, as the paper has it; what others came to stands in docs/log/2026-11-28.md.
     """
 
     batch_rows: int = 16

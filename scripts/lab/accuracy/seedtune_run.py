@@ -56,7 +56,7 @@ class SeedTuneRun:
 
     def settings(self, budget: Budget) -> dict[str, Any]:
         """Everything else is a default."""
-        rate = {} if budget.learning_rate is None else {"learning_rate": budget.learning_rate}
+        rate = _rate(budget)
         if self.estimator == "two-sided":
             return {"steps": budget.steps, "batch_rows": BATCH_ROWS, "start": self.start, **rate}
         return {"epochs": budget.epochs, "batch_rows": BATCH_ROWS_OF_GRADIENTS, "start": self.start, **rate}
@@ -66,8 +66,7 @@ class SeedTuneRun:
         folder = task.folder.with_name(task.folder.name + f"-{self.scope}-{self.layers}")
         files = {part: write_rows(rows, folder / f"{part}.jsonl") for part, rows in task.corpus.rows.items()}
         run, cache = folder / f"run-{self.estimator}-{self.start}-{seed}", folder / "contexts"
-        settings = self.settings(budget)
-        batch, rate = settings["batch_rows"], {name: settings[name] for name in settings if name == "learning_rate"}
+        batch = self.settings(budget)["batch_rows"]
         steps = budget.steps
         if self.estimator == "gradient":
             steps = max(1, budget.epochs * len(task.corpus.rows["train"]) // batch)
@@ -77,7 +76,7 @@ class SeedTuneRun:
             started = time.perf_counter()
             tuning = model.tune(
                 files["train"], files["validation"], out=run, cache=cache, estimator=self.estimator,
-                steps=steps, seed=seed, batch_size=batch, eval_every=EVALUATE_EVERY, start=self.start, **rate,
+                steps=steps, seed=seed, batch_size=batch, eval_every=EVALUATE_EVERY, start=self.start, **_rate(budget),
             )  # fmt: skip
             evaluating = 0.0
             for event in tuning:
@@ -103,6 +102,11 @@ class SeedTuneRun:
                 task=task.corpus.file, out=bundle, scope=self.scope, check=False, overwrite=True, **layers,
             )  # fmt: skip
         return bundle
+
+
+def _rate(budget: Budget) -> dict[str, Any]:
+    """The learning rate as an option of the run, if one is asked for."""
+    return {} if budget.learning_rate is None else {"learning_rate": budget.learning_rate}
 
 
 def _scores(evaluation: seedtune.Evaluation) -> np.ndarray:
